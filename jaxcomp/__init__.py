@@ -1,0 +1,42 @@
+"""The compressibility loss for JAX: sparse, nearly ternary networks in small files."""
+
+import importlib
+from typing import Any
+
+# Where each public name lives. Names are imported when first used, so that a file can be read
+# (`jaxcomp.load`) on a machine that has no jax.
+_HOMES = {
+    "FormatError": "jaxcomp.codec",
+    "add_compressibility": "jaxcomp.transforms",
+    "compressibility": "jaxcomp.losses",
+    "compressibility_tree": "jaxcomp.losses",
+    "keep_masked": "jaxcomp.transforms",
+    "load": "jaxcomp.codec",
+    "save": "jaxcomp.codec",
+    "ternary_level": "jaxcomp.losses",
+}
+_SUBPACKAGES = (
+    "analysis",
+    "codec",
+    "data",
+    "losses",
+    "models",
+    "prune",
+    "quantize",
+    "train",
+    "transforms",
+)
+
+__all__ = [*_HOMES, *_SUBPACKAGES]  # noqa: PLE0604 - both are str
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"jaxcomp.{name}")
+    raise AttributeError(f"module 'jaxcomp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,61 @@
+"""The array types a file can hold, and their codes in it."""
+
+import numpy as np
+
+from jaxcomp.codec.errors import FormatError
+
+# The codes are part of the file format: append, never reorder.
+NAMES = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "bfloat16",
+)
+
+
+def code_of(dtype: np.dtype) -> int:
+    """The code of an array type, whatever its byte order.
+
+    Raises:
+      TypeError: if a file cannot hold the type.
+    """
+    if dtype.name not in NAMES:
+        raise TypeError(
+            f"arrays of type {dtype.name} cannot be stored: convert to one of {', '.join(NAMES)}"
+        )
+    return NAMES.index(dtype.name)
+
+
+def dtype_of(code: int) -> np.dtype:
+    """The little-endian array type of a code.
+
+    Raises:
+      FormatError: if there is no such code.
+      ImportError: if the type needs a package that is not installed.
+    """
+    if not 0 <= code < len(NAMES):
+        raise FormatError(f"unknown array type {code}: the file was written by a newer version")
+    if NAMES[code] == "bfloat16":
+        return _bfloat16()
+    return np.dtype(NAMES[code]).newbyteorder("<")
+
+
+def _bfloat16() -> np.dtype:
+    # numpy has no bfloat16; the package that adds it comes with jax, but a reader without jax
+    # need not have it as long as its files do not use the type.
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise ImportError(
+            "the file holds bfloat16 arrays, which numpy lacks: pip install ml_dtypes"
+        ) from error
+    return np.dtype(ml_dtypes.bfloat16)

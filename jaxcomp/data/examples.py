@@ -1,0 +1,48 @@
+"""Labelled images in memory: splits and batches."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Examples(NamedTuple):
+    """Images with their labels; also the type of a batch."""
+
+    images: np.ndarray  # float32 [n, height, width, channels], in [0, 1]
+    labels: np.ndarray  # int32 [n]
+
+
+class Splits(NamedTuple):
+    """Choose on `validation`, report on `test` once."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+def take(examples: Examples, indices: np.ndarray) -> Examples:
+    """The examples at `indices`, integers of shape [m]."""
+    return Examples(examples.images[indices], examples.labels[indices])
+
+
+def batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
+    """All examples once, in order; the last batch is as short as it has to be."""
+    for start in range(0, len(examples.labels), batch_size):
+        yield Examples(*(part[start : start + batch_size] for part in examples))
+
+
+def shuffled_batches(examples: Examples, batch_size: int, seed: int) -> Iterator[Examples]:
+    """Full batches without end, in a new order in each pass; a pass leaves its remainder out.
+
+    Raises:
+      ValueError: if there are fewer examples than a batch takes.
+    """
+    size = len(examples.labels)
+    if not 1 <= batch_size <= size:
+        raise ValueError(f"batch size {batch_size} does not fit a training set of {size} examples")
+    rng = np.random.default_rng(seed)
+    while True:
+        order = rng.permutation(size)
+        for start in range(0, size - batch_size + 1, batch_size):
+            yield take(examples, order[start : start + batch_size])

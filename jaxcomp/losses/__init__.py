@@ -1,0 +1,6 @@
+"""Penalties as pure functions of arrays and trees of arrays."""
+
+from jaxcomp.losses.ratio import compressibility, ternary_level
+from jaxcomp.losses.tree import SCOPES, compressibility_tree, level_tree
+
+__all__ = ["SCOPES", "compressibility", "compressibility_tree", "level_tree", "ternary_level"]

@@ -1,0 +1,65 @@
+"""The compressibility loss of a whole network: per tensor, or over all its weights at once."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+
+from jaxcomp.losses.ratio import level_of, ratio_of
+from jaxcomp.trees import Mask, PyTree, select
+
+SCOPES = ("tensor", "global")
+
+
+def compressibility_tree(
+    params: PyTree, scope: str = "global", mask: Mask | None = None
+) -> jax.Array:
+    r"""The compressibility loss of the weights of a network.
+
+    Args:
+      params: tree of arrays.
+      scope: `"tensor"` for :math:`\sum_t L(w_t)` over the selected arrays, each with its own
+        ternary level; `"global"` for :math:`L` of all of them as one vector, with one level.
+      mask: which leaves count, as in optax: a tree of bools with the structure of `params` or a
+        prefix of it, or a function from `params` to one. The default leaves biases, normalisation
+        parameters and scalars out (`jaxcomp.trees.weight_mask`).
+
+    Returns:
+      A scalar. In global scope it is, at a critical point, the square root of the number of
+      non-zero weights.
+
+    Raises:
+      ValueError: if `scope` is unknown, if the mask does not fit, or if it selects nothing.
+      TypeError: if a selected leaf is not of a real floating-point type.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> params = {"kernel": jnp.array([[2.0, 0.0], [-2.0, 0.0]]), "bias": jnp.ones(2)}
+      >>> round(float(compressibility_tree(params)) ** 2, 4)
+      2.0
+    """
+    return over_scope(ratio_of, select(params, mask), scope)
+
+
+def level_tree(params: PyTree, scope: str = "global", mask: Mask | None = None) -> jax.Array:
+    """The ternary level of a network, summed over its tensors in scope `"tensor"`.
+
+    Arguments, result and errors as in `compressibility_tree`. It has the units of the weights, and
+    serves as the magnitude term that the scale-free ratio lacks.
+    """
+    return over_scope(level_of, select(params, mask), scope)
+
+
+def over_scope(
+    function: Callable[[Sequence[jax.Array]], jax.Array], arrays: Sequence[jax.Array], scope: str
+) -> jax.Array:
+    """`function` of all `arrays` at once, or its sum over them one by one, as `scope` says."""
+    check_scope(scope)
+    if scope == "global":
+        return function(arrays)
+    return sum(function([array]) for array in arrays)
+
+
+def check_scope(scope: str) -> None:
+    """Raises a ValueError that names the choices unless `scope` is one of `SCOPES`."""
+    if scope not in SCOPES:
+        raise ValueError(f"unknown scope {scope!r}: choose from {', '.join(map(repr, SCOPES))}")

@@ -1,0 +1,54 @@
+"""One training step as a pure, compiled function."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+PyTree = Any
+
+
+class TrainState(NamedTuple):
+    """All that changes from step to step."""
+
+    step: jax.Array  # shape=(), dtype=int32: number of steps made
+    params: PyTree
+    opt_state: PyTree
+    loss: jax.Array  # shape=(), dtype=float32: loss of the last batch, before its update
+    first_bad_step: jax.Array  # shape=(), dtype=int32: where the loss was not finite first, or 0
+
+
+def init_state(params: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state before the first step. Copies `params`, since steps give their memory away."""
+    params = jax.tree.map(jnp.copy, params)
+    zero = jnp.zeros((), jnp.int32)
+    return TrainState(zero, params, optimizer.init(params), jnp.zeros((), jnp.float32), zero)
+
+
+def make_step(
+    loss: Callable[[PyTree, Any], jax.Array], optimizer: optax.GradientTransformation
+) -> Callable[[TrainState, Any], TrainState]:
+    """A compiled step: gradient of `loss(params, batch)`, update, new state.
+
+    The memory of the state that is passed in is reused: do not use that state again. A loss that
+    is not finite is noted in the state and not acted on, so that no step waits for the device.
+    """
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: TrainState, batch: Any) -> TrainState:
+        value, gradients = jax.value_and_grad(loss)(state.params, batch)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        number = state.step + 1
+        newly_bad = (state.first_bad_step == 0) & ~jnp.isfinite(value)
+        return TrainState(
+            step=number,
+            params=optax.apply_updates(state.params, updates),
+            opt_state=opt_state,
+            loss=value.astype(jnp.float32),
+            first_bad_step=jnp.where(newly_bad, number, state.first_bad_step),
+        )
+
+    return step

@@ -1,0 +1,95 @@
+"""Pruned weights stay at exact zero, whatever the rest of the optimizer does."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxcomp.trees import Mask, PyTree, path_name, resolve_mask
+
+
+class KeepMaskedState(NamedTuple):
+    """State of `keep_masked`: the mask, so that it is checkpointed and sharded like the weights."""
+
+    mask: PyTree  # bool arrays: the shape of their parameter, or shape=() for all of it
+
+
+def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
+    """Set weights outside `mask` to zero at the first step, and hold them there.
+
+    It must be the *last* element of a chain, after the learning rate: it replaces the update `u` of
+    a masked weight `p` by `-p`, so that `p + u` is exactly 0. Masking gradients is not enough,
+    since momentum and weight decay would still move a pruned weight.
+
+    Args:
+      mask: tree of bool arrays, True for the weights to keep: each of the shape of its parameter,
+        or a scalar for all of it; with the structure of the parameters or a prefix of it. Or a
+        function from the initial parameters to such a tree, for example
+        `lambda params: jax.tree.map(lambda p: p != 0, params)`.
+
+    Returns:
+      A transformation that ignores extra arguments and keeps the mask in its state, where
+      `optax.tree.get(opt_state, "mask")` finds it.
+
+    Raises:
+      ValueError: at `init`, if the mask does not fit the parameters; at `update`, if no parameters
+        are given.
+      TypeError: at `init`, if a leaf of the mask is not boolean.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import optax
+      >>> params = {"kernel": jnp.array([1.0, 2.0])}
+      >>> tx = optax.chain(optax.adam(0.1), keep_masked({"kernel": jnp.array([True, False])}))
+      >>> state = tx.init(params)
+      >>> updates, state = tx.update({"kernel": jnp.array([1.0, 1.0])}, state, params)
+      >>> float(optax.apply_updates(params, updates)["kernel"][1])
+      0.0
+    """
+    if mask is None:
+        raise ValueError("keep_masked needs a mask: True for the weights to keep, False for zeros")
+
+    def init_fn(params: PyTree) -> KeepMaskedState:
+        full = resolve_mask(mask, params)
+        return KeepMaskedState(jax.tree_util.tree_map_with_path(_checked, full, params))
+
+    def update_fn(
+        updates: PyTree, state: KeepMaskedState, params: PyTree | None = None, **extra_args
+    ) -> tuple[PyTree, KeepMaskedState]:
+        del extra_args
+        if params is None:
+            raise ValueError(
+                "keep_masked moves the current parameters to zero, but none were given: "
+                "call tx.update(updates, state, params)"
+            )
+        updates = jax.tree.map(
+            lambda u, keep, p: None if u is None else _keep(u, keep, p),
+            updates,
+            state.mask,
+            params,
+            is_leaf=lambda u: u is None,
+        )
+        return updates, state
+
+    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+
+
+def _keep(update: jax.Array, keep: jax.Array, param: jax.Array) -> jax.Array:
+    # An update narrower than its parameter could not hold -p exactly.
+    dtype = jnp.promote_types(update.dtype, param.dtype)
+    return jnp.where(keep, update.astype(dtype), -param.astype(dtype))
+
+
+def _checked(path: tuple, keep: jax.Array | bool, param: jax.Array) -> jax.Array:
+    keep = jnp.asarray(keep)
+    if keep.dtype != jnp.bool_:
+        raise TypeError(
+            f"the mask of {path_name(path)!r} must be boolean, got {keep.dtype}: use `mask != 0`"
+        )
+    if keep.shape not in ((), param.shape):
+        raise ValueError(
+            f"the mask of {path_name(path)!r} has shape {keep.shape}, its parameter has shape "
+            f"{param.shape}: give one bool for each entry, or a single bool"
+        )
+    return keep
