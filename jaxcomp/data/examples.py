@@ -1,6 +1,6 @@
 """Labelled images in memory: splits and batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ def batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
         yield Examples(*(part[start : start + batch_size] for part in examples))
 
 
-def shuffled_batches(examples: Examples, batch_size: int, seed: int) -> Iterator[Examples]:
+def shuffled_batches(examples: Examples, batch_size: int, seed: int | Sequence[int]) -> Iterator[Examples]:
     """Full batches without end, in a new order in each pass; a pass leaves its remainder out.
 
     Raises:

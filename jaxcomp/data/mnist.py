@@ -14,7 +14,7 @@ VALIDATION = 5_000
 _SIZES = {"train": 60_000, "test": 10_000}
 
 HOW_TO_PREPARE = (
-    f"{NAME} {VERSION} is not prepared under {{}}. Prepare it once (this needs TensorFlow and the "
+    f"{NAME} {VERSION} is not prepared in {{}}. Prepare it once (this needs TensorFlow and the "
     'network): pip install -e ".[prepare]" && python -c "import tensorflow_datasets as tfds; '
     f"tfds.data_source('{NAME}:{VERSION}')\". Or point TFDS_DATA_DIR to a folder that has it."
 )
@@ -73,10 +73,10 @@ def _decode() -> dict[str, np.ndarray]:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImportError('MNIST is read by TFDS: pip install "tensorflow-datasets"') from error
-    try:
-        sources = tfds.data_source(f"{NAME}:{VERSION}", split=list(_SIZES), download=False)
-    except Exception as error:  # the type differs between versions of TFDS
-        raise FileNotFoundError(HOW_TO_PREPARE.format(tfds.core.constants.DATA_DIR)) from error
+    builder = tfds.builder(f"{NAME}:{VERSION}")
+    if not builder.info.splits:
+        raise FileNotFoundError(HOW_TO_PREPARE.format(builder.data_path))
+    sources = builder.as_data_source(list(_SIZES))
     arrays = {}
     for split, source in zip(_SIZES, sources, strict=True):
         rows = [source[index] for index in range(len(source))]

@@ -22,10 +22,11 @@ class TrainState(NamedTuple):
 
 
 def init_state(params: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first step. Copies `params`, since steps give their memory away."""
-    params = jax.tree.map(jnp.copy, params)
+    """The state before the first step."""
     zero = jnp.zeros((), jnp.int32)
-    return TrainState(zero, params, optimizer.init(params), jnp.zeros((), jnp.float32), zero)
+    state = TrainState(zero, params, optimizer.init(params), jnp.zeros((), jnp.float32), zero)
+    # Steps give the memory of a state away: it must not hold `params`, nor one array twice.
+    return jax.tree.map(jnp.copy, state)
 
 
 def make_step(

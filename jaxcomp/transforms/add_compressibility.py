@@ -98,8 +98,12 @@ def add_compressibility(
 
     def init_fn(params: PyTree) -> AddCompressibilityState:
         del params
-        zero = jnp.zeros((), jnp.float32)
-        return AddCompressibilityState(jnp.zeros((), jnp.int32), zero, zero)
+        # Three arrays, not one three times: a training step may donate the state's memory.
+        return AddCompressibilityState(
+            count=jnp.zeros((), jnp.int32),
+            compressibility=jnp.zeros((), jnp.float32),
+            penalty=jnp.zeros((), jnp.float32),
+        )
 
     def update_fn(
         updates: PyTree, state: AddCompressibilityState, params: PyTree | None = None, **extra_args

@@ -82,7 +82,7 @@ def _keep(update: jax.Array, keep: jax.Array, param: jax.Array) -> jax.Array:
 
 
 def _checked(path: tuple, keep: jax.Array | bool, param: jax.Array) -> jax.Array:
-    keep = jnp.asarray(keep)
+    keep = jnp.array(keep)  # a copy: a training step may donate the state's memory
     if keep.dtype != jnp.bool_:
         raise TypeError(
             f"the mask of {path_name(path)!r} must be boolean, got {keep.dtype}: use `mask != 0`"

@@ -1,0 +1,1 @@
+"""Experiments: configurations, the recipe they run, and the records they leave."""

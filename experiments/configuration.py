@@ -1,0 +1,99 @@
+"""The command line of an experiment: `--config=FILE.py --config.KEY=VALUE`, checked early."""
+
+import math
+import re
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from jaxcomp.data import DATASETS
+from jaxcomp.losses import SCOPES
+from jaxcomp.models import MODELS
+from jaxcomp.quantize import LEVELS
+
+DEFAULT = Path(__file__).parent / "configs" / "digits_lenet300.py"
+
+_CHOICES = {
+    "data.name": DATASETS,
+    "model": MODELS,
+    "penalty.scope": SCOPES,
+    "prune.scope": SCOPES,
+    "ternary.level": LEVELS,
+}
+_MAY_BE_ZERO = ("seed", "data.split_seed", "penalty.weight", "penalty.magnitude", "finetune.steps")
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """Parse absl flags; what is wrong becomes one readable message and exit status 2."""
+    path = next((a.partition("=")[2] for a in argv if re.match("--?config=", a)), None)
+    if path is None:
+        # Not the flag's own default: overrides would be tried on it where another file is given.
+        path = str(DEFAULT)
+        argv = [argv[0], f"--config={path}", *argv[1:]]
+    if not Path(path).is_file():
+        _fail(f"there is no configuration {path}: give a file, as --config=FILE.py")
+    config = runpy.run_path(path)["get_config"]()
+    for key in re.findall(r"^--?config\.([\w.]+)", "\n".join(argv), re.MULTILINE):
+        if key not in dict(leaves(config)):
+            _fail(f"the configuration has no key {key}\n\n{_describe(config)}")
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.IllegalFlagValueError as error:
+        _fail(f"{error}\n\n{_describe(config)}")
+    except flags.Error as error:
+        _fail(str(error))
+    if len(rest) > 1:
+        _fail(f"unexpected arguments {rest[1:]}: overrides are --config.KEY=VALUE")
+    try:
+        check(flags.FLAGS.config)
+    except ValueError as error:
+        _fail(str(error))
+    return rest
+
+
+def check(config: ConfigDict) -> None:
+    """Refuse a configuration that cannot work, before any data is read or code compiled.
+
+    Raises:
+      ValueError: names the key, its value and what it can be.
+    """
+    values = dict(leaves(config))
+    for key, choices in _CHOICES.items():
+        if values[key] not in choices:
+            raise ValueError(f"{key}={values[key]!r}: choose from {', '.join(choices)}")
+    for key, value in values.items():
+        if not isinstance(value, int | float):
+            continue
+        may_be_zero = key in _MAY_BE_ZERO
+        if not math.isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
+            bound = "at least 0" if may_be_zero else "greater than 0"
+            raise ValueError(f"{key}={value} must be finite and {bound}")
+    if values["prune.density"] > 1:
+        raise ValueError(f"prune.density={values['prune.density']}: a fraction in (0, 1]")
+
+
+def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The values of a configuration by dotted key."""
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _describe(config: ConfigDict) -> str:
+    lines = ["The keys, with their values and types:"]
+    for key, value in leaves(config):
+        choices = f", one of {', '.join(_CHOICES[key])}" if key in _CHOICES else ""
+        lines.append(f"  --config.{key}={value}  ({type(value).__name__}{choices})")
+    return "\n".join(lines)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,82 @@
+"""Train a network with the compressibility loss and store it in a small file.
+
+python -m experiments.main [--config=FILE.py] [--config.KEY=VALUE ...] [--workdir=DIR]
+
+Writes config.json, model.jxc, report.json and figure.png into the workdir.
+The configurations are in experiments/configs; the default needs no download.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+from rich.console import Console
+
+import jaxcomp
+from experiments import report
+from experiments.configuration import parse_flags
+from experiments.evaluate import CONFIG_FILE, MODEL_FILE
+from experiments.objective import classification_metrics
+from experiments.recipe import total_steps, train_and_compress
+from experiments.watch import EVALUATION_BATCH, Watcher
+from jaxcomp.data import DATASETS, batches
+from jaxcomp.models import MODELS
+from jaxcomp.train import evaluate
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "configuration to run [experiments/configs/digits_lenet300.py]"
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "where to write [runs/NAME-seedSEED]")
+
+
+def main(argv: list[str]) -> None:
+    """Wire configuration, data, model and recipe; write and check the file; report."""
+    del argv
+    logging.set_verbosity(logging.ERROR)  # jax and TFDS report what no user can act on
+    config, console, begin = _CONFIG.value, Console(), time.monotonic()
+    workdir = Path(_WORKDIR.value or f"runs/{config.name}-seed{config.seed}")
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / CONFIG_FILE).write_text(config.to_json(indent=2))
+
+    with console.status(f"reading {config.data.name}"):
+        splits = DATASETS[config.data.name](config.data.split_seed)
+    model = MODELS[config.model]()
+    metrics = classification_metrics(model.apply)
+    with Watcher(metrics, splits.validation, total_steps(config)) as watcher:
+        outcome = train_and_compress(config, model, splits, watcher.phase)
+
+    file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
+    with console.status("reading the file back in a fresh process"):
+        command = [sys.executable, "-m", "experiments.evaluate", str(workdir)]
+        read_back = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+
+    accuracy = {
+        name: evaluate(metrics, params, batches(splits.test, EVALUATION_BATCH))["accuracy"]
+        for name, params in outcome._asdict().items()
+    }
+    accuracy["read_back"] = json.loads(read_back.stdout)["test"]["accuracy"]
+    numbers = {
+        "config": config.to_dict(),
+        "seed": config.seed,
+        **report.environment(),
+        "test_examples": len(splits.test.labels),
+        "test_accuracy": accuracy,
+        "storage": report.storage(outcome.compressed, file_bytes),
+        "layers": report.layers(outcome.compressed),
+        "seconds": time.monotonic() - begin,
+        "history": watcher.history,
+    }
+    (workdir / "report.json").write_text(json.dumps(numbers, indent=1))
+    report.figure(outcome, watcher.history).savefig(workdir / "figure.png", dpi=120)
+    report.show(numbers, console)
+    console.print(f"model.jxc, figure.png and report.json are in {workdir}")
+    if accuracy["read_back"] != accuracy["compressed"]:
+        sys.exit("error: the network read back from the file differs from the one written")
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse_flags)

@@ -1,0 +1,75 @@
+"""Watching a run: a progress bar, and points for the curves."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+import optax
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from jaxcomp.data import Examples, batches
+from jaxcomp.losses import compressibility_tree
+from jaxcomp.train import TrainState, evaluate
+
+EVALUATION_BATCH = 1_000
+
+
+class Watcher:
+    """Shows progress and keeps a history while training runs (used as a context).
+
+    Attributes:
+      history: one dict for each look, with phase, step within the phase, loss of the last batch,
+        validation accuracy, compressibility (global) and the penalty that was added to the loss.
+    """
+
+    def __init__(self, metrics: Callable, validation: Examples, total_steps: int):
+        self.history: list[dict[str, Any]] = []
+        self._metrics = metrics
+        self._validation = validation
+        columns = (
+            TextColumn("{task.description:<9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
+            TextColumn("validation accuracy {task.fields[accuracy]}"),
+        )
+        self._progress = Progress(*columns)
+        self._bar = self._progress.add_task("start", total=total_steps, accuracy="-")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
+    ) -> None:
+        self._progress.stop()
+
+    def phase(self, name: str, to_params: Callable[[Any], Any]) -> Callable[[TrainState], None]:
+        """A function that looks at the states of one phase (`experiments.recipe.Watch`)."""
+        seen = 0
+
+        def look(state: TrainState) -> None:
+            nonlocal seen
+            params = to_params(state.params)
+            validation = batches(self._validation, EVALUATION_BATCH)
+            point = {
+                "phase": name,
+                "step": int(state.step),
+                "loss": float(state.loss),
+                "validation_accuracy": evaluate(self._metrics, params, validation)["accuracy"],
+                "compressibility": float(jax.jit(compressibility_tree)(params)),
+                "penalty": float(optax.tree.get(state.opt_state, "penalty", 0.0)),
+            }
+            self.history.append(point)
+            self._progress.update(
+                self._bar,
+                advance=point["step"] - seen,
+                description=name,
+                accuracy=f"{point['validation_accuracy']:.4f}",
+            )
+            seen = point["step"]
+
+        return look

@@ -1,0 +1,1 @@
+"""Looking at what training and compression did."""

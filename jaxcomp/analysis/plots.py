@@ -1,0 +1,119 @@
+"""Figures. The only module of the library that imports matplotlib.
+
+Colours are those of Okabe and Ito, told apart by colour-blind readers; lines also differ in style
+and bars in lightness, so that a figure survives in grey.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#E69F00", "#009E73", "#000000"
+_STYLES = {
+    "dense": (BLACK, ":"),
+    "penalty": (BLUE, "-"),
+    "fine-tune": (GREEN, "-."),
+    "ternary": (ORANGE, "--"),
+}
+
+Layers = Mapping[str, np.ndarray]
+
+
+def compression_figure(
+    dense: Layers, penalized: Layers, compressed: Layers, history: Sequence[Mapping[str, Any]]
+) -> Figure:
+    """What a run did to a network: its weights before and after, its sparsity, its curves.
+
+    Args:
+      dense: weight arrays by layer name, trained without the penalty.
+      penalized: the same layers, trained with it.
+      compressed: the same layers as they are stored: few-valued arrays.
+      history: points of the curves in order, with `phase`, `step` within the phase, `penalty` and
+        `validation_accuracy`.
+
+    Returns:
+      A figure with one histogram for each layer above three panels.
+    """
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    top, bottom = figure.subfigures(2, 1)
+    histograms = np.atleast_1d(top.subplots(1, len(dense)))
+    for axes, name in zip(histograms, dense, strict=True):
+        weight_histogram(axes, dense[name], penalized[name], compressed[name])
+        axes.set_title(f"{_short(name)}, {' x '.join(map(str, dense[name].shape))}", fontsize=11)
+    histograms[0].set_ylabel("number of weights")
+    handles, labels = histograms[0].get_legend_handles_labels()
+    top.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+
+    sparsity, penalty, accuracy = bottom.subplots(1, 3)
+    small_weight_bars(sparsity, {"dense": dense, "penalty": penalized, "compressed": compressed})
+    curves(penalty, [point for point in history if point["penalty"]], "penalty")
+    penalty.set_ylabel("penalty added to the loss")
+    curves(accuracy, history, "validation_accuracy")
+    accuracy.set_ylabel("validation accuracy")
+    handles, labels = accuracy.get_legend_handles_labels()
+    bottom.legend(handles, labels, loc="outside lower right", ncols=len(labels), title="phase")
+    return figure
+
+
+def weight_histogram(
+    axes: Axes, dense: np.ndarray, penalized: np.ndarray, compressed: np.ndarray
+) -> None:
+    """Histograms of a layer's weights, and the count of each of its few values at the end."""
+    limit = 1.05 * max(np.abs(w).max() for w in (dense, penalized, compressed))
+    bins = {"bins": 81, "range": (-limit, limit)}
+    axes.hist(dense.ravel(), **bins, histtype="step", color=BLACK, label="dense")
+    axes.hist(penalized.ravel(), **bins, color=BLUE, alpha=0.45, label="with penalty")
+    values, counts = np.unique(compressed, return_counts=True)
+    axes.vlines(values, 0.5, counts, color=ORANGE, linewidth=2)
+    axes.plot(
+        values, counts, "o", color=ORANGE, markeredgecolor=BLACK, label="compressed (each value)"
+    )
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=0.5)
+    axes.set_xlabel("value")
+
+
+def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
+    """Share of each layer's weights that are below a tenth of its ternary level, by stage.
+
+    In the last stage these are the exact zeros; before pruning there are none.
+    """
+    names = list(next(iter(stages.values())))
+    positions = np.arange(len(names))
+    width = 0.8 / len(stages)
+    for index, (stage, layers) in enumerate(stages.items()):
+        offset = (index - (len(stages) - 1) / 2) * width
+        shares = [100 * _small_share(layers[name]) for name in names]
+        bars = axes.bar(
+            positions + offset, shares, width, color=("white", BLUE, ORANGE)[index], label=stage,
+            edgecolor=BLACK, linewidth=0.6,
+        )
+        axes.bar_label(bars, fmt="%.0f", fontsize="small")
+    axes.set_xticks(positions, [_short(name) for name in names])
+    axes.set_ylabel("weights below c / 10, %")
+    axes.set_ylim(0, 130)
+    axes.legend(fontsize="small", loc="upper center", ncols=len(stages))
+
+
+def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:
+    """One quantity over the steps of each phase, all phases from their own step 0."""
+    for phase in dict.fromkeys(point["phase"] for point in history):
+        points = [point for point in history if point["phase"] == phase]
+        colour, style = _STYLES[phase]
+        steps, values = [p["step"] for p in points], [p[key] for p in points]
+        axes.plot(steps, values, style, color=colour, label=phase)
+    axes.set_xlabel("step of the phase")
+    axes.grid(alpha=0.3)
+
+
+def _small_share(w: np.ndarray) -> float:
+    magnitudes = np.abs(w)
+    level = np.sum(magnitudes**2) / np.sum(magnitudes)
+    return float(np.mean(magnitudes < level / 10))
+
+
+def _short(name: str) -> str:
+    return name.removesuffix("/kernel")
