@@ -48,6 +48,13 @@ def safe_sqrt(x: jax.Array) -> jax.Array:
     return jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, x, 1)), 0)
 
 
+def accumulation_dtype(*arrays: jax.Array) -> jnp.dtype:
+    """float64 if any of the arrays is, else float32: the type in which they are added up."""
+    # Not `jnp.promote_types`: it raises for mixed types where JAX is set to strict promotion.
+    wide = any(array.dtype == jnp.float64 for array in arrays)
+    return jnp.dtype(jnp.float64 if wide else jnp.float32)
+
+
 def scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
     """Norms of all `arrays` taken together as one long vector.
 
@@ -67,7 +74,7 @@ def scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
                 f"norms are taken of real floating-point weights, got an array of type "
                 f"{array.dtype} and shape {array.shape}; convert it or leave it out with a mask"
             )
-    dtype = jnp.result_type(jnp.float32, *(array.dtype for array in arrays))
+    dtype = accumulation_dtype(*arrays)
     arrays = [array.astype(dtype) for array in arrays]
 
     largest = jnp.zeros((), dtype)

@@ -95,7 +95,9 @@ def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
     axes.set_xticks(positions, [_short(name) for name in names])
     axes.set_ylabel("weights below c / 10, %")
     axes.set_ylim(0, 130)
-    axes.legend(fontsize="small", loc="upper center", ncols=len(stages))
+    axes.legend(
+        fontsize="small", loc="upper center", ncols=len(stages), handlelength=1, columnspacing=1
+    )
 
 
 def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.losses.ratio import ternary_level
-from jaxcomp.numerics import magnitude, safe_quotient
+from jaxcomp.numerics import accumulation_dtype, magnitude, safe_quotient
 from jaxcomp.trees import Mask, PyTree, resolve_mask
 
 
@@ -26,7 +26,7 @@ def least_squares_level(w: jax.Array) -> jax.Array:
 
     It is the mean magnitude of the `k` non-zero entries of `w` (any shape); 0 for the zero vector.
     """
-    w = w.astype(jnp.promote_types(w.dtype, jnp.float32))
+    w = w.astype(accumulation_dtype(w))
     nonzeros = jnp.count_nonzero(w).astype(w.dtype)
     return safe_quotient(jnp.sum(magnitude(w)), nonzeros)
 

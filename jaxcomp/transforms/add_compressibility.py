@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxcomp.losses.tree import check_scope, compressibility_tree, level_tree
+from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.trees import Mask, PyTree, weight_mask
 
 
@@ -94,7 +95,8 @@ def add_compressibility(
         ratio = compressibility_tree(weights, scope, mask=True)
         if not with_magnitude:
             return ratio, ratio
-        return ratio + magnitude * level_tree(weights, scope, mask=True), ratio
+        level = level_tree(weights, scope, mask=True)
+        return ratio + jnp.asarray(magnitude, level.dtype) * level, ratio
 
     def init_fn(params: PyTree) -> AddCompressibilityState:
         del params
@@ -115,10 +117,10 @@ def add_compressibility(
                 "call tx.update(updates, state, params)"
             )
         strength = weight(state.count) if callable(weight) else weight
-        wide = jax.tree.map(_at_least_float32, params)
+        wide = jax.tree.map(lambda p: p.astype(accumulation_dtype(p)), params)
         (value, ratio), gradients = jax.value_and_grad(objective, has_aux=True)(wide)
         updates = jax.tree.map(
-            lambda u, g: None if u is None else (u + strength * g).astype(u.dtype),
+            lambda u, g: None if u is None else _add(u, strength, g),
             updates,
             gradients,
             is_leaf=lambda u: u is None,
@@ -126,7 +128,7 @@ def add_compressibility(
         return updates, AddCompressibilityState(
             count=optax.safe_increment(state.count),
             compressibility=ratio.astype(jnp.float32),
-            penalty=(strength * value).astype(jnp.float32),
+            penalty=(jnp.asarray(strength, value.dtype) * value).astype(jnp.float32),
         )
 
     # `masked` hides the leaves that are not selected, so that all that is left is penalised.
@@ -134,5 +136,7 @@ def add_compressibility(
     return optax.masked(penalise, weight_mask if mask is None else mask)
 
 
-def _at_least_float32(x: jax.Array) -> jax.Array:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+def _add(update: jax.Array, strength: jax.Array | float, gradient: jax.Array) -> jax.Array:
+    # In the type of the gradient, float32 or wider, and only the sum in that of the update.
+    scaled = jnp.asarray(strength, gradient.dtype) * gradient
+    return (update.astype(gradient.dtype) + scaled).astype(update.dtype)

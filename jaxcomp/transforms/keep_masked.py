@@ -77,7 +77,7 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
 
 def _keep(update: jax.Array, keep: jax.Array, param: jax.Array) -> jax.Array:
     # An update narrower than its parameter could not hold -p exactly.
-    dtype = jnp.promote_types(update.dtype, param.dtype)
+    dtype = max(update.dtype, param.dtype, key=lambda dtype: dtype.itemsize)
     return jnp.where(keep, update.astype(dtype), -param.astype(dtype))
 
 

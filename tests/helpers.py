@@ -1,0 +1,42 @@
+"""Tolerances by kind of claim, and inputs shared by tests."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+IDENTITY = 1e-6  # the same number on two ways, in float32
+IDENTITY_X64 = 1e-12  # the same in float64
+FINITE_DIFFERENCE = 1e-5  # check_grads in float64
+
+
+def weights(max_size: int = 30):
+    """Non-zero float32 vectors with zeros among their entries, of ordinary size."""
+    entries = st.floats(-100, 100, width=32).map(lambda x: 0.0 if abs(x) < 1e-3 else x)
+    vectors = hnp.arrays(np.float32, st.integers(1, max_size), elements=entries)
+    return vectors.filter(np.any)
+
+
+def closed_form_gradient(w: np.ndarray) -> np.ndarray:
+    """`sign(w_i) / r - a w_i / r^3` in float64, with sign(0) = 0."""
+    w = np.asarray(w, np.float64)
+    a, r = np.abs(w).sum(), np.sqrt((w * w).sum())
+    return np.sign(w) / r - a * w / r**3
+
+
+def small_params(seed: int = 0) -> dict:
+    """Two dense layers in Linen's form, with some exact zeros in the kernels."""
+    keys = jax.random.split(jax.random.key(seed), 4)
+
+    def layer(key, bias_key, shape):
+        kernel = jax.random.normal(key, shape)
+        return {
+            "kernel": jnp.where(abs(kernel) > 0.5, kernel, 0),
+            "bias": jax.random.normal(bias_key, shape[1:]),
+        }
+
+    return {
+        "Dense_0": layer(keys[0], keys[1], (5, 4)),
+        "Dense_1": layer(keys[2], keys[3], (4, 3)),
+    }
