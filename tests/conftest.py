@@ -21,3 +21,10 @@ def x64():
     """64-bit types for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def standard_promotion():
+    """JAX's usual mixing of types, for tests that go through optimizers of optax."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield

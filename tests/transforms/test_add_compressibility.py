@@ -1,0 +1,115 @@
+"""The penalty as a part of an optimizer."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxcomp
+from jaxcomp.losses import level_tree
+from tests.helpers import IDENTITY, small_params
+
+
+@pytest.mark.parametrize("scope", ["tensor", "global"])
+@pytest.mark.parametrize("magnitude", [0.0, 2.0])
+def test_equals_the_gradient_of_the_whole_objective_under_sgd(scope, magnitude):
+    params = small_params()
+
+    def data_loss(p):
+        return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(p))
+
+    def objective(p):
+        penalty = jaxcomp.compressibility_tree(p, scope) + magnitude * level_tree(p, scope)
+        return data_loss(p) + 0.3 * penalty
+
+    tx = optax.chain(
+        jaxcomp.add_compressibility(0.3, scope=scope, magnitude=magnitude), optax.sgd(1.0)
+    )
+    updates, state = tx.update(jax.grad(data_loss)(params), tx.init(params), params)
+    jax.tree.map(
+        lambda u, g: np.testing.assert_allclose(u, -g, atol=1e-6),
+        updates,
+        jax.grad(objective)(params),
+    )
+    penalty = objective(params) - data_loss(params)
+    np.testing.assert_allclose(optax.tree.get(state, "penalty"), penalty, rtol=1e-5)
+    np.testing.assert_allclose(
+        optax.tree.get(state, "compressibility"),
+        jaxcomp.compressibility_tree(params, scope),
+        rtol=IDENTITY,
+    )
+
+
+def test_biases_and_exact_zeros_get_no_penalty():
+    params = small_params()
+    tx = jaxcomp.add_compressibility(1.0)
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = tx.update(zeros, tx.init(params), params)
+    for layer in params:
+        assert not updates[layer]["bias"].any()
+        kernel, update = params[layer]["kernel"], updates[layer]["kernel"]
+        assert jnp.array_equal(kernel == 0, update == 0)
+
+
+def test_a_schedule_is_read_at_the_step_of_the_update():
+    params = small_params()
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    tx = jaxcomp.add_compressibility(optax.linear_schedule(0.0, 1.0, 2))
+    state, penalties = tx.init(params), []
+    for _ in range(3):
+        _, state = tx.update(zeros, state, params)
+        penalties.append(float(optax.tree.get(state, "penalty")))
+    value = float(jaxcomp.compressibility_tree(params))
+    np.testing.assert_allclose(penalties, [0, value / 2, value], rtol=IDENTITY)
+
+
+def test_inside_inject_hyperparams():
+    params = small_params()
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    tx = optax.inject_hyperparams(jaxcomp.add_compressibility, static_args=("mask", "scope"))(
+        weight=0.3, scope="tensor", magnitude=1.0
+    )
+    plain = jaxcomp.add_compressibility(0.3, scope="tensor", magnitude=1.0)
+    got, _ = jax.jit(tx.update)(zeros, tx.init(params), params)
+    expected, _ = plain.update(zeros, plain.init(params), params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8), got, expected)
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+def test_bad_weights_are_refused(bad):
+    with pytest.raises(ValueError, match=f"weight must be finite and not negative, got {bad}"):
+        jaxcomp.add_compressibility(bad)
+    with pytest.raises(ValueError, match="magnitude must be finite"):
+        jaxcomp.add_compressibility(1.0, magnitude=bad)
+
+
+def test_an_unknown_scope_is_refused_at_once():
+    with pytest.raises(ValueError, match="unknown scope 'layer'"):
+        jaxcomp.add_compressibility(1.0, scope="layer")
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_penalty_sparsifies_a_regression():
+    """With the data term it finds the three features that matter, and shrinks the others."""
+    features = jax.random.normal(jax.random.key(0), (200, 20))
+    truth = jnp.zeros((20, 1)).at[:3].set(jnp.array([[1.0], [-1.0], [1.0]]))
+
+    def small_entries(weight):
+        params = {"kernel": 0.1 * jax.random.normal(jax.random.key(1), (20, 1))}
+        tx = optax.chain(jaxcomp.add_compressibility(weight), optax.adam(3e-3))
+
+        @jax.jit
+        def step(_, carry):
+            params, state = carry
+            gradients = jax.grad(
+                lambda p: jnp.mean((features @ (p["kernel"] - truth) + 0.3) ** 2)
+            )(params)
+            updates, state = tx.update(gradients, state, params)
+            return optax.apply_updates(params, updates), state
+
+        params, _ = jax.lax.fori_loop(0, 3000, step, (params, tx.init(params)))
+        return int((jnp.abs(params["kernel"]) < 5e-3).sum())
+
+    assert small_entries(0.0) < 10
+    assert small_entries(0.2) == 17
