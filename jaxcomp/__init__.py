@@ -27,7 +27,7 @@ _SUBPACKAGES = (
     "transforms",
 )
 
-__all__ = [*_HOMES, *_SUBPACKAGES]  # noqa: PLE0604 - both are str
+__all__ = [*_HOMES, *_SUBPACKAGES]
 
 
 def __getattr__(name: str) -> Any:

@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         info = codec.describe(options.file)
     except (codec.FormatError, ImportError, OSError) as error:
-        print(f"jaxcomp: {options.file}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        print(
+            f"jaxcomp: {options.file}: {getattr(error, 'strerror', None) or error}", file=sys.stderr
+        )
         return 1
     if options.json:
         print(json.dumps(_as_dict(info), indent=1))

@@ -88,8 +88,13 @@ def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
         offset = (index - (len(stages) - 1) / 2) * width
         shares = [100 * _small_share(layers[name]) for name in names]
         bars = axes.bar(
-            positions + offset, shares, width, color=("white", BLUE, ORANGE)[index], label=stage,
-            edgecolor=BLACK, linewidth=0.6,
+            positions + offset,
+            shares,
+            width,
+            color=("white", BLUE, ORANGE)[index],
+            label=stage,
+            edgecolor=BLACK,
+            linewidth=0.6,
         )
         axes.bar_label(bars, fmt="%.0f", fontsize="small")
     axes.set_xticks(positions, [_short(name) for name in names])

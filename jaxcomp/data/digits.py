@@ -14,7 +14,9 @@ def digits(seed: int = 0) -> Splits:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise ImportError('the digits are part of scikit-learn: pip install "scikit-learn"') from error
+        raise ImportError(
+            'the digits are part of scikit-learn: pip install "scikit-learn"'
+        ) from error
     bunch = load_digits()
     images = (bunch.images / 16).astype(np.float32)[..., None]
     examples = Examples(images, bunch.target.astype(np.int32))

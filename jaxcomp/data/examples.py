@@ -32,7 +32,9 @@ def batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
         yield Examples(*(part[start : start + batch_size] for part in examples))
 
 
-def shuffled_batches(examples: Examples, batch_size: int, seed: int | Sequence[int]) -> Iterator[Examples]:
+def shuffled_batches(
+    examples: Examples, batch_size: int, seed: int | Sequence[int]
+) -> Iterator[Examples]:
     """Full batches without end, in a new order in each pass; a pass leaves its remainder out.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The compressibility loss `||w||_1 / ||w||_2` of one vector, and the ternary level that goes with it.
+"""The compressibility loss `||w||_1 / ||w||_2` of one vector, and its ternary level.
 
 Source: Aytekin, Cricri, Aksu, *Compressibility Loss for Neural Network Weights*, arXiv 1905.01044.
 """

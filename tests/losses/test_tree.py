@@ -30,7 +30,11 @@ def test_scopes_reduce_to_the_vector_version(params, of_tree, of_vector):
 
 
 def test_leaves_of_very_different_size_share_one_scale():
-    params = {"a": jnp.full((2, 2), 1e30), "b": jnp.full((2, 2), 1e30), "c": jnp.full((2, 2), 1e-30)}
+    params = {
+        "a": jnp.full((2, 2), 1e30),
+        "b": jnp.full((2, 2), 1e30),
+        "c": jnp.full((2, 2), 1e-30),
+    }
     np.testing.assert_allclose(compressibility_tree(params), np.sqrt(8), rtol=IDENTITY)
 
 
@@ -60,12 +64,12 @@ def test_mixed_types_are_taken_in_the_widest(params):
 
 
 def test_unknown_scope_names_the_choices(params):
-    with pytest.raises(ValueError, match="'layer'.*'tensor', 'global'"):
+    with pytest.raises(ValueError, match=r"'layer'.*'tensor', 'global'"):
         compressibility_tree(params, "layer")
 
 
 def test_a_mask_that_selects_nothing_is_refused(params):
-    with pytest.raises(ValueError, match="selects none of the leaves.*Dense_0/bias"):
+    with pytest.raises(ValueError, match=r"selects none of the leaves.*Dense_0/bias"):
         compressibility_tree(params, mask=False)
 
 

@@ -102,9 +102,9 @@ def test_penalty_sparsifies_a_regression():
         @jax.jit
         def step(_, carry):
             params, state = carry
-            gradients = jax.grad(
-                lambda p: jnp.mean((features @ (p["kernel"] - truth) + 0.3) ** 2)
-            )(params)
+            gradients = jax.grad(lambda p: jnp.mean((features @ (p["kernel"] - truth) + 0.3) ** 2))(
+                params
+            )
             updates, state = tx.update(gradients, state, params)
             return optax.apply_updates(params, updates), state
 
