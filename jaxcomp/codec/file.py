@@ -53,7 +53,7 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
 
     Raises:
       TypeError: if a node, a name or an array's type cannot be stored; the message names it.
-      ValueError: if an array or the nesting is beyond the limits of the format.
+      ValueError: if an array, a name or the nesting is beyond the limits of the format.
       OSError: if the file cannot be written; an existing one is then untouched.
     """
     if not isinstance(params, Mapping):
@@ -109,8 +109,7 @@ def _encode_dict(node: Mapping, names: tuple, payloads: list[bytes]) -> NestedDi
     header = {}
     for key, child in node.items():
         path = (*names, key)
-        if not isinstance(key, str | int) or isinstance(key, bool):
-            raise TypeError(f"names must be str or int, got {key!r} in {_join(names)}")
+        _check_name(key, names)
         if isinstance(child, Mapping):
             header[key] = _encode_dict(child, path, payloads)
             continue
@@ -124,6 +123,18 @@ def _encode_dict(node: Mapping, names: tuple, payloads: list[bytes]) -> NestedDi
             raise type(error)(f"{_join(path)}: {error}") from error
         payloads.append(payload)
     return header
+
+
+def _check_name(name: Any, names: tuple) -> None:
+    if not isinstance(name, str | int) or isinstance(name, bool):
+        raise TypeError(f"names must be str or int, got {name!r} in {_join(names)}")
+    if isinstance(name, int) and not -(2**63) <= name < 2**64:
+        raise ValueError(f"the name {name} in {_join(names)} does not fit 64 bits")
+    if isinstance(name, str) and not name.isascii():
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"the name {name!r} in {_join(names)} is not valid text") from error
 
 
 def _decode(

@@ -5,6 +5,7 @@ element, the codebook as bytes, for one stored as entropy-coded levels.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ def encode_array(array: np.ndarray) -> tuple[list[Any], bytes]:
       ValueError: if it is beyond the limits of the format.
     """
     code = code_of(array.dtype)
-    if array.size > MAX_ELEMENTS or array.ndim > MAX_AXES:
+    if not _within_limits(array.shape):
         raise ValueError(
             f"an array of shape {array.shape} is beyond the limits of the format: "
             f"{MAX_ELEMENTS} elements and {MAX_AXES} axes"
@@ -67,7 +68,7 @@ def parse_record(fields: list[Any]) -> Record:
     code, shape, payload_bytes = fields[:3]
     if not isinstance(shape, list) or not all(map(_is_size, [code, payload_bytes, *shape])):
         raise FormatError("a record's type, shape and length are not all non-negative integers")
-    if len(shape) > MAX_AXES or math.prod(shape) > MAX_ELEMENTS:
+    if not _within_limits(shape):
         raise FormatError(f"an array of shape {shape} is beyond the limits of the format")
     dtype, elements = dtype_of(code), math.prod(shape)
     if len(fields) == 3:
@@ -96,6 +97,11 @@ def decode_array(record: Record, payload: bytes) -> np.ndarray:
         levels = entropy.decode(payload, record.elements, len(record.codebook))
         array = record.codebook[levels]
     return array.astype(record.dtype.newbyteorder("="), copy=True).reshape(record.shape)
+
+
+def _within_limits(shape: Sequence[int]) -> bool:
+    # numpy multiplies the axes of an array without elements too, and overflows.
+    return len(shape) <= MAX_AXES and math.prod(n for n in shape if n) <= MAX_ELEMENTS
 
 
 def _is_size(value: Any) -> bool:

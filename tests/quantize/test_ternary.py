@@ -1,0 +1,114 @@
+"""Ternary weights: fixed points, optimal levels, the straight-through gradient written out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given
+
+import jaxcomp
+from jaxcomp.losses import compressibility, ternary_level
+from jaxcomp.quantize import (
+    LEVELS,
+    Ternary,
+    dequantize,
+    least_squares_level,
+    ternarize,
+    ternary_mask,
+)
+from tests.helpers import IDENTITY, small_params, weights
+
+
+@pytest.fixture(params=LEVELS)
+def level(request):
+    return request.param
+
+
+def test_every_level_leaves_a_ternary_vector_as_it_is(level):
+    w = jnp.array([0.0, 0.7, -0.7, 0.7, 0.0])
+    np.testing.assert_allclose(LEVELS[level](w), 0.7, rtol=IDENTITY)
+
+
+def test_quantising_twice_is_quantising_once(level):
+    once = dequantize(ternarize(small_params(), level=level))
+    twice = dequantize(ternarize(once, level=level))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=IDENTITY), once, twice)
+
+
+@given(weights())
+def test_result_is_ternary_with_the_same_zeros_and_signs(w):
+    for level in LEVELS:
+        q = np.asarray(dequantize(ternarize(jnp.array(w), level=level, mask=True)))
+        np.testing.assert_array_equal(np.sign(q), np.sign(w))
+        assert len(set(abs(q[q != 0]))) == 1
+        k = np.count_nonzero(w)
+        np.testing.assert_allclose(compressibility(q), np.sqrt(k), rtol=IDENTITY)
+
+
+@given(weights())
+def test_least_squares_level_is_the_closest(w):
+    def distance(c):
+        return np.sum((w.astype(np.float64) - c * np.sign(w)) ** 2)
+
+    c = float(least_squares_level(w))
+    assert all(distance(c) <= distance(c * factor) for factor in (0.99, 1.01))
+    # By Cauchy and Schwarz the level of the theorem is never below the mean magnitude.
+    assert float(ternary_level(w)) >= c * (1 - IDENTITY)
+
+
+def test_levels_at_the_zero_vector(level):
+    q = dequantize(ternarize({"kernel": jnp.zeros((2, 2))}, level=level))
+    np.testing.assert_array_equal(q["kernel"], np.zeros((2, 2)))
+
+
+def test_only_weights_become_ternary_and_types_are_kept():
+    params = jax.tree.map(lambda p: p.astype(jnp.bfloat16), small_params())
+    ternary = ternarize(params)
+    assert isinstance(ternary["Dense_0"]["kernel"], Ternary)
+    assert {leaf.dtype for leaf in jax.tree.leaves(dequantize(ternary))} == {
+        jnp.dtype(jnp.bfloat16)
+    }
+    assert ternary["Dense_0"]["bias"] is params["Dense_0"]["bias"]
+
+
+def test_straight_through_gradient():
+    node = Ternary(latent=jnp.array([0.5, -3.0, 0.0]), level=jnp.array(2.0))
+    values, pullback = jax.vjp(dequantize, node)
+    np.testing.assert_array_equal(values, [2.0, -2.0, 0.0])
+    (gradient,) = pullback(jnp.array([10.0, 20.0, 40.0]))
+    np.testing.assert_array_equal(gradient.latent, [10.0, 20.0, 0.0])  # identity on the support
+    assert gradient.level == 10.0 - 20.0  # sum of g_i sign(v_i)
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_fine_tuning_keeps_weights_ternary_and_pruned_ones_zero():
+    params = small_params()
+    keep = jax.tree.map(lambda p: p != 0, params)
+    ternary = ternarize(params)
+    tx = optax.chain(
+        optax.adamw(0.1, weight_decay=0.1), jaxcomp.keep_masked(ternary_mask(ternary, keep))
+    )
+    state = tx.init(ternary)
+
+    @jax.jit
+    def step(ternary, state):
+        def loss(t):
+            return sum(jnp.sum((leaf - 1) ** 2) for leaf in jax.tree.leaves(dequantize(t)))
+
+        gradients = jax.grad(loss)(ternary)
+        updates, state = tx.update(gradients, state, ternary)
+        return optax.apply_updates(ternary, updates), state
+
+    for _ in range(100):
+        ternary, state = step(ternary, state)
+    for layer, before in zip(dequantize(ternary).values(), params.values(), strict=True):
+        kernel = np.asarray(layer["kernel"])
+        assert len(set(abs(kernel[kernel != 0]))) == 1
+        assert not kernel[np.asarray(before["kernel"]) == 0].any()
+        assert not np.allclose(layer["bias"], before["bias"])  # the rest did train
+
+
+def test_unknown_level_names_the_choices():
+    with pytest.raises(ValueError, match=r"'median'.*'theorem', 'least_squares'"):
+        ternarize(small_params(), level="median")
