@@ -57,7 +57,8 @@ def _cached() -> dict[str, np.ndarray]:
 def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
     """The cached arrays, or None if there are none, or not whole ones."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy leaves a file that it opened itself open if it is not a whole archive.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
