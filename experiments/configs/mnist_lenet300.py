@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
     config.penalty.scope = "global"
 
     config.prune = ConfigDict()  # keep the largest magnitudes
-    config.prune.density = 0.05
+    config.prune.density = 0.07
     config.prune.scope = "global"
 
     config.finetune = ConfigDict()  # the survivors, as floats

@@ -1,0 +1,25 @@
+"""What every network owes the experiments, over the table that configurations read."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxcomp.models import MODELS
+from jaxcomp.trees import named_leaves, weight_mask
+
+PARAMETERS = {"lenet_300_100": 266_610}  # on 28 x 28 images, as published
+
+
+def test_the_table_is_complete():
+    assert PARAMETERS.keys() == MODELS.keys()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_shapes_and_parameter_count(name):
+    model, images = MODELS[name](), jnp.zeros((2, 28, 28, 1))
+    params = jax.eval_shape(model.init, jax.random.key(0), images)["params"]
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == PARAMETERS[name]
+    logits = jax.eval_shape(lambda p: model.apply({"params": p}, images), params)
+    assert logits.shape == (2, 10)
+    chosen = named_leaves(weight_mask(params))
+    assert all(selected == name.endswith("/kernel") for name, selected in chosen.items())

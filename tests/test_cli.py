@@ -1,0 +1,79 @@
+"""The command `jaxcomp`."""
+
+import json
+
+import numpy as np
+import pytest
+
+import jaxcomp
+from jaxcomp.cli import main
+
+
+@pytest.fixture
+def path(tmp_path):
+    kernel = np.where(np.arange(400) % 4, 0, np.float32(2)).reshape(20, 20)
+    params = {"Dense_0": {"kernel": kernel, "bias": np.arange(20.0)}, "steps": np.array(7)}
+    jaxcomp.save(tmp_path / "model.jxc", params)
+    return tmp_path / "model.jxc"
+
+
+def test_inspect_shows_every_tensor_and_the_whole(path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["inspect", str(path)]) == 0
+    shown = capsys.readouterr().out
+    rows = {line.split("│")[1].strip(): line for line in shown.splitlines() if "│" in line}
+    assert rows["Dense_0/kernel"].split("│")[2:7] == [
+        " 20 x 20 ", " float32 ", "     400 ", "       100 ", "      2 ",
+    ]  # fmt: skip
+    assert "scalar" in rows["steps"]
+    assert f"{path.stat().st_size:,}" in rows["whole file"]
+
+
+def test_inspect_as_json(path, capsys):
+    assert main(["inspect", str(path), "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert info["file_bytes"] == path.stat().st_size
+    assert [tensor["name"] for tensor in info["tensors"]] == [
+        "Dense_0/kernel",
+        "Dense_0/bias",
+        "steps",
+    ]
+    assert info["tensors"][0]["nonzeros"] == 100
+
+
+def test_a_file_without_arrays(tmp_path, capsys):
+    jaxcomp.save(tmp_path / "empty.jxc", {})
+    assert main(["inspect", str(tmp_path / "empty.jxc")]) == 0
+    assert "whole file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut off", "folder"])
+def test_a_file_that_cannot_be_used_is_one_line_and_status_1(path, capsys, damage):
+    if damage == "missing":
+        path.unlink()
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "cut off":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        path = path.parent
+    assert main(["inspect", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"jaxcomp: {path}: ")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["unpack"], ["inspect"]])
+def test_wrong_use_is_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    assert "usage: jaxcomp" in capsys.readouterr().err
+
+
+def test_help_names_the_commands(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    assert "inspect" in capsys.readouterr().out

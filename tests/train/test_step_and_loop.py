@@ -1,0 +1,128 @@
+"""The step is the optimizer's, the loop stops where it must, and a seed fixes everything."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxcomp
+from jaxcomp.train import NonFiniteLossError, fit, init_state, make_step
+from tests.helpers import IDENTITY
+
+
+def squares(params, batch):
+    """Linear regression on batches of inputs and targets."""
+    inputs, targets = batch
+    return jnp.mean((inputs @ params["kernel"] - targets) ** 2)
+
+
+@pytest.fixture
+def params():
+    return {"kernel": jnp.array([[1.0], [-2.0]])}
+
+
+def stream(seed=0):
+    rng = np.random.default_rng(seed)
+    while True:
+        inputs = rng.normal(size=(8, 2)).astype(np.float32)
+        yield inputs, inputs @ np.array([[3.0], [0.5]], np.float32)
+
+
+def test_a_step_is_one_update_of_the_optimizer(params):
+    optimizer, batch = optax.sgd(0.1), next(stream())
+    state = make_step(squares, optimizer)(init_state(params, optimizer), batch)
+    loss, gradient = jax.value_and_grad(squares)(params, batch)
+    expected = params["kernel"] - 0.1 * gradient["kernel"]
+    np.testing.assert_allclose(state.params["kernel"], expected, rtol=IDENTITY)
+    np.testing.assert_allclose(state.loss, loss, rtol=IDENTITY)
+    assert (int(state.step), int(state.first_bad_step)) == (1, 0)
+
+
+def test_steps_do_not_compile_again_and_the_parameters_given_are_kept(params):
+    optimizer = optax.chain(jaxcomp.add_compressibility(0.1), optax.sgd(0.1, momentum=0.9))
+    step, batches = make_step(squares, optimizer), stream()
+    state = init_state(params, optimizer)
+    for _ in range(3):
+        state = step(state, next(batches))
+    assert step._cache_size() == 1
+    np.testing.assert_array_equal(params["kernel"], [[1.0], [-2.0]])
+
+
+def test_fit_finds_the_solution_and_looks_when_asked(params):
+    optimizer, seen = optax.sgd(0.1), []
+    state = fit(
+        make_step(squares, optimizer),
+        init_state(params, optimizer),
+        stream(),
+        steps=250,
+        look_every=100,
+        look=lambda state: seen.append(int(state.step)),
+    )
+    assert seen == [100, 200, 250]
+    np.testing.assert_allclose(state.params["kernel"], [[3.0], [0.5]], atol=1e-5)
+
+
+def test_no_steps_leave_the_state_alone(params):
+    optimizer = optax.sgd(0.1)
+    state = fit(
+        make_step(squares, optimizer), init_state(params, optimizer), [], steps=0, look_every=1
+    )
+    np.testing.assert_array_equal(state.params["kernel"], params["kernel"])
+
+
+def test_batches_that_run_out_are_an_error(params):
+    optimizer = optax.sgd(0.1)
+    with pytest.raises(ValueError, match="ran out after 3 of 5 steps"):
+        fit(
+            make_step(squares, optimizer),
+            init_state(params, optimizer),
+            itertools.islice(stream(), 3),
+            steps=5,
+            look_every=1,
+        )
+
+
+def test_a_bad_batch_stops_training_and_the_step_is_named(params):
+    batches = list(itertools.islice(stream(), 20))
+    batches[6] = (batches[6][0], batches[6][1] * np.nan)
+    optimizer, seen = optax.sgd(0.1), []
+    with pytest.raises(NonFiniteLossError, match=r"at step 7,.*lower the learning rate"):
+        fit(
+            make_step(squares, optimizer),
+            init_state(params, optimizer),
+            batches,
+            steps=20,
+            look_every=5,
+            look=lambda state: seen.append(int(state.step)),
+        )
+    assert seen == [5]
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_the_same_batches_give_the_same_bits(params):
+    def trained():
+        optimizer = optax.adam(0.01)
+        state = fit(
+            make_step(squares, optimizer),
+            init_state(params, optimizer),
+            stream(seed=3),
+            steps=50,
+            look_every=50,
+        )
+        return np.asarray(state.params["kernel"]).tobytes()
+
+    assert trained() == trained()
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_stopping_and_going_on_is_the_same_as_going_through(params):
+    optimizer, batches = optax.adam(0.01), list(itertools.islice(stream(), 20))
+    step = make_step(squares, optimizer)
+    whole = fit(step, init_state(params, optimizer), batches, steps=20, look_every=20)
+    half = fit(step, init_state(params, optimizer), batches[:10], steps=10, look_every=10)
+    both = fit(step, half, batches[10:], steps=10, look_every=10)
+    assert int(both.step) == 20
+    np.testing.assert_array_equal(both.params["kernel"], whole.params["kernel"])
