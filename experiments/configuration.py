@@ -30,14 +30,18 @@ _MAY_BE_ZERO = ("seed", "data.split_seed", "penalty.weight", "penalty.magnitude"
 
 def parse_flags(argv: list[str]) -> list[str]:
     """Parse absl flags; what is wrong becomes one readable message and exit status 2."""
-    path = next((a.partition("=")[2] for a in argv if re.match("--?config=", a)), None)
+    given = re.search(r"^--?config[=\n](.*)$", "\n".join(argv), re.MULTILINE)
+    path = given and given[1]
     if path is None:
         # Not the flag's own default: overrides would be tried on it where another file is given.
         path = str(DEFAULT)
         argv = [argv[0], f"--config={path}", *argv[1:]]
     if not Path(path).is_file():
         _fail(f"there is no configuration {path}: give a file, as --config=FILE.py")
-    config = runpy.run_path(path)["get_config"]()
+    try:
+        config = load(path)
+    except ValueError as error:
+        _fail(str(error))
     for key in re.findall(r"^--?config\.([\w.]+)", "\n".join(argv), re.MULTILINE):
         if key not in dict(leaves(config)):
             _fail(f"the configuration has no key {key}\n\n{_describe(config)}")
@@ -54,6 +58,26 @@ def parse_flags(argv: list[str]) -> list[str]:
     except ValueError as error:
         _fail(str(error))
     return rest
+
+
+def load(path: str | Path) -> ConfigDict:
+    """The configuration that a file defines, before overrides.
+
+    Raises:
+      ValueError: if the file does not define one, with the keys of the default.
+    """
+    get_config = runpy.run_path(str(path)).get("get_config")
+    if get_config is None:
+        raise ValueError(f"{path} does not define get_config(), which returns the configuration")
+    config = get_config()
+    if path != DEFAULT:
+        keys, expected = set(dict(leaves(config))), set(dict(leaves(load(DEFAULT))))
+        if keys != expected:
+            raise ValueError(
+                f"the keys of {path} must be those of {DEFAULT.name}: "
+                f"{sorted(expected - keys)} are missing, {sorted(keys - expected)} are unknown"
+            )
+    return config
 
 
 def check(config: ConfigDict) -> None:

@@ -25,7 +25,7 @@ from experiments.recipe import total_steps, train_and_compress
 from experiments.watch import EVALUATION_BATCH, Watcher
 from jaxcomp.data import DATASETS, batches
 from jaxcomp.models import MODELS
-from jaxcomp.train import evaluate
+from jaxcomp.train import NonFiniteLossError, evaluate
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "configuration to run [experiments/configs/digits_lenet300.py]"
@@ -34,8 +34,16 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "where to write [runs/NAME-seedS
 
 
 def main(argv: list[str]) -> None:
-    """Wire configuration, data, model and recipe; write and check the file; report."""
+    """The command: what a user can act on is one line, not a traceback."""
     del argv
+    try:
+        run()
+    except (NonFiniteLossError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def run() -> None:
+    """Wire configuration, data, model and recipe; write and check the file; report."""
     logging.set_verbosity(logging.ERROR)  # jax and TFDS report what no user can act on
     config, console, begin = _CONFIG.value, Console(), time.monotonic()
     workdir = Path(_WORKDIR.value or f"runs/{config.name}-seed{config.seed}")

@@ -1,0 +1,101 @@
+"""Configurations: every file can be used, and every mistake is named before anything runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.configuration import DEFAULT, check, leaves, load
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted(DEFAULT.parent.glob("[!_]*.py"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_can_be_used_and_is_named_after_its_file(path):
+    config = load(path)
+    check(config)
+    assert config.name == path.stem
+    assert "python -m experiments.main" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model", "lenet", "lenet_300_100"),
+        ("data.name", "svhn", "digits, mnist"),
+        ("penalty.scope", "row", "tensor, global"),
+        ("ternary.level", "median", "theorem, least_squares"),
+        ("penalty.weight", -1.0, "at least 0"),
+        ("train.learning_rate", 0.0, "greater than 0"),
+        ("train.learning_rate", float("nan"), "finite"),
+        ("batch_size", 0, "greater than 0"),
+        ("prune.density", 1.5, r"in \(0, 1\]"),
+    ],
+)
+def test_values_that_cannot_work(key, value, message):
+    config = load(DEFAULT)
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(ValueError, match=f"{key}={value}.*{message}|{key}='{value}'.*{message}"):
+        check(config)
+
+
+def test_zero_is_allowed_where_it_means_without():
+    config = load(DEFAULT)
+    config.penalty.weight = 0.0
+    config.finetune.steps = 0
+    check(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1", "does not define get_config"),
+        (DEFAULT.read_text().replace("config.look_every", "config.look"), "'look_every'.*'look'"),
+    ],
+)
+def test_files_that_do_not_define_a_configuration(tmp_path, text, message):
+    path = tmp_path / "config.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load(path)
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.main", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config.train.stepz=3"], "no key train.stepz\n\nThe keys, with their values and types"),
+        (["--config.train.steps=3.5"], "'3.5'\n\nThe keys, with their values and types"),
+        (["--config.penalty.scope=row"], "penalty.scope='row': choose from tensor, global"),
+        (["--config=nowhere.py"], "there is no configuration nowhere.py"),
+        (["--config", "nowhere.py"], "there is no configuration nowhere.py"),
+        (["train"], "unexpected arguments ['train']"),
+        (["--workdirs=x"], "Did you mean: workdir"),
+    ],
+)
+def test_wrong_use_is_a_message_and_status_2(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_shows_how_it_is_used():
+    done = run("--help")
+    assert "--config.KEY=VALUE" in done.stdout
+    assert "--workdir: where to write" in done.stdout
+
+
+def test_the_keys_are_found_at_any_depth():
+    assert dict(leaves(load(DEFAULT)))["penalty.scope"] == "global"

@@ -1,0 +1,124 @@
+"""The main job from command to files, shortened: the way a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jaxcomp
+
+ROOT = Path(__file__).parents[2]
+SHORT = [
+    "--config.train.steps=1000",
+    "--config.finetune.steps=300",
+    "--config.ternary.steps=500",
+    "--config.look_every=100",
+    "--config.seed=7",
+]
+
+
+def run(module, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def workdirs(tmp_path_factory):
+    """The folders of two runs of the same command, and what the first printed."""
+    folders = [tmp_path_factory.mktemp(name) / "run" for name in ("one", "two")]
+    done = [run("experiments.main", *SHORT, f"--workdir={folder}") for folder in folders]
+    assert [d.returncode for d in done] == [0, 0], done[0].stderr
+    return folders, done[0].stdout
+
+
+@pytest.fixture(scope="module")
+def report(workdirs):
+    return json.loads((workdirs[0][0] / "report.json").read_text())
+
+
+def test_the_same_seed_gives_the_same_file(workdirs):
+    one, two = ((folder / "model.jxc").read_bytes() for folder in workdirs[0])
+    assert one == two
+
+
+def test_the_file_holds_the_ternary_network(workdirs, report):
+    params = jaxcomp.load(workdirs[0][0] / "model.jxc")
+    assert {name: layer["kernel"].shape for name, layer in params.items()} == {
+        "Dense_0": (64, 300),
+        "Dense_1": (300, 100),
+        "Dense_2": (100, 10),
+    }
+    kernels = [layer["kernel"] for layer in params.values()]
+    assert all(len(np.unique(abs(k[k != 0]))) == 1 for k in kernels)
+    nonzeros = sum(np.count_nonzero(k) for k in kernels)
+    assert nonzeros == report["storage"]["nonzero_weights"] == round(0.07 * 50_200)
+
+
+def test_what_is_read_back_is_what_was_written(workdirs, report):
+    accuracy = report["test_accuracy"]
+    assert accuracy["read_back"] == accuracy["compressed"]
+    assert accuracy["dense"] > 0.9
+    assert accuracy["compressed"] > 0.8  # fewer steps than the method needs
+    again = run("experiments.evaluate", str(workdirs[0][0]))
+    assert json.loads(again.stdout)["test"]["accuracy"] == accuracy["read_back"]
+
+
+def test_the_report_has_every_number(workdirs, report):
+    size = (workdirs[0][0] / "model.jxc").stat().st_size
+    storage = report["storage"]
+    assert storage["parameters"] == 50_200 + 410
+    assert storage["bytes"]["float32"] == 4 * storage["parameters"]
+    assert storage["bytes"]["jxc"] == size
+    assert size < storage["bytes"]["int8_zstd19"] < storage["bytes"]["float32_zstd19"]
+    assert storage["ratio_to_float32"]["jxc"] == 4 * storage["parameters"] / size
+    assert storage["bits_per_weight"]["jxc"] == 8 * size / storage["parameters"]
+    assert report["seed"] == report["config"]["seed"] == 7
+    assert "jax" in report["versions"]
+    assert report["device"].startswith("cpu")
+    phases = [point["phase"] for point in report["history"]]
+    assert list(dict.fromkeys(phases)) == ["dense", "penalty", "fine-tune", "ternary"]
+    assert len(phases) == 10 + 10 + 3 + 5
+    penalty = [p["penalty"] for p in report["history"] if p["phase"] == "penalty"]
+    assert penalty[-1] < penalty[0]
+
+
+def test_the_screen_shows_the_table(workdirs, report):
+    shown = workdirs[1]
+    for expected in (
+        "read back from the file",
+        "float32 + zstd-19",
+        "int8 + zstd-19",
+        f"{report['storage']['bytes']['jxc']:,}",
+        f"{report['storage']['bits_per_weight']['jxc']:.3f}",
+        f"{report['test_accuracy']['dense']:.4f}",
+    ):
+        assert expected in shown
+
+
+def test_the_figure_is_an_image(workdirs):
+    assert (workdirs[0][0] / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_training_that_diverges_is_one_line_and_leaves_no_model(tmp_path):
+    done = run(
+        "experiments.main", *SHORT, "--config.train.learning_rate=1e30", f"--workdir={tmp_path}"
+    )
+    assert done.returncode == 1
+    assert "the loss was not finite at step" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "model.jxc").exists()
+
+
+def test_evaluate_names_what_is_missing(tmp_path):
+    done = run("experiments.evaluate", str(tmp_path))
+    assert done.returncode == 2
+    assert "give the workdir of a finished run" in done.stderr
