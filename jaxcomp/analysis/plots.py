@@ -112,6 +112,7 @@ def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:
         colour, style = _STYLES[phase]
         steps, values = [p["step"] for p in points], [p[key] for p in points]
         axes.plot(steps, values, style, color=colour, label=phase)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("step of the phase")
     axes.grid(alpha=0.3)
 

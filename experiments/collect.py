@@ -1,0 +1,78 @@
+"""Gather the reports of runs that differ in their seed into one small record of a result.
+
+python -m experiments.collect WORKDIR... > experiments/results/NAME.json
+
+The record has the configuration, versions and device that the runs share, the numbers of each
+seed, and their mean, minimum and maximum over the seeds.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+SHARED = ("versions", "python", "device", "test_examples")
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="One record of runs that differ in their seed.")
+    parser.add_argument("workdirs", nargs="+", type=Path, metavar="WORKDIR")
+    reports = []
+    for workdir in parser.parse_args().workdirs:
+        path = workdir / "report.json"
+        if not path.is_file():
+            parser.error(f"there is no {path}: give workdirs of finished runs")
+        reports.append(json.loads(path.read_text()))
+    try:
+        record = collect(reports)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    print(json.dumps(record, indent=1))
+
+
+def collect(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """The record of a result from the reports of its runs (`experiments.main`).
+
+    Raises:
+      ValueError: if two runs have the same seed, or differ in anything but the seed.
+    """
+    common = [
+        {"config": {**report["config"], "seed": None}, **{key: report[key] for key in SHARED}}
+        for report in reports
+    ]
+    for key in common[0]:
+        if any(one[key] != common[0][key] for one in common):
+            raise ValueError(f"the runs differ in their {key}: collect runs of one experiment")
+    seeds = [report["seed"] for report in reports]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"a seed is there twice: {seeds}")
+    numbers = {report["seed"]: _numbers(report) for report in reports}
+    statistic = {"mean": statistics.fmean, "min": min, "max": max}
+    return {
+        **common[0],
+        "seeds": {str(seed): numbers[seed] for seed in sorted(numbers)},
+        **{
+            name: {key: f(run[key] for run in numbers.values()) for key in numbers[seeds[0]]}
+            for name, f in statistic.items()
+        },
+    }
+
+
+def _numbers(report: dict[str, Any]) -> dict[str, float]:
+    stored = report["storage"]
+    return {
+        **{f"test_accuracy_{name}": value for name, value in report["test_accuracy"].items()},
+        "validation_accuracy_ternary": report["history"][-1]["validation_accuracy"],
+        "nonzero_weights": stored["nonzero_weights"],
+        **{f"bytes_{name}": size for name, size in stored["bytes"].items()},
+        **{f"ratio_{name}": ratio for name, ratio in stored["ratio_to_float32"].items()},
+        "bits_per_weight_jxc": stored["bits_per_weight"]["jxc"],
+        "seconds": report["seconds"],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Figures show the numbers they are given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from jaxcomp.analysis.plots import compression_figure, curves, small_weight_bars, weight_histogram
+
+
+@pytest.fixture
+def axes():
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+def test_each_value_of_the_compressed_weights_is_a_point_at_its_count(axes):
+    compressed = np.array([0.0] * 7 + [0.5] * 2 + [-0.5])
+    noise = np.linspace(-1, 1, 10)
+    weight_histogram(axes, noise, noise, compressed)
+    (points,) = (line for line in axes.lines if line.get_marker() == "o")
+    np.testing.assert_array_equal(points.get_xydata(), [[-0.5, 1], [0.0, 7], [0.5, 2]])
+
+
+def test_bars_are_shares_below_a_tenth_of_the_level(axes):
+    # c is close to 1: the single small weight and the five zeros are below c / 10.
+    small_weight_bars(axes, {"one": {"a": np.array([1.0] * 4 + [0.01] + [0.0] * 5)}})
+    assert [bar.get_height() for bar in axes.patches] == [60.0]
+
+
+def test_curves_are_split_by_phase(axes):
+    history = [
+        {"phase": "dense", "step": 5, "penalty": 1.0},
+        {"phase": "dense", "step": 10, "penalty": 2.0},
+        {"phase": "ternary", "step": 5, "penalty": 3.0},
+    ]
+    curves(axes, history, "penalty")
+    assert {line.get_label(): line.get_xydata().tolist() for line in axes.lines} == {
+        "dense": [[5, 1], [10, 2]],
+        "ternary": [[5, 3]],
+    }
+
+
+def test_the_whole_figure_has_a_histogram_for_each_layer():
+    rng = np.random.default_rng(0)
+    layers = {f"Dense_{i}/kernel": rng.normal(size=(6, 4)) for i in range(3)}
+    ternary = {name: np.sign(w) * (abs(w) > 0.7) for name, w in layers.items()}
+    point = {"phase": "penalty", "step": 1, "penalty": 0.5, "validation_accuracy": 0.9}
+    figure = compression_figure(layers, layers, ternary, [point])
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:3] == ["Dense_0, 6 x 4", "Dense_1, 6 x 4", "Dense_2, 6 x 4"]
+    assert len(figure.axes) == 3 + 3

@@ -1,0 +1,44 @@
+"""One record of several runs."""
+
+import pytest
+
+from experiments.collect import collect
+
+
+def report(seed, accuracy, steps=10):
+    return {
+        "config": {"seed": seed, "steps": steps},
+        "seed": seed,
+        "versions": {"jax": "1"},
+        "python": "3",
+        "device": "cpu",
+        "test_examples": 360,
+        "test_accuracy": {"compressed": accuracy},
+        "storage": {
+            "nonzero_weights": 5,
+            "bytes": {"jxc": 100 * seed},
+            "ratio_to_float32": {"jxc": 40.0},
+            "bits_per_weight": {"jxc": 0.7},
+        },
+        "history": [{"validation_accuracy": 0.9}],
+        "seconds": 30.0,
+    }
+
+
+def test_mean_minimum_and_maximum_over_the_seeds():
+    record = collect([report(2, 0.75), report(1, 0.5)])
+    assert list(record["seeds"]) == ["1", "2"]
+    assert record["seeds"]["2"]["bytes_jxc"] == 200
+    statistics = [record[name]["test_accuracy_compressed"] for name in ("mean", "min", "max")]
+    assert statistics == [0.625, 0.5, 0.75]
+    assert record["config"] == {"seed": None, "steps": 10}
+
+
+def test_runs_of_different_experiments_are_not_mixed():
+    with pytest.raises(ValueError, match="differ in their config"):
+        collect([report(1, 0.5), report(2, 0.5, steps=20)])
+
+
+def test_a_seed_counts_once():
+    with pytest.raises(ValueError, match=r"twice: \[1, 1\]"):
+        collect([report(1, 0.5), report(1, 0.5)])
