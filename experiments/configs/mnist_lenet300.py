@@ -40,7 +40,7 @@ def get_config() -> ConfigDict:
 
     config.ternary = ConfigDict()  # signs, levels and biases, straight through
     config.ternary.level = "theorem"
-    config.ternary.steps = 8_000
+    config.ternary.steps = 16_000
     config.ternary.learning_rate = 2e-3
 
     config.look_every = 500  # steps between two points of the curves
