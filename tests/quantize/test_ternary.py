@@ -30,6 +30,12 @@ def test_every_level_leaves_a_ternary_vector_as_it_is(level):
     np.testing.assert_allclose(LEVELS[level](w), 0.7, rtol=IDENTITY)
 
 
+@pytest.mark.parametrize(("name", "expected"), [("theorem", 10 / 4), ("least_squares", 4 / 2)])
+def test_levels_of_a_vector_that_is_not_ternary(name, expected):
+    node = ternarize({"kernel": jnp.array([[0.0, 1.0, -3.0]])}, level=name)["kernel"]
+    np.testing.assert_allclose(node.level, expected, rtol=IDENTITY)
+
+
 def test_quantising_twice_is_quantising_once(level):
     once = dequantize(ternarize(small_params(), level=level))
     twice = dequantize(ternarize(once, level=level))
