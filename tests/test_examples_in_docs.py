@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import json
 import pkgutil
 import re
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 import jaxcomp
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 MODULES = [module.name for module in pkgutil.walk_packages(jaxcomp.__path__, "jaxcomp.")]
 
 
@@ -42,3 +44,20 @@ def test_the_readme(tmp_path, monkeypatch):
     assert namespace["size"] < 150
     assert namespace["loss"](loaded, namespace["x"], namespace["y"]) < 0.02
     assert not loaded["hidden"]["kernel"][2:].any()
+
+
+@pytest.mark.parametrize("name", ["digits_lenet300", "mnist_lenet300"])
+def test_the_numbers_of_the_readme_are_those_of_the_record(name):
+    record = json.loads((ROOT / "experiments" / "results" / f"{name}.json").read_text())
+    mean, low, high = (record[key] for key in ("mean", "min", "max"))
+    assert len(record["seeds"]) >= 5
+    for network in ("dense", "read_back"):
+        key = f"test_accuracy_{network}"
+        shown = f"{100 * mean[key]:.2f} % ({100 * low[key]:.2f} to {100 * high[key]:.2f})"
+        assert shown in README
+    for form in ("float32_zstd19", "int8_zstd19", "jxc"):
+        assert f"{mean[f'bytes_{form}']:,.0f} ({mean[f'ratio_{form}']:.1f} times" in README
+    assert f"{mean['nonzero_weights']:,.0f} of" in README
+    assert f"{mean['bits_per_weight_jxc']:.3f}" in README
+    for run in record["seeds"].values():
+        assert run["test_accuracy_read_back"] == run["test_accuracy_compressed"]
