@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -45,8 +46,9 @@ def _as_dict(info: codec.FileInfo) -> dict:
 
 def _as_table(info: codec.FileInfo, name: str) -> Table:
     elements = sum(tensor.elements for tensor in info.tensors)
-    table = Table(title=f"{name}, format version {info.version}", show_footer=True)
-    table.add_column("tensor", "whole file")
+    title = f"{name}, format version {info.version}"
+    table = Table(title=title, show_footer=True, box=box.SIMPLE, padding=0)
+    table.add_column("tensor", "whole file", no_wrap=True)
     for heading, footer in (
         ("shape", ""),
         ("type", ""),
@@ -60,7 +62,7 @@ def _as_table(info: codec.FileInfo, name: str) -> Table:
     for tensor in info.tensors:
         table.add_row(
             tensor.name,
-            " x ".join(map(str, tensor.shape)) or "scalar",
+            "x".join(map(str, tensor.shape)) or "scalar",
             tensor.dtype,
             f"{tensor.elements:,}",
             f"{tensor.nonzeros:,}",
