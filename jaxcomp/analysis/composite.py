@@ -1,0 +1,94 @@
+r"""The theorem's prediction for trained networks: what a data term does to ternary weights.
+
+At a stationary point of :math:`F = f + \lambda L` a weight on the support obeys
+:math:`|w_i| / c = 1 + (r / \lambda) s_i \, \partial_i f`, and one off it
+:math:`(r / \lambda) |\partial_j f| \le 1`: weights are as far from ternary as the data term pulls.
+(Derived in this project from the gradient of the loss.)
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcomp.losses.ratio import level_of
+from jaxcomp.losses.tree import check_scope
+from jaxcomp.numerics import safe_sqrt, scaled_norms
+from jaxcomp.trees import Mask, PyTree, select
+
+
+class CompositeCondition(NamedTuple):
+    """Both sides of the condition for every weight, in tree order; all of shape [n]."""
+
+    on_support: np.ndarray  # bool: counted as non-zero
+    measured: np.ndarray  # |w_i| / c
+    predicted: np.ndarray  # on the support 1 + (r / weight) s_i df_i; off it (r / weight) |df_i|
+
+
+class Agreement(NamedTuple):
+    """How well a network obeys the condition."""
+
+    weights: int
+    on_support: int
+    correlation: float  # of the two sides over the support; NaN with fewer than two weights
+    worst_residual: float  # largest |measured - predicted| over the support
+    median_residual: float
+    held: float  # share of the weights off the support with (r / weight) |df_j| <= 1
+
+
+def composite_condition(
+    params: PyTree,
+    data_gradient: PyTree,
+    weight: float,
+    *,
+    scope: str = "global",
+    mask: Mask | None = None,
+    zero: float = 0.0,
+) -> CompositeCondition:
+    r"""Both sides of the composite condition for every weight of a network.
+
+    Args:
+      params: tree of arrays.
+      data_gradient: gradient of the data term alone at `params`, over all of its data.
+      weight: the weight :math:`\lambda > 0` of the loss.
+      scope: that of the penalty, `"global"` or `"tensor"`: one `r` and `c`, or one in each tensor.
+      mask: the weights that were penalised (see `jaxcomp.compressibility_tree`).
+      zero: weights up to this fraction of `c` count as zero. Stochastic training does not reach
+        exact zeros but stays near them.
+
+    Raises:
+      ValueError: if `weight` is not positive, `scope` unknown, or the mask selects nothing.
+    """
+    if not weight > 0:
+        raise ValueError(f"weight must be greater than 0, got {weight}")
+    check_scope(scope)
+    leaves, slopes = select(params, mask), select(data_gradient, mask)
+    groups = [leaves] if scope == "global" else [[leaf] for leaf in leaves]
+    parts = []
+    for leaf, slope in zip(leaves, slopes, strict=True):
+        group = next(g for g in groups if any(leaf is member for member in g))
+        norms = scaled_norms(group)
+        r, c = norms.scale * safe_sqrt(norms.sum_of_squares), level_of(group)
+        measured = jnp.abs(leaf) / c
+        pull = r / weight * slope
+        on = measured > zero
+        predicted = jnp.where(on, 1 + jnp.sign(leaf) * pull, jnp.abs(pull))
+        parts.append([np.asarray(x).ravel() for x in jax.device_get((on, measured, predicted))])
+    return CompositeCondition(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def agreement(condition: CompositeCondition) -> Agreement:
+    """Correlation and residuals of a condition over the support, and what is held off it."""
+    on, measured, predicted = condition
+    residual = np.abs(measured - predicted)[on]
+    return Agreement(
+        weights=on.size,
+        on_support=int(on.sum()),
+        correlation=float(np.corrcoef(measured[on], predicted[on])[0, 1])
+        if on.sum() > 1
+        else float("nan"),
+        worst_residual=float(residual.max(initial=0)),
+        median_residual=float(np.median(residual)) if on.any() else 0.0,
+        held=float(np.mean(predicted[~on] <= 1)) if not on.all() else 1.0,
+    )

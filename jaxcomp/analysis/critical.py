@@ -1,0 +1,159 @@
+r"""Critical points of the compressibility loss, found and classified numerically, in float64.
+
+The objective is :math:`F(w) = f(w) + \lambda L(w)` with a smooth data term `f`; without one it is
+`L` alone. `F` is not smooth where an entry is zero, and there its slopes to both sides decide.
+
+All functions take one vector and batch with `vmap`. They run in the precision of their input; call
+them under `jax.enable_x64(True)` for the tolerances of `jaxcomp.analysis.verify`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxcomp.analysis.theory import norms
+from jaxcomp.losses import compressibility
+
+Objective = Callable[[jax.Array], jax.Array]
+
+
+class Kind(NamedTuple):
+    """What kind of point a vector is, for an objective: curvature on the support, slopes off it."""
+
+    nonzeros: jax.Array  # shape=(), int: size k of the support
+    negative: jax.Array  # shape=(), int: directions on the support in which it is a maximum
+    flat: jax.Array  # shape=(), int: directions on the support without curvature
+    gradient: jax.Array  # shape=(): largest entry of r * gradient on the support
+    # shape=(): smallest slope on leaving zero, times r / weight; positive at a kink-minimum,
+    # infinite if nothing is zero
+    slope: jax.Array
+
+    @property
+    def is_saddle(self) -> jax.Array:
+        """A maximum in some direction of the support, a minimum across it."""
+        return (self.negative > 0) & (self.slope > 0)
+
+    @property
+    def is_minimum(self) -> jax.Array:
+        """Curved up or flat on the support, and uphill across it."""
+        return (self.negative == 0) & (self.slope > 0)
+
+
+def penalised(data_term: Objective | None, weight: float) -> Objective:
+    r""":math:`f + \lambda L`, or `L` alone if there is no data term."""
+    if data_term is None:
+        return compressibility
+    return lambda w: data_term(w) + weight * compressibility(w)
+
+
+def newton_on_support(
+    w: jax.Array, data_term: Objective | None = None, weight: float = 1.0, *, steps: int = 20
+) -> jax.Array:
+    r"""Newton's method for a critical point of `F` with the support that `w` has.
+
+    Without a data term `F` does not see the scale of `w`: along `w` its Hessian is useless (a plain
+    Newton step would double `w`), so the step is taken on the sphere, across `w`. From any vector
+    it ends in one step at the ternary vector of the same signs, since on a support `L` is
+    :math:`\sqrt{k}` times the cosine between :math:`|w|` and the vector of ones.
+
+    With a data term an entry that a step would carry through zero is set to zero and stays there.
+    """
+    objective = penalised(data_term, weight)
+
+    def step(_: int, w: jax.Array) -> jax.Array:
+        on, r = w != 0, norms(w)[1]
+        gradient = jnp.where(on, jax.grad(objective)(w), 0)
+        hessian = jnp.where(jnp.outer(on, on), jax.hessian(objective)(w), 0)
+        if data_term is None:
+            unit = w / r
+            across = jnp.eye(w.size) - jnp.outer(unit, unit)
+            hessian = across @ hessian @ across - jnp.outer(unit, unit) / r**2
+        hessian += jnp.diag(jnp.where(on, 0.0, 1.0))
+        return _stop_at_zero(w, w - jnp.linalg.solve(hessian, gradient))
+
+    return jax.lax.fori_loop(0, steps, step, w)
+
+
+def descend(
+    w: jax.Array,
+    data_term: Objective | None = None,
+    weight: float = 1.0,
+    *,
+    rate: float,
+    max_steps: int,
+) -> tuple[jax.Array, jax.Array]:
+    """Steepest descent on `F` that treats zero as the kink it is, from `w` until it rests.
+
+    The step follows the subgradient of least length: a non-zero entry its derivative, and is set to
+    exactly zero where it would cross it; a zero entry moves only if the data term pulls harder than
+    the kink holds. Without a data term it stops when a single non-zero is left.
+
+    Args:
+      w: where to start, shape [n].
+      data_term: smooth function `f`, or None.
+      weight: the weight of the loss.
+      rate: length of a step per subgradient; without a data term, per subgradient at norm 1.
+      max_steps: where to stop at the latest.
+
+    Returns:
+      The last point, and the number of steps made.
+    """
+    objective = penalised(data_term, weight)
+
+    def subgradient(w: jax.Array) -> jax.Array:
+        gradient = jax.grad(objective)(w)
+        if data_term is None:
+            return gradient
+        pull, hold = gradient, weight / norms(w)[1]
+        escape = jnp.sign(pull) * jnp.maximum(jnp.abs(pull) - hold, 0)
+        return jnp.where(w == 0, escape, gradient)
+
+    def goes_on(state: tuple) -> jax.Array:
+        w, slope, steps = state
+        moving = jnp.any(slope != 0) if data_term is not None else jnp.sum(w != 0) > 1
+        return moving & (steps < max_steps)
+
+    def step(state: tuple) -> tuple:
+        w, slope, steps = state
+        w = _stop_at_zero(w, w - rate * slope)
+        if data_term is None:
+            w /= norms(w)[1]
+        return w, subgradient(w), steps + 1
+
+    if data_term is None:
+        w = w / norms(w)[1]
+    w, _, steps = jax.lax.while_loop(goes_on, step, (w, subgradient(w), 0))
+    return w, steps
+
+
+def classify(
+    w: jax.Array, data_term: Objective | None = None, weight: float = 1.0, *, flat: float = 1e-6
+) -> Kind:
+    r"""What kind of point of `F` a vector is.
+
+    Args:
+      w: shape [n].
+      data_term: smooth function `f`, or None.
+      weight: the weight of the loss.
+      flat: curvatures below this, in units of :math:`\lambda / (c^2 \sqrt{k})`, count as none.
+    """
+    objective = penalised(data_term, weight)
+    on, k, (_, r, c) = w != 0, jnp.sum(w != 0), norms(w)
+    unit = c**2 * jnp.sqrt(k.astype(w.dtype)) / weight
+    hessian = jnp.where(jnp.outer(on, on), unit * jax.hessian(objective)(w), 0)
+    curvature = jnp.linalg.eigvalsh(hessian + jnp.diag(jnp.where(on, 0.0, 2 * flat + 1.0)))
+    gradient = jax.grad(objective)(w)
+    return Kind(
+        nonzeros=k,
+        negative=jnp.sum(curvature < -flat),
+        flat=jnp.sum(jnp.abs(curvature) <= flat),
+        gradient=r * jnp.max(jnp.where(on, jnp.abs(gradient), 0)),
+        # Off the support the loss has derivative 0 here and slope 1 / r to both sides.
+        slope=jnp.min(jnp.where(on, jnp.inf, 1 - r / weight * jnp.abs(gradient))),
+    )
+
+
+def _stop_at_zero(before: jax.Array, after: jax.Array) -> jax.Array:
+    return jnp.where(before * after < 0, 0, after)
