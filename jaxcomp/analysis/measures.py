@@ -14,6 +14,7 @@ from jaxcomp.losses.ratio import level_of, ratio_of
 from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.trees import Mask, PyTree, select
 
+LIVE = 0.1  # in units of c
 STEPS_PER_LEVEL = 4  # the uniform codebook: multiples of c / 4
 LARGEST_STEP = 1024  # and magnitudes up to 256 c, which beyond that are clipped
 BINS_PER_OCTAVE, OCTAVES = 64, 16  # of the search for a threshold: 1 % apart, c / 65536 to 65536 c
@@ -22,7 +23,10 @@ BINS_PER_OCTAVE, OCTAVES = 64, 16  # of the search for a threshold: 1 % apart, c
 class Measures(NamedTuple):
     """Measures of `n` weights; all of shape=() and float32 (float64 for float64 weights)."""
 
-    nonzeros: jax.Array  # k
+    nonzeros: jax.Array  # k: exactly non-zero
+    live: (
+        jax.Array
+    )  # number of magnitudes above c / 10: stochastic training stays near zero, not at it
     compressibility: jax.Array  # L = ||w||_1 / ||w||_2
     effective_nonzeros: jax.Array  # L^2, equal to k if the weights are ternary and below it if not
     hoyer_sparsity: jax.Array  # (sqrt(n) - L) / (sqrt(n) - 1): 0 if all are equal, 1 if one is left
@@ -66,6 +70,7 @@ def _measures(leaves: list[jax.Array]) -> Measures:
     nonzero_entropy, entropy = _entropies(units)
     return Measures(
         nonzeros=jnp.sum(w != 0).astype(dtype),
+        live=jnp.sum(jnp.abs(units) > LIVE).astype(dtype),
         compressibility=ratio,
         effective_nonzeros=ratio**2,
         hoyer_sparsity=_hoyer_sparsity(n, ratio),

@@ -166,7 +166,7 @@ def stationary_iff_ternary(w: jax.Array) -> jax.Array:
 
 @in_float64
 def ternary_is_stationary(w: jax.Array) -> jax.Array:
-    """Theorem, one direction: at a ternary vector (that of `w`'s signs) Clarke's condition holds."""
+    """Theorem, one direction: at the ternary vector of `w`'s signs Clarke's condition holds."""
     return distance_to_stationarity(ternary_like(w))
 
 

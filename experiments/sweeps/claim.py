@@ -1,0 +1,168 @@
+"""Claim C1, measured: does the loss make weights sparse, ternary, and low in entropy?
+
+python -m experiments.sweeps.claim [--data mnist] [--seeds 5] [--steps 6000] [--workdir DIR]
+
+Trains LeNet-300-100 with each penalty of `GRID` on each seed, and writes one record of all runs,
+WORKDIR/record.json: measures of the weights over the training, with means and 95 % bootstrap
+intervals over the seeds. A run that has been made is not made again.
+Cost: 15 settings x 5 seeds, about 25 s each on two CPU cores.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from rich.progress import track
+
+from experiments import report
+from experiments.objective import classification_metrics, cross_entropy
+from experiments.statistics import mean_with_interval
+from experiments.watch import EVALUATION_BATCH
+from jaxcomp.analysis.composite import agreement, composite_condition
+from jaxcomp.analysis.measures import measures
+from jaxcomp.data import DATASETS, Splits, batches, shuffled_batches
+from jaxcomp.losses import compressibility_tree, l1_tree, l2_tree
+from jaxcomp.models import MODELS
+from jaxcomp.train import TrainState, evaluate, fit, init_state, make_step
+
+PyTree = Any
+MODEL, BATCH_SIZE, LEARNING_RATE = "lenet_300_100", 128, 1e-3
+ZERO = 0.01  # weights up to c / 100 count as zero in the composite condition
+
+PENALTIES: dict[str, Callable[[PyTree], jax.Array]] = {
+    "none": lambda params: 0.0,
+    "l1": l1_tree,
+    "l2": l2_tree,
+    "l1/l2 global": lambda params: compressibility_tree(params, "global"),
+    "l1/l2 per tensor": lambda params: compressibility_tree(params, "tensor"),
+}
+SCOPES = {"l1/l2 global": "global", "l1/l2 per tensor": "tensor"}
+GRID: dict[str, tuple[float, ...]] = {
+    "none": (0.0,),
+    "l1": (1e-5, 3e-5, 1e-4),
+    "l2": (1e-5, 1e-4, 1e-3),
+    "l1/l2 global": (3e-4, 1e-3, 3e-3, 1e-2),
+    "l1/l2 per tensor": (3e-4, 1e-3, 3e-3, 1e-2),
+}
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Measure what penalties do to weights.")
+    parser.add_argument("--data", choices=DATASETS, default="mnist")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=6_000)
+    parser.add_argument("--workdir", type=Path, default=Path("runs/claim"))
+    options = parser.parse_args()
+    if options.seeds < 1 or options.steps < 1:
+        parser.error("--seeds and --steps must be at least 1")
+
+    settings = [(name, weight) for name, weights in GRID.items() for weight in weights]
+    runs = [(*setting, seed) for seed in range(options.seeds) for setting in settings]
+    splits = DATASETS[options.data](0)
+    options.workdir.mkdir(parents=True, exist_ok=True)
+    results: dict[tuple[str, float], list[dict[str, Any]]] = {setting: [] for setting in settings}
+    for name, weight, seed in track(runs, "training"):
+        run = f"{options.data}-{options.steps}-{name}-{weight}-{seed}"
+        path = options.workdir / f"{run.replace('/', '').replace(' ', '_')}.json"
+        if not path.is_file():
+            result = train(splits, name, weight, seed, options.steps)
+            temporary = path.with_suffix(".part")
+            temporary.write_text(json.dumps(result))
+            temporary.replace(path)
+        results[name, weight].append(json.loads(path.read_text()))
+    record = {
+        "command": f"python -m experiments.sweeps.claim --data {options.data} "
+        f"--seeds {options.seeds} --steps {options.steps}",
+        "model": MODEL,
+        "batch_size": BATCH_SIZE,
+        "learning_rate": LEARNING_RATE,
+        **report.environment(),
+        "settings": [
+            {"penalty": name, "weight": weight, **summary(runs)}
+            for (name, weight), runs in results.items()
+        ],
+    }
+    (options.workdir / "record.json").write_text(json.dumps(record, indent=1))
+    print(f"{len(runs)} runs are in {options.workdir / 'record.json'}")
+
+
+def train(splits: Splits, name: str, weight: float, seed: int, steps: int) -> dict[str, Any]:
+    """One run: its curves, and how well its end obeys the composite condition."""
+    model, penalty = MODELS[MODEL](), PENALTIES[name]
+    data_loss, metrics = cross_entropy(model.apply), classification_metrics(model.apply)
+    optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
+    params = model.init(jax.random.key(seed), splits.train.images[:1])["params"]
+    curve: list[dict[str, float]] = []
+
+    def look(state: TrainState) -> None:
+        validation = evaluate(metrics, state.params, batches(splits.validation, EVALUATION_BATCH))
+        curve.append(
+            {
+                "step": int(state.step),
+                "validation_accuracy": validation["accuracy"],
+                **{key: float(value) for key, value in measures(state.params)._asdict().items()},
+            }
+        )
+
+    state = init_state(params, optimizer)
+    look(state)
+    state = fit(
+        make_step(lambda p, batch: data_loss(p, batch) + weight * penalty(p), optimizer),
+        state,
+        shuffled_batches(splits.train, BATCH_SIZE, seed),
+        steps=steps,
+        look_every=max(1, steps // 12),
+        look=look,
+    )
+    result: dict[str, Any] = {"curve": curve}
+    if name in SCOPES:
+        slope = full_gradient(data_loss, state.params, splits)
+        condition = composite_condition(state.params, slope, weight, scope=SCOPES[name], zero=ZERO)
+        result["composite"] = agreement(condition)._asdict()
+    return result
+
+
+def full_gradient(loss: Callable, params: PyTree, splits: Splits) -> PyTree:
+    """Gradient of the mean loss over the whole training split."""
+    examples = len(splits.train.labels)
+    share = jax.jit(jax.grad(lambda p, batch: loss(p, batch) * (len(batch.labels) / examples)))
+    shares = [share(params, batch) for batch in batches(splits.train, EVALUATION_BATCH)]
+    return jax.tree.map(lambda *parts: sum(parts), *shares)
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over seeds along the curve; with intervals and the seeds' values at its end."""
+    ends = [run["curve"][-1] for run in runs]
+    keys = [key for key in ends[0] if key != "step"]
+    out: dict[str, Any] = {
+        "step": [point["step"] for point in runs[0]["curve"]],
+        "curve": {
+            key: [
+                round_(np.mean([run["curve"][i][key] for run in runs]))
+                for i in range(len(runs[0]["curve"]))
+            ]
+            for key in keys
+        },
+        "end": {key: mean_with_interval([end[key] for end in ends]) for key in keys},
+    }
+    if "composite" in runs[0]:
+        out["composite"] = {
+            key: mean_with_interval([run["composite"][key] for run in runs])
+            for key in runs[0]["composite"]
+        }
+    return out
+
+
+def round_(value: float) -> float:
+    """Six significant digits."""
+    return float(f"{value:.6g}")
+
+
+if __name__ == "__main__":
+    main()
