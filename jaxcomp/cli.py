@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 from jaxcomp import codec
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, or 1 with a message if a file cannot be used."""
+    """Run the command; the exit status is 0, or 1 if a file cannot be used or a statement fails."""
     parser = argparse.ArgumentParser(
         prog="jaxcomp", description="Compressed network weights in .jxc files."
     )
@@ -24,8 +26,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Check a .jxc file and show what it holds, tensor by tensor.",
     )
     inspect.add_argument("file", help="the .jxc file")
-    inspect.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    inspect.set_defaults(run=_inspect)
+    verify = commands.add_parser(
+        "verify",
+        help="check every statement of the theorem at random points",
+        description="Check every statement about the compressibility loss in float64 at random "
+        "points. The exit status is 1 if one does not hold.",
+    )
+    verify.add_argument("--n", type=int, default=64, help="length of the vectors [64]")
+    verify.add_argument("--starts", type=int, default=10_000, help="number of points [10000]")
+    verify.add_argument("--seed", type=int, default=0, help="of the points [0]")
+    verify.set_defaults(run=_verify)
+    for command in (inspect, verify):
+        command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
+    return options.run(options)
+
+
+def _inspect(options: argparse.Namespace) -> int:
     try:
         info = codec.describe(options.file)
     except (codec.FormatError, ImportError, OSError) as error:
@@ -38,6 +56,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         Console().print(_as_table(info, options.file))
     return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from jaxcomp.analysis.verify import verify  # needs jax, which files do not
+
+    try:
+        rows = verify(options.n, options.starts, options.seed)
+    except ValueError as error:
+        print(f"jaxcomp: {error}", file=sys.stderr)
+        return 2
+    checked = list(track(rows, "checking", console=Console(stderr=True), transient=True))
+    if options.json:
+        print(json.dumps([{**row._asdict(), "holds": row.holds} for row in checked], indent=1))
+    else:
+        table = Table(box=box.SIMPLE, padding=0)
+        table.add_column("statement", no_wrap=True)
+        for heading in ("worst", "tolerance", "points", "verdict"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in checked:
+            verdict = "holds" if row.holds else "FAILS"
+            numbers = (f"{row.worst:.1e}", f"{row.tolerance:.0e}", f"{row.points:,}")
+            table.add_row(escape(row.statement), *numbers, verdict)
+        Console().print(table)
+    return 0 if all(row.holds for row in checked) else 1
 
 
 def _as_dict(info: codec.FileInfo) -> dict:

@@ -31,7 +31,7 @@ class Agreement(NamedTuple):
 
     weights: int
     on_support: int
-    correlation: float  # of the two sides over the support; NaN with fewer than two weights
+    correlation: float  # of the two sides over the support; NaN where one is constant
     worst_residual: float  # largest |measured - predicted| over the support
     median_residual: float
     held: float  # share of the weights off the support with (r / weight) |df_j| <= 1
@@ -81,13 +81,13 @@ def composite_condition(
 def agreement(condition: CompositeCondition) -> Agreement:
     """Correlation and residuals of a condition over the support, and what is held off it."""
     on, measured, predicted = condition
-    residual = np.abs(measured - predicted)[on]
+    measured_on, predicted_on = measured[on], predicted[on]
+    residual = np.abs(measured_on - predicted_on)
+    varies = on.any() and np.ptp(measured_on) > 0 and np.ptp(predicted_on) > 0
     return Agreement(
         weights=on.size,
         on_support=int(on.sum()),
-        correlation=float(np.corrcoef(measured[on], predicted[on])[0, 1])
-        if on.sum() > 1
-        else float("nan"),
+        correlation=float(np.corrcoef(measured_on, predicted_on)[0, 1]) if varies else float("nan"),
         worst_residual=float(residual.max(initial=0)),
         median_residual=float(np.median(residual)) if on.any() else 0.0,
         held=float(np.mean(predicted[~on] <= 1)) if not on.all() else 1.0,

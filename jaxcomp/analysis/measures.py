@@ -108,7 +108,8 @@ def _nearest_ternary(magnitudes: jax.Array) -> tuple[jax.Array, jax.Array]:
     kept = positive & (bins >= best)
 
     def mean(kept: jax.Array) -> jax.Array:
-        return jnp.sum(jnp.where(kept, magnitudes, 0)) / jnp.maximum(jnp.sum(kept), 1)
+        number = jnp.sum(kept.astype(magnitudes.dtype))
+        return jnp.sum(jnp.where(kept, magnitudes, 0)) / jnp.maximum(number, 1)
 
     # Each entry belongs to the nearer of 0 and the level: this settles those inside the bin.
     for _ in range(3):

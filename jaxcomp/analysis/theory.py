@@ -105,7 +105,7 @@ def gradient_by_differences(w: jax.Array) -> jax.Array:
     step = jnp.abs(w) / 500
 
     def shifted(times: float) -> jax.Array:
-        return jax.vmap(compressibility)(w + times * jnp.diag(step))  # [n]
+        return jax.vmap(lambda e: compressibility(w + times * e))(jnp.diag(step))  # [n]
 
     difference = 8 * (shifted(1) - shifted(-1)) - (shifted(2) - shifted(-2))
     slopes = difference / jnp.where(w == 0, 1, 12 * step)
@@ -129,8 +129,8 @@ def slopes_off_support(w: jax.Array) -> jax.Array:
     _, r, _ = norms(w)
 
     def slopes(step: jax.Array) -> jax.Array:
-        moved = w + step * jnp.eye(w.size)
-        return (jax.vmap(compressibility)(moved) - compressibility(w)) / jnp.abs(step)
+        moved = jax.vmap(lambda e: compressibility(w + step * e))(jnp.eye(w.size))  # [n]
+        return (moved - compressibility(w)) / jnp.abs(step)
 
     step = 1e-4 * r
     errors = [
@@ -211,7 +211,7 @@ def hessian_spectrum_at_ternary(w: jax.Array) -> jax.Array:
     eigenvalues = jnp.linalg.eigvalsh(
         jnp.where(jnp.outer(on, on), hessian, jnp.diag(jnp.ones_like(q)))
     )
-    place = jnp.arange(q.size)
+    place = jnp.arange(q.size, dtype=q.dtype)
     expected = jnp.where(place < k - 1, -1.0, jnp.where(place < k, 0.0, 1.0))
     return jnp.max(jnp.abs(eigenvalues - expected))
 

@@ -1,0 +1,85 @@
+"""The residuals of the theorem are zero where it holds, and not where it is broken."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from jaxcomp.analysis import theory
+from jaxcomp.analysis.verify import AT_ANY_POINT, random_points
+from tests.helpers import weights
+
+STATEMENTS = [pytest.param(*row[1:], id=row[1].__name__) for row in AT_ANY_POINT]
+
+
+@pytest.mark.parametrize(("residual", "tolerance"), STATEMENTS)
+@settings(max_examples=20)
+@given(w=weights(max_size=8))
+def test_every_statement_holds_at_any_vector(residual, tolerance, w):
+    assert float(residual(w)) <= tolerance
+
+
+@pytest.mark.parametrize(("residual", "tolerance"), STATEMENTS)
+def test_shapes_and_batches(residual, tolerance):
+    points = random_points(12, 6, seed=0)
+    with jax.enable_x64(True):
+        batched = jax.jit(jax.vmap(residual))(jnp.asarray(points))
+    for point, value in zip(points, batched, strict=True):
+        assert abs(float(residual(point.reshape(3, 4))) - float(value)) <= max(tolerance, 1e-15)
+        assert residual(point.reshape(3, 4)).dtype == np.float64
+
+
+PLANTED = [
+    ("gradient_formula", lambda f, w: 1.01 * f(w), ["gradient_by_autodiff"]),
+    ("gradient_formula", lambda f, w: 1.01 * f(w), ["gradient_by_differences"]),
+    ("hessian_formula", lambda f, w: 1.01 * f(w), ["hessian_by_autodiff"]),
+    (
+        "ternary_like",
+        lambda f, w: f(w) + 0.01 * w,
+        ["ternary_is_stationary", "value_at_ternary", "hessian_spectrum_at_ternary"],
+    ),
+    (
+        "compressibility",
+        lambda f, w: 1.01 * f(w),
+        ["value_at_ternary", "gradient_by_differences", "slopes_off_support", "hessian_at_ternary"],
+    ),
+    (
+        "compressibility",
+        lambda f, w: f(w) + 0.01 * jnp.tanh(jnp.sum(w * w)),
+        ["scale_freedom", "radial_derivative", "stationary_iff_ternary"],
+    ),
+    ("compressibility", lambda f, w: f(w) - 1, ["bounds"]),
+    # The derivative of `abs` that JAX defines at 0 is 1.
+    ("compressibility", lambda f, w: f(w) + 0.01 * jnp.sum(jnp.abs(w)), ["gradient_at_zeros"]),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong", "statements"), PLANTED)
+def test_a_planted_error_of_one_percent_is_seen(monkeypatch, name, wrong, statements):
+    right = getattr(theory, name)
+    monkeypatch.setattr(theory, name, lambda w: wrong(right, w))
+    w = np.array([0.1, -0.4, 0.3, 0.0, 0.2])
+    tolerances = {residual.__name__: tolerance for _, residual, tolerance in AT_ANY_POINT}
+    for statement in statements:
+        residual = float(getattr(theory, statement)(w))
+        assert residual > max(1e-6, 10 * tolerances[statement]), statement
+
+
+def test_every_statement_has_a_planted_error():
+    planted = {statement for *_, statements in PLANTED for statement in statements}
+    assert planted == {residual.__name__ for _, residual, _ in AT_ANY_POINT}
+
+
+def test_distances_are_zero_at_ternary_vectors_only():
+    ternary, other = np.array([0.0, 2.0, -2.0, 2.0]), np.array([0.0, 2.0, -1.0, 2.0])
+    for distance in (theory.distance_to_stationarity, theory.distance_to_level):
+        assert float(distance(ternary)) < 1e-15
+        assert float(distance(other)) > 0.1
+
+
+def test_composite_identity_at_any_vector():
+    with jax.enable_x64(True):
+        for w in random_points(10, 20, seed=1):
+            residual = theory.composite_identity(w, lambda w: jnp.sum(jnp.sin(w)), weight=0.2)
+            assert float(residual) < 1e-9 * max(1, np.linalg.norm(w))
