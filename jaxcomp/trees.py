@@ -40,9 +40,17 @@ def weight_mask(params: PyTree) -> PyTree:
 
     Returns:
       A tree of the same structure with a Python bool for each leaf.
+
+    Raises:
+      TypeError: if a leaf is not an array.
     """
 
     def is_weight(path: tuple[Any, ...], leaf: Any) -> bool:
+        if not (hasattr(leaf, "dtype") and hasattr(leaf, "ndim")):
+            raise TypeError(
+                f"the leaf {path_name(path)!r} is a {type(leaf).__name__}, not an array: give the "
+                "arrays alone, such as `eqx.filter(model, eqx.is_inexact_array)`"
+            )
         last = path_name(path).rpartition("/")[2]
         floating = jnp.issubdtype(leaf.dtype, jnp.floating)
         return floating and leaf.ndim >= 2 and last not in NOT_WEIGHTS

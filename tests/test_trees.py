@@ -4,6 +4,7 @@ import equinox as eqx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import pytest
 from flax import nnx
 
 from jaxcomp.trees import named_leaves, resolve_mask, weight_mask
@@ -57,3 +58,9 @@ def test_an_equinox_module_of_bools_is_a_mask_although_it_is_callable():
     mask = jax.tree.map(lambda leaf: leaf.ndim > 1, model)
     assert callable(mask)
     assert named_leaves(resolve_mask(mask, model)) == {"weight": True, "bias": False}
+
+
+def test_a_leaf_that_is_not_an_array_is_named():
+    model = eqx.nn.MLP(2, 2, 2, depth=1, key=jax.random.key(0))  # holds its activation function
+    with pytest.raises(TypeError, match=r"'activation.*' is a .*eqx\.filter"):
+        weight_mask(model)

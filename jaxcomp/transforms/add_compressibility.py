@@ -20,7 +20,8 @@ class AddCompressibilityState(NamedTuple):
     """
 
     count: jax.Array  # shape=(), dtype=int32: number of updates made
-    compressibility: jax.Array  # shape=(), dtype=float32: ||w||_1 / ||w||_2 over the scope
+    # shape=(), dtype=float32: ||w||_1 / ||w||_2, in scope "tensor" the sum over the tensors
+    compressibility: jax.Array
     penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, weight included
 
 
@@ -49,8 +50,10 @@ def add_compressibility(
               |
         optax.apply_updates
 
-    There the penalty is treated as a part of the loss. Placed after Adam it would be shrinkage at
-    the same rate for all weights, which was measured to sparsify far less.
+    There the penalty is treated as a part of the loss. After `optax.adam(...)`, whose updates
+    already point downhill, it would be *maximised*. Between `optax.scale_by_adam()` and the
+    learning rate it is shrinkage that the preconditioner does not see, which at the same weight
+    sparsifies far less.
 
     The values are kept in the state: `optax.tree.get(opt_state, "compressibility")` is
     :math:`L`, and `"penalty"` is the whole term with its weight. Weights at exactly zero get no
@@ -64,8 +67,9 @@ def add_compressibility(
         the weights, and alone lets them grow; this term resists it.
       mask: which leaves are penalised, as in optax: a tree of bools with the structure of the
         parameters or a prefix of it, or a function from parameters to one. The default leaves
-        biases, normalisation parameters and scalars alone. (Under `optax.inject_hyperparams`, name
-        a mask that is a function in `static_args`.)
+        biases, normalisation parameters and scalars alone; a mask that is given is taken as it is,
+        so that `{"layer": True}` includes the layer's bias. (Under `optax.inject_hyperparams`,
+        name a mask that is a function in `static_args`.)
 
     Returns:
       A transformation that ignores extra arguments. Its updates keep the type they came in; the

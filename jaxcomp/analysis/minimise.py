@@ -1,0 +1,110 @@
+r"""Local minima of a data term plus the compressibility loss, to the last digits of float64.
+
+For problems of up to a few thousand weights with exact gradients: where the theorem's prediction
+for trained networks is checked, not where networks are trained.
+"""
+
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import optimize
+
+from jaxcomp.analysis.critical import Objective, descend, newton_on_support, penalised
+from jaxcomp.analysis.theory import norms
+
+
+def subgradient_norm(w: jax.Array, data_term: Objective, weight: float) -> jax.Array:
+    r"""Length of the shortest subgradient of :math:`f + \lambda L` at `w`: 0 where it rests."""
+    gradient = jax.grad(penalised(data_term, weight))(w)
+    escape = jnp.maximum(jnp.abs(gradient) - weight / norms(w)[1], 0)
+    return jnp.linalg.norm(jnp.where(w == 0, escape, gradient))
+
+
+def minimise(
+    start: jax.Array,
+    data_term: Objective,
+    weight: float,
+    *,
+    rate: float,
+    descent_steps: int = 3_000,
+    tolerance: float = 1e-10,
+    rounds: int = 30,
+) -> Iterator[jax.Array]:
+    r"""Points ever closer to a local minimum of :math:`F = f + \lambda L`, the last one at it.
+
+    Each round descends through the kinks (`descend`), which lets entries leave zero and reach it;
+    then minimises with the signs held by L-BFGS-B, whose bounds set entries to exact zero; then
+    polishes with Newton's method on the support.
+
+    Args:
+      start: non-zero vector, float64, shape [n].
+      data_term: smooth function `f`, bounded below together with `L`.
+      weight: the weight :math:`\lambda > 0`.
+      rate: step of the descent.
+      descent_steps: steps of the descent in each round.
+      tolerance: of the shortest subgradient's length at the end.
+      rounds: how many rounds to make at most.
+
+    Yields:
+      The point after each descent, and the last point.
+
+    Raises:
+      RuntimeError: if the tolerance is not reached; the message says how far it got.
+    """
+
+    @jax.jit
+    @jax.value_and_grad
+    def with_signs(w: jax.Array, signs: jax.Array) -> jax.Array:
+        # Smooth at zero too, where it has the slope to the side of the sign that is held.
+        return data_term(w) + weight * jnp.vdot(signs, w) / jnp.linalg.norm(w)
+
+    @jax.jit
+    def descent(w: jax.Array) -> jax.Array:
+        return descend(w, data_term, weight, rate=rate, max_steps=descent_steps)[0]
+
+    @jax.jit
+    def polish(w: jax.Array) -> tuple[jax.Array, jax.Array]:
+        w = newton_on_support(w, data_term, weight, steps=3)
+        return w, subgradient_norm(w, data_term, weight)
+
+    w, left = start, jnp.inf
+    for _ in range(rounds):
+        w = descent(w)
+        yield w
+        polished, left = polish(_with_signs_held(w, with_signs))
+        if left <= tolerance:
+            yield polished
+            return
+        w = polished if jnp.isfinite(left) else w
+    raise RuntimeError(
+        f"the shortest subgradient still has length {float(left):.1e} after {rounds} rounds: lower "
+        "the rate or allow more rounds or descent steps"
+    )
+
+
+def _with_signs_held(
+    w: jax.Array, value_and_gradient: Callable[..., tuple[jax.Array, jax.Array]]
+) -> jax.Array:
+    signs = np.sign(np.asarray(w))
+    on = np.flatnonzero(signs)
+
+    def in_full(magnitudes: np.ndarray) -> jax.Array:
+        out = np.zeros_like(signs)
+        out[on] = signs[on] * magnitudes
+        return jnp.asarray(out)
+
+    def objective(magnitudes: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = value_and_gradient(in_full(magnitudes), signs)
+        return float(value), signs[on] * np.asarray(gradient)[on]
+
+    result = optimize.minimize(
+        objective,
+        np.abs(np.asarray(w))[on],
+        jac=True,
+        method="L-BFGS-B",
+        bounds=optimize.Bounds(0, np.inf),
+        options={"maxiter": 20_000, "maxfun": 50_000, "ftol": 0, "gtol": 1e-9, "maxcor": 50},
+    )
+    return in_full(result.x)

@@ -1,0 +1,87 @@
+"""The sweep of claim C1, on the digits and in few steps: its measures move the way theory says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.objective import cross_entropy
+from experiments.sweeps import claim
+from jaxcomp.data import digits
+from jaxcomp.models import MODELS
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "experiments" / "results"
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return digits(0)
+
+
+def end(splits, name, weight):
+    return claim.train(splits, name, weight, seed=0, steps=300)
+
+
+def test_the_loss_makes_the_effective_number_of_weights_fall(splits):
+    plain, ratio = end(splits, "none", 0.0), end(splits, "l1/l2 global", 0.03)
+    first, last = ratio["curve"][0], ratio["curve"][-1]
+    assert last["effective_nonzeros"] < 0.3 * first["effective_nonzeros"]
+    assert last["live"] < 0.5 * plain["curve"][-1]["live"]
+    assert last["validation_accuracy"] > 0.8
+    assert [point["step"] for point in ratio["curve"]] == list(range(0, 301, 25))
+    assert ratio["composite"]["weights"] == 50_200
+    assert "composite" not in plain
+
+
+def test_the_full_gradient_is_that_of_the_mean_loss(splits):
+    model = MODELS[claim.MODEL]()
+    params = model.init(jax.random.key(0), splits.train.images[:1])["params"]
+    loss = cross_entropy(model.apply)
+    whole = jax.grad(loss)(params, splits.train)
+    parts = claim.full_gradient(loss, params, splits)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), whole, parts)
+
+
+def test_the_record_is_complete_and_its_means_are_those_of_its_values():
+    record = json.loads((RESULTS / "claim_mnist.json").read_text())
+    settings = [(s["penalty"], s["weight"]) for s in record["settings"]]
+    assert settings == [
+        (name, weight) for name, weights in claim.GRID.items() for weight in weights
+    ]
+    for setting in record["settings"]:
+        for measured in setting["end"].values():
+            assert len(measured["values"]) >= 5
+            np.testing.assert_allclose(measured["mean"], np.mean(measured["values"]), rtol=1e-5)
+            assert measured["low"] <= measured["mean"] * (1 + 1e-5) + 1e-9
+            assert measured["high"] >= measured["mean"] * (1 - 1e-5) - 1e-9
+
+
+def test_a_sweep_that_was_stopped_goes_on(tmp_path, monkeypatch, splits):
+    monkeypatch.setattr(claim, "GRID", {"none": (0.0,)})
+    monkeypatch.setattr(
+        sys, "argv", ["claim", "--data=digits", "--seeds=1", "--steps=5", f"--workdir={tmp_path}"]
+    )
+    claim.main()
+    (run,) = tmp_path.glob("digits-5-*.json")
+    changed = json.loads(run.read_text())
+    changed["curve"][-1]["level"] = 123.0
+    run.write_text(json.dumps(changed))
+    claim.main()  # takes the run that is there
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["settings"][0]["end"]["level"]["values"] == [123.0]
+
+
+def test_wrong_use():
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.sweeps.claim", "--seeds=0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "must be at least 1" in done.stderr

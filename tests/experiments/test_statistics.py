@@ -1,0 +1,20 @@
+"""Bootstrap intervals."""
+
+import numpy as np
+import pytest
+
+from experiments.statistics import mean_with_interval
+
+
+def test_the_interval_covers_the_mean_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    intervals = [mean_with_interval(list(rng.normal(size=30))) for _ in range(100)]
+    covered = np.mean([one["low"] <= 0 <= one["high"] for one in intervals])
+    assert 0.88 <= covered <= 1
+
+
+@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0, 2.0]])
+def test_without_spread_the_interval_is_the_mean(values):
+    result = mean_with_interval(values)
+    assert result["low"] == result["mean"] == result["high"] == values[0]
+    assert result["values"] == values
