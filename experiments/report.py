@@ -12,7 +12,7 @@ from rich.table import Table
 
 from experiments.recipe import Outcome
 from experiments.storage import reference_bytes
-from jaxcomp.analysis.plots import compression_figure
+from jaxcomp.analysis.plots.compression import compression_figure
 from jaxcomp.trees import named_leaves, select, weight_mask
 
 _STORAGE_NAMES = {

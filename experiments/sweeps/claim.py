@@ -144,7 +144,7 @@ def train(splits: Splits, name: str, weight: float, seed: int, steps: int) -> di
 
 
 def measured(params: PyTree, lit: np.ndarray) -> dict[str, jax.Array]:
-    """Measures of all weights, those of lit pixels and above (`lit_...`), and what the rest holds."""
+    """Measures of all weights, of those of lit pixels and above, and what the others hold."""
     first = params["Dense_0"]["kernel"]
     others = {**params, "Dense_0": {"kernel": first[lit]}}
     return {

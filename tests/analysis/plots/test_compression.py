@@ -4,7 +4,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from jaxcomp.analysis.plots import compression_figure, curves, small_weight_bars, weight_histogram
+from jaxcomp.analysis.plots.compression import (
+    compression_figure,
+    curves,
+    small_weight_bars,
+    weight_histogram,
+)
 
 
 @pytest.fixture

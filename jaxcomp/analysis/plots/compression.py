@@ -1,8 +1,4 @@
-"""Figures. The only module of the library that imports matplotlib.
-
-Colours are those of Okabe and Ito, told apart by colour-blind readers; lines also differ in style
-and bars in lightness, so that a figure survives in grey.
-"""
+"""What a run did to a network: its weights before and after, sparsity, curves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#E69F00", "#009E73", "#000000"
+from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE
+
 _STYLES = {
     "dense": (BLACK, ":"),
     "penalty": (BLUE, "-"),

@@ -1,0 +1,1 @@
+"""Figures. The only modules of the library that import matplotlib."""
