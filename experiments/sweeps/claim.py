@@ -4,7 +4,7 @@ python -m experiments.sweeps.claim [--data mnist] [--seeds 5] [--steps 6000] [--
 
 Trains LeNet-300-100 with each penalty of `GRID` on each seed, and writes one record of all runs,
 WORKDIR/record.json: measures of the weights over the training, with means and 95 % bootstrap
-intervals over the seeds. A run that has been made is not made again.
+intervals over the seeds; and a figure of it. A run that has been made is not made again.
 
 Weights of pixels that are hardly ever lit have no say in the data term, so that nothing but the
 penalty moves them; measures are taken of all weights, and of those of the other pixels alone.
@@ -29,6 +29,7 @@ from experiments.statistics import mean_with_interval
 from experiments.watch import EVALUATION_BATCH
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.measures import measures
+from jaxcomp.analysis.plots.claim import claim_figure
 from jaxcomp.data import DATASETS, Splits, batches, shuffled_batches
 from jaxcomp.losses import compressibility_tree, l1_tree, l2_tree, level_tree
 from jaxcomp.models import MODELS
@@ -103,6 +104,7 @@ def main() -> None:
         ],
     }
     (options.workdir / "record.json").write_text(json.dumps(record, indent=1))
+    claim_figure(record).savefig(options.workdir / "figure.png", dpi=110)
     print(f"{len(runs)} runs are in {options.workdir / 'record.json'}")
 
 

@@ -33,7 +33,7 @@ class Kind(NamedTuple):
     @property
     def is_saddle(self) -> jax.Array:
         """A maximum in some direction of the support, a minimum across it."""
-        return (self.negative > 0) & (self.slope > 0)
+        return (self.negative > 0) & (self.slope > 0) & jnp.isfinite(self.slope)
 
     @property
     def is_minimum(self) -> jax.Array:

@@ -101,12 +101,12 @@ def _rows(n: int, starts: int, seed: int) -> Iterator[Row]:
 
 
 def _critical_points_of_the_loss(points: jax.Array) -> Iterator[Row]:
-    k = np.count_nonzero(points, axis=1)
+    k, n = np.count_nonzero(points, axis=1), points.shape[1]
     found = _batched(partial(critical.newton_on_support, steps=2), points)
     ternary = _batched(theory.distance_to_level, found)
     yield _row("stationary => ternary: Newton's end points", ternary, 1e-12)
     kind = _batched(critical.classify, found)
-    wrong = (kind.negative != k - 1) | (kind.flat != 1) | (kind.is_saddle != (k > 1))
+    wrong = (kind.negative != k - 1) | (kind.flat != 1) | (kind.is_saddle != ((k > 1) & (k < n)))
     yield _row("k >= 2: saddles of index k - 1; k = 1: minima", wrong, 0)
     end, _ = _batched(partial(critical.descend, rate=0.02, max_steps=20_000), points)
     left = np.count_nonzero(end, axis=1)

@@ -36,6 +36,7 @@ def test_ternary_vectors_are_saddles_unless_one_entry_is_left(k):
 def test_a_vector_without_zeros_has_no_kinks():
     kind = critical.classify(jnp.ones(3))
     assert kind.slope == jnp.inf
+    assert not kind.is_saddle  # a maximum, up to scale
 
 
 def test_descent_on_the_loss_alone_leaves_the_largest_entry(w):

@@ -1,0 +1,85 @@
+"""Claim C1 in a picture: what penalties do to weights over the training, and at its end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+
+_STYLES = {
+    "none": (BLACK, ":", "o"),
+    "l2": (GREEN, "-.", "s"),
+    "l1": (VERMILLION, "--", "^"),
+    "l1/l2 global": (BLUE, "-", "D"),
+    "l1/l2 per tensor": (ORANGE, "-", "v"),
+    "l1/l2 global + 100 c": (BLUE, "--", "P"),
+}
+
+
+def claim_figure(record: Mapping[str, Any]) -> Figure:
+    """Ends of all runs above, curves over the training below; without the weights of unlit pixels.
+
+    Args:
+      record: of `experiments.sweeps.claim`.
+
+    Returns:
+      A figure of two by three panels.
+    """
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    panels = figure.subplots(2, 3)
+    measures = (
+        ("lit_ternary_distance", "relative distance to ternary"),
+        ("lit_nonzero_entropy", "bits per non-zero"),
+        ("validation_accuracy", "validation accuracy"),
+    )
+    for axes, (key, label) in zip(panels[0], measures, strict=True):
+        _ends(axes, record, key)
+        axes.set_ylabel(label)
+    curves = (
+        ("lit_live", "weights above c / 10"),
+        ("lit_ternary_distance", "relative distance to ternary"),
+        ("lit_nonzero_entropy", "bits per non-zero"),
+    )
+    for axes, (key, label) in zip(panels[1], curves, strict=True):
+        _curves(axes, record, key)
+        axes.set_ylabel(label)
+    panels[1][0].set_yscale("log")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    return figure
+
+
+def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
+    for penalty, (colour, style, marker) in _STYLES.items():
+        settings = [s for s in record["settings"] if s["penalty"] == penalty]
+        x = [s["end"]["lit_live"]["mean"] for s in settings]
+        ends = [s["end"][key] for s in settings]
+        axes.errorbar(
+            x,
+            [end["mean"] for end in ends],
+            # Rounded for the record, a mean may be the last digit outside its interval.
+            yerr=[
+                [max(0, end["mean"] - end["low"]) for end in ends],
+                [max(0, end["high"] - end["mean"]) for end in ends],
+            ],
+            color=colour,
+            linestyle=style,
+            marker=marker,
+            markersize=5,
+            capsize=2,
+            label=penalty,
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("weights above c / 10")
+    axes.grid(alpha=0.3)
+
+
+def _curves(axes: Axes, record: Mapping[str, Any], key: str) -> None:
+    for penalty, (colour, style, _) in _STYLES.items():
+        settings = [s for s in record["settings"] if s["penalty"] == penalty]
+        middle = settings[len(settings) // 2]  # one weight for each, to be readable
+        axes.plot(middle["step"], middle["curve"][key], style, color=colour)
+    axes.set_xlabel("step")
+    axes.grid(alpha=0.3)
