@@ -66,18 +66,19 @@ def minimise(
 
     @jax.jit
     def polish(w: jax.Array) -> tuple[jax.Array, jax.Array]:
-        w = newton_on_support(w, data_term, weight, steps=3)
-        return w, subgradient_norm(w, data_term, weight)
+        polished = newton_on_support(w, data_term, weight, steps=3)
+        before, after = (subgradient_norm(p, data_term, weight) for p in (w, polished))
+        better = after < before  # far from a minimum Newton's steps go anywhere
+        return jnp.where(better, polished, w), jnp.where(better, after, before)
 
     w, left = start, jnp.inf
     for _ in range(rounds):
         w = descent(w)
         yield w
-        polished, left = polish(_with_signs_held(w, with_signs))
+        w, left = polish(_with_signs_held(w, with_signs))
         if left <= tolerance:
-            yield polished
+            yield w
             return
-        w = polished if jnp.isfinite(left) else w
     raise RuntimeError(
         f"the shortest subgradient still has length {float(left):.1e} after {rounds} rounds: lower "
         "the rate or allow more rounds or descent steps"
