@@ -40,8 +40,8 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
     """Write a nested dict of arrays to a `.jxc` file: exactly what it is given, smaller.
 
     Arrays with at most 256 different values (ternary weights, small codebooks) are stored as
-    entropy-coded levels with a codebook, others as they are. Nothing is rounded. The file appears
-    whole or not at all: it is written beside its place, then moved there.
+    entropy-coded levels with a codebook, others as they are: float weights that are merely pruned
+    do not get smaller before they are quantised. Nothing is rounded. The file appears whole or not at all: it is written beside its place, then moved there.
 
     Args:
       path: where to write; an existing file is replaced.

@@ -28,7 +28,8 @@ def fit(
       batches: at least `steps` batches, as `step` takes them.
       steps: number of steps to make.
       look_every: number of steps between looks at the state; also after the last step.
-      look: called with the state to log or evaluate it. It must not keep the state's arrays.
+      look: called with the state to log or evaluate it, not before the first step. It must not
+        keep the state's arrays, whose memory the next step takes; `np.array` copies them.
 
     Raises:
       NonFiniteLossError: at the next look after a loss that was not finite; names the step.

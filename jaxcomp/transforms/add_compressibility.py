@@ -55,6 +55,11 @@ def add_compressibility(
     learning rate it is shrinkage that the preconditioner does not see, which at the same weight
     sparsifies far less.
 
+    The extra term moves the border between weights that are pushed to zero and weights that are
+    pushed up: with :math:`b = \gamma c / L` from :math:`c` to :math:`c (1 - b) / (1 - 2 b)`, and
+    from :math:`b = 1/2` on all are pushed down, as by an l1 norm. It sparsifies, and does not make
+    the survivors equal.
+
     The values are kept in the state: `optax.tree.get(opt_state, "compressibility")` is
     :math:`L`, and `"penalty"` is the whole term with its weight. Weights at exactly zero get no
     gradient from the penalty.
