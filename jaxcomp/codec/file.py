@@ -41,7 +41,8 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
 
     Arrays with at most 256 different values (ternary weights, small codebooks) are stored as
     entropy-coded levels with a codebook, others as they are: float weights that are merely pruned
-    do not get smaller before they are quantised. Nothing is rounded. The file appears whole or not at all: it is written beside its place, then moved there.
+    do not get smaller before they are quantised. Nothing is rounded. The file appears whole or not
+    at all: it is written beside its place, then moved there.
 
     Args:
       path: where to write; an existing file is replaced.
