@@ -27,5 +27,14 @@ def mean_with_interval(values: Sequence[float]) -> dict[str, Any]:
             rng=np.random.default_rng(0),
         ).confidence_interval
         low, high = float(interval.low), float(interval.high)
-    digits = [float(f"{x:.6g}") for x in (sample.mean(), low, high)]
-    return {"mean": digits[0], "low": digits[1], "high": digits[2], "values": list(values)}
+    return {
+        "mean": significant(sample.mean()),
+        "low": significant(low),
+        "high": significant(high),
+        "values": [significant(value) for value in values],
+    }
+
+
+def significant(value: float) -> float:
+    """Six significant digits, which keep records small."""
+    return float(f"{value:.6g}")

@@ -25,7 +25,7 @@ from rich.progress import track
 
 from experiments import report
 from experiments.objective import classification_metrics, cross_entropy
-from experiments.statistics import mean_with_interval
+from experiments.statistics import mean_with_interval, significant
 from experiments.watch import EVALUATION_BATCH
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.measures import measures
@@ -103,7 +103,7 @@ def main() -> None:
             for (name, weight), runs in results.items()
         ],
     }
-    (options.workdir / "record.json").write_text(json.dumps(record, indent=1))
+    (options.workdir / "record.json").write_text(json.dumps(record))
     claim_figure(record).savefig(options.workdir / "figure.png", dpi=110)
     print(f"{len(runs)} runs are in {options.workdir / 'record.json'}")
 
@@ -172,7 +172,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "step": [point["step"] for point in runs[0]["curve"]],
         "curve": {
             key: [
-                round_(np.mean([run["curve"][i][key] for run in runs]))
+                significant(np.mean([run["curve"][i][key] for run in runs]))
                 for i in range(len(runs[0]["curve"]))
             ]
             for key in keys
@@ -186,11 +186,6 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
             for key in runs[0]["composite"]
         }
     return out
-
-
-def round_(value: float) -> float:
-    """Six significant digits."""
-    return float(f"{value:.6g}")
 
 
 if __name__ == "__main__":

@@ -51,9 +51,16 @@ def claim_figure(record: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def _by_penalty(record: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    out: dict[str, list[Mapping[str, Any]]] = {}
+    for setting in record["settings"]:
+        out.setdefault(setting["penalty"], []).append(setting)
+    return out
+
+
 def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
-    for penalty, (colour, style, marker) in _STYLES.items():
-        settings = [s for s in record["settings"] if s["penalty"] == penalty]
+    for penalty, settings in _by_penalty(record).items():
+        colour, style, marker = _STYLES[penalty]
         x = [s["end"]["lit_live"]["mean"] for s in settings]
         ends = [s["end"][key] for s in settings]
         axes.errorbar(
@@ -77,8 +84,8 @@ def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
 
 
 def _curves(axes: Axes, record: Mapping[str, Any], key: str) -> None:
-    for penalty, (colour, style, _) in _STYLES.items():
-        settings = [s for s in record["settings"] if s["penalty"] == penalty]
+    for penalty, settings in _by_penalty(record).items():
+        colour, style, _ = _STYLES[penalty]
         middle = settings[len(settings) // 2]  # one weight for each, to be readable
         axes.plot(middle["step"], middle["curve"][key], style, color=colour)
     axes.set_xlabel("step")
