@@ -79,6 +79,16 @@ def test_entries_are_set_to_zero_where_they_would_cross_it_and_come_back_if_pull
     assert end[2] == 0
 
 
+def test_the_kink_holds_a_zero_against_a_weaker_pull():
+    def data_term(w):
+        return jnp.sum((w - jnp.array([1.0, 0.1])) ** 2) / 2
+
+    start = jnp.array([1.0, 0.0])  # a pull of 0.1 against weight / r = 0.2
+    end, steps = critical.descend(start, data_term, 0.2, rate=0.1, max_steps=1)
+    assert (end[1], int(steps)) == (0, 0)  # it rests at once
+    np.testing.assert_allclose(critical.classify(start, data_term, 0.2).slope, 0.5)
+
+
 def test_batches(w):
     batch = jnp.stack([w, -w, 2 * w])
     ends, _ = jax.vmap(lambda w: critical.descend(w, rate=0.02, max_steps=10_000))(batch)

@@ -51,6 +51,14 @@ def test_ternary_distance_of_many_weights(draw):
     np.testing.assert_allclose(got, expected, rtol=1e-4)
 
 
+def test_the_nearest_ternary_vector_is_a_local_optimum():
+    """Each entry belongs to the nearer of 0 and the level, and the level is the mean of its own."""
+    w = np.random.default_rng(1).laplace(size=20_000).astype(np.float32)
+    kept = int(measures(w).ternary_nonzeros)
+    level = np.sort(np.abs(w))[::-1][:kept].mean()
+    assert abs(kept - np.sum(np.abs(w) > level / 2)) <= 20
+
+
 def test_of_a_ternary_vector():
     w = jnp.array([0.3] * 30 + [-0.3] * 10 + [0.0] * 360)
     m = measures(w)

@@ -1,0 +1,73 @@
+"""`jaxcomp inspect FILE`: what a file holds, tensor by tensor."""
+
+import argparse
+import json
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from jaxcomp import codec
+from jaxcomp.cli.errors import fail
+
+
+def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "inspect",
+        help="show what a file holds, tensor by tensor",
+        description="Check a .jxc file and show what it holds, tensor by tensor.",
+    )
+    parser.add_argument("file", help="the .jxc file")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table; the exit status is 1 if the file cannot be used."""
+    try:
+        info = codec.describe(options.file)
+    except (codec.FormatError, ImportError, OSError) as error:
+        return fail(options.file, error)
+    if options.json:
+        print(json.dumps(_as_dict(info), indent=1))
+    else:
+        Console().print(_as_table(info, options.file))
+    return 0
+
+
+def _as_dict(info: codec.FileInfo) -> dict:
+    return {**info._asdict(), "tensors": [tensor._asdict() for tensor in info.tensors]}
+
+
+def _as_table(info: codec.FileInfo, name: str) -> Table:
+    elements = sum(tensor.elements for tensor in info.tensors)
+    title = f"{name}, format version {info.version}"
+    table = Table(title=title, show_footer=True, box=box.SIMPLE, padding=0)
+    table.add_column("tensor", "whole file", no_wrap=True)
+    for heading, footer in (
+        ("shape", ""),
+        ("type", ""),
+        ("entries", f"{elements:,}"),
+        ("non-zeros", f"{sum(tensor.nonzeros for tensor in info.tensors):,}"),
+        ("values", ""),
+        ("bytes", f"{info.file_bytes:,}"),
+        ("bits per entry", _bits(info.file_bytes, elements)),
+    ):
+        table.add_column(heading, footer, justify="right")
+    for tensor in info.tensors:
+        table.add_row(
+            tensor.name,
+            "x".join(map(str, tensor.shape)) or "scalar",
+            tensor.dtype,
+            f"{tensor.elements:,}",
+            f"{tensor.nonzeros:,}",
+            "as is" if tensor.values is None else str(tensor.values),
+            f"{tensor.payload_bytes:,}",
+            _bits(tensor.payload_bytes, tensor.elements),
+        )
+    return table
+
+
+def _bits(size: int, elements: int) -> str:
+    return f"{8 * size / elements:.3f}" if elements else "-"
