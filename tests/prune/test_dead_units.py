@@ -195,6 +195,18 @@ def test_zero_padding_refuses_to_fold_and_says_why():
     assert (result.nonzeros_after, result.refused) == (0, ())
 
 
+def test_the_mean_over_windows_with_zero_padding_is_no_constant():
+    params = {
+        "a": {"kernel": np.zeros((1, 1, 1, 1), np.float32), "bias": np.ones(1, np.float32)},
+        "b": {"kernel": np.ones((1, 1), np.float32), "bias": np.zeros(1, np.float32)},
+    }
+    padded = remove_dead_units(params, (Conv("a"), AveragePool("SAME"), Dense("b")), inputs=1)
+    assert padded.nonzeros_after == padded.nonzeros_before == 2
+    exact = remove_dead_units(params, (Conv("a"), AveragePool(), Dense("b")), inputs=1)
+    np.testing.assert_array_equal(exact.params["b"]["bias"], [1])
+    assert exact.nonzeros_after == 1
+
+
 def test_without_a_bias_there_is_nothing_to_fold_into():
     params = chain([[0.0, 2.0]], [[3.0], [4.0]])
     del params["b"]["bias"]

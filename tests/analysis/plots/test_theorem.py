@@ -34,6 +34,7 @@ def test_slices_go_through_the_point_and_show_maximum_kink_and_scale(axes):
         x, y = lines(axes)[label].T
         np.testing.assert_allclose(y[x == 0], np.sqrt(2), rtol=1e-6)
         assert best(y) == y[np.abs(x).argmin()]
+        assert np.ptp(y) > 0.05
     np.testing.assert_allclose(lines(axes)["scale"][:, 1], np.sqrt(2), rtol=1e-6)
 
 
