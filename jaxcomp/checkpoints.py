@@ -12,6 +12,7 @@ import secrets
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -90,16 +91,22 @@ def _choose(path: Path, table: Mapping[str, Callable], verb: str) -> Callable:
 
 
 def _read_safetensors(path: Path) -> NestedDict:
-    from safetensors.numpy import load_file
+    return _safetensors().load_file(path)
 
-    return load_file(path)
+
+def _safetensors() -> ModuleType:
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError('this needs safetensors: pip install "jaxcomp[compress]"') from error
+    return safetensors.numpy
 
 
 def _write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    from safetensors.numpy import save_file
-
     # Not `ascontiguousarray`, which makes a scalar one-dimensional.
-    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
+    _safetensors().save_file(
+        {name: np.asarray(array, order="C") for name, array in arrays.items()}, path
+    )
 
 
 def _read_npz(path: Path) -> NestedDict:

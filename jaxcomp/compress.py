@@ -1,11 +1,12 @@
 """Weights of a finished network made few-valued, without training."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxcomp.prune import apply_mask, top_k_mask
-from jaxcomp.quantize import dequantize, ternarize
 from jaxcomp.trees import Mask, named_leaves, resolve_mask
 
 PyTree = Any
@@ -28,7 +29,11 @@ class Compressed(NamedTuple):
 
 
 def compress(
-    params: PyTree, *, sparsity: float = 0.0, ternary: bool = False, mask: Mask | None = None
+    params: PyTree,
+    *,
+    sparsity: float = 0.0,
+    quantizer: Callable[[Any], Any] | None = None,
+    mask: Mask | None = None,
 ) -> Compressed:
     """Prune and quantise the weights of a network in one shot.
 
@@ -37,7 +42,8 @@ def compress(
     Args:
       params: tree of arrays.
       sparsity: fraction of the weights to set to zero, in [0, 1): the smallest over all tensors.
-      ternary: make what is left ternary, with the level of the theorem in each tensor.
+      quantizer: function from an array to one of the same shape and type with few values that
+        leaves exact zeros alone, such as `lambda w: jaxcomp.quantize.codebook(w, 16)`.
       mask: which leaves are weights (see `jaxcomp.compressibility_tree`); others are untouched.
 
     Raises:
@@ -49,8 +55,8 @@ def compress(
     changed = params
     if sparsity:
         changed = apply_mask(changed, top_k_mask(changed, 1 - sparsity, mask=chosen))
-    if ternary:
-        changed = dequantize(ternarize(changed, mask=chosen))
+    if quantizer is not None:
+        changed = jax.tree.map(lambda m, w: quantizer(w) if m else w, chosen, changed)
     before = named_leaves(params)
     changes = tuple(_change(name, before[name], q) for name, q in named_leaves(changed).items())
     return Compressed(changed, changes)

@@ -10,6 +10,7 @@ import jaxcomp
 from jaxcomp.checkpoints import read_checkpoint, write_checkpoint
 from jaxcomp.cli import main
 from jaxcomp.compress import compress
+from jaxcomp.quantize import dequantize, ternarize
 from tests.helpers import small_params
 
 
@@ -21,7 +22,9 @@ def test_nothing_asked_is_nothing_done():
 
 def test_pruning_and_ternary_weights_leave_biases_alone():
     params = small_params()
-    result = compress(params, sparsity=0.75, ternary=True)
+    result = compress(
+        params, sparsity=0.75, quantizer=lambda w: dequantize(ternarize(w, mask=True))
+    )
     kernels = [layer["kernel"] for layer in result.params.values()]
     assert sum(np.count_nonzero(k) for k in kernels) == 8  # of 20 + 12
     assert all(len(np.unique(np.abs(k[k != 0]))) == 1 for k in kernels)
@@ -76,8 +79,29 @@ def test_ternary_on_the_command_line(checkpoint, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("option", "values"), [("--levels=16", 16), ("--bits=4", 15), ("--step=0.5", 20)]
+)
+def test_few_values_on_the_command_line(checkpoint, tmp_path, option, values):
+    file = tmp_path / "model.jxc"
+    assert main(["compress", str(checkpoint), "-o", str(file), option]) == 0
+    weight, before = jaxcomp.load(file)["fc.weight"], read_checkpoint(checkpoint)["fc.weight"]
+    assert 3 < len(np.unique(weight)) <= values
+    assert weight.dtype == before.dtype
+    assert np.linalg.norm(weight - before) < 0.2 * np.linalg.norm(before)
+
+
+def test_ways_to_round_exclude_each_other(checkpoint, capsys):
+    with pytest.raises(SystemExit):
+        main(["compress", str(checkpoint), "-o", "x.jxc", "--ternary", "--bits=4"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["compress", "model.safetensors", "-o", "x.jxc", "--bits=9"], "from 2 to 8, got 9"),
+        (["compress", "model.safetensors", "-o", "x.jxc", "--levels=1"], "from 2 to 256, got 1"),
+        (["compress", "model.safetensors", "-o", "x.jxc", "--step=0"], "positive and finite"),
         (["compress", "nowhere.npz", "-o", "x.jxc"], "nowhere.npz: No such file"),
         (["compress", "model.pt", "-o", "x.jxc"], "choose from .safetensors, .npz, .msgpack"),
         (["compress", "model.safetensors", "-o", "x.jxc", "--prune=2"], r"in [0, 1), got 2.0"),

@@ -1,0 +1,39 @@
+"""Uniform quantisation: weights as multiples of one step in each tensor."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxcomp.numerics import accumulation_dtype
+
+MAX_BITS = 8  # more different values than a file stores as levels
+
+
+def uniform(w: jax.Array, step: float | jax.Array) -> jax.Array:
+    """The nearest multiples of `step` > 0, in the type of `w`; exact zeros stay zeros.
+
+    The error of an entry is at most `step / 2`, and the rounding of the type of `w`.
+
+    Raises:
+      ValueError: if `step` is a number that is not positive and finite.
+    """
+    if isinstance(step, int | float) and not 0 < step < float("inf"):
+        raise ValueError(f"step must be positive and finite, got {step}")
+    wide = w.astype(accumulation_dtype(w))
+    step = jnp.asarray(step, wide.dtype)
+    return (jnp.round(wide / step) * step).astype(w.dtype)
+
+
+def step_of_bits(w: jax.Array, bits: int) -> jax.Array:
+    r"""The step :math:`\max |w_i| / (2^{b-1} - 1)` with which `w` takes at most `2^b - 1` values.
+
+    Args:
+      w: array with a non-zero entry.
+      bits: `b`, from 2 (which is ternary) to 8.
+
+    Raises:
+      ValueError: if `bits` is outside that range.
+    """
+    if not 2 <= bits <= MAX_BITS:
+        raise ValueError(f"bits must be from 2 to {MAX_BITS}, got {bits}")
+    largest = jnp.max(jnp.abs(w.astype(accumulation_dtype(w))))
+    return jnp.where(largest > 0, largest, 1) / (2 ** (bits - 1) - 1)

@@ -1,0 +1,45 @@
+"""Uniform quantisation: bounds, fixed points, the number of values."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxcomp.quantize import step_of_bits, uniform
+from tests.helpers import IDENTITY, weights
+
+
+@given(weights(max_size=8), st.floats(0.01, 10))
+def test_error_is_at_most_half_a_step_and_zeros_stay(w, step):
+    q = np.asarray(uniform(jnp.asarray(w), step))
+    assert np.all(np.abs(q - w) <= step / 2 + 1e-5 * np.abs(w).max())
+    assert not q[w == 0].any()
+    np.testing.assert_allclose(uniform(jnp.asarray(q), step), q, atol=1e-5 * np.abs(w).max())
+
+
+@pytest.mark.parametrize("bits", [2, 3, 8])
+def test_bits_bound_the_number_of_values_and_keep_the_largest(bits):
+    w = jnp.linspace(-3, 3, 5_000)
+    q = np.asarray(uniform(w, step_of_bits(w, bits)))
+    assert len(np.unique(q)) == 2**bits - 1
+    np.testing.assert_allclose(np.abs(q).max(), np.abs(w).max(), rtol=IDENTITY)
+
+
+def test_type_is_kept_and_the_zero_tensor_survives():
+    zero = jnp.zeros((2, 2), jnp.bfloat16)
+    q = uniform(zero, step_of_bits(zero, 4))
+    assert q.dtype == jnp.bfloat16
+    assert not q.any()
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, float("inf"), float("nan")])
+def test_bad_steps(step):
+    with pytest.raises(ValueError, match=f"positive and finite, got {step}"):
+        uniform(jnp.ones(3), step)
+
+
+@pytest.mark.parametrize("bits", [1, 9])
+def test_bad_bits(bits):
+    with pytest.raises(ValueError, match=f"from 2 to 8, got {bits}"):
+        step_of_bits(jnp.ones(3), bits)
