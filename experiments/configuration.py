@@ -70,7 +70,7 @@ def load(path: str | Path) -> ConfigDict:
     if get_config is None:
         raise ValueError(f"{path} does not define get_config(), which returns the configuration")
     config = get_config()
-    if path != DEFAULT:
+    if Path(path) != DEFAULT:
         keys, expected = set(dict(leaves(config))), set(dict(leaves(load(DEFAULT))))
         if keys != expected:
             raise ValueError(

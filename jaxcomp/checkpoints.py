@@ -8,7 +8,6 @@
 """
 
 import os
-import secrets
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from jaxcomp.files import replacing
 
 NestedDict = dict[str | int, Any]
 
@@ -63,15 +64,11 @@ def write_checkpoint(path: str | os.PathLike, params: Mapping[str | int, Any]) -
         if name in flat:
             raise CheckpointError(f"two arrays would have the name {name!r}")
         flat[name] = array
-    temporary = path.with_name(f".{secrets.token_hex(4)}{path.suffix}")
-    try:
+    with replacing(path) as temporary:
         try:
             writer(temporary, flat)
         except (TypeError, KeyError, ValueError) as error:
             raise CheckpointError(f"{path.suffix} cannot hold this checkpoint: {error}") from error
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _flattened(node: Mapping, names: tuple) -> Iterator[tuple[str, np.ndarray]]:

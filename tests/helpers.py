@@ -1,10 +1,18 @@
 """Tolerances by kind of claim, and inputs shared by tests."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "experiments" / "results"
 
 IDENTITY = 1e-6  # the same number on two ways, in float32
 IDENTITY_X64 = 1e-12  # the same in float64
@@ -40,3 +48,19 @@ def small_params(seed: int = 0) -> dict:
         "Dense_0": layer(keys[0], keys[1], (5, 4)),
         "Dense_1": layer(keys[2], keys[3], (4, 3)),
     }
+
+
+def run_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m module arguments` as a user runs it, in the project's folder."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def lines(axes) -> dict:
+    """The points of each line that is drawn, by its label."""
+    return {line.get_label(): line.get_xydata() for line in axes.lines}

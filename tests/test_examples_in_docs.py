@@ -5,14 +5,13 @@ import importlib
 import json
 import pkgutil
 import re
-from pathlib import Path
 
 import jax
 import pytest
 
 import jaxcomp
+from tests.helpers import RESULTS, ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 MODULES = [module.name for module in pkgutil.walk_packages(jaxcomp.__path__, "jaxcomp.")]
 
@@ -48,7 +47,7 @@ def test_the_readme(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["digits_lenet300", "mnist_lenet300"])
 def test_the_numbers_of_the_readme_are_those_of_the_record(name):
-    record = json.loads((ROOT / "experiments" / "results" / f"{name}.json").read_text())
+    record = json.loads((RESULTS / f"{name}.json").read_text())
     mean, low, high = (record[key] for key in ("mean", "min", "max"))
     assert len(record["seeds"]) >= 5
     for network in ("dense", "read_back"):

@@ -4,14 +4,13 @@ import importlib
 import pkgutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import experiments
 import jaxcomp
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parents[1]
 MODULES = [
     module.name
     for package in (jaxcomp, experiments)

@@ -31,6 +31,7 @@ from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.measures import measures
 from jaxcomp.analysis.plots.claim import claim_figure
 from jaxcomp.data import DATASETS, Splits, batches, shuffled_batches
+from jaxcomp.files import replacing
 from jaxcomp.losses import compressibility_tree, l1_tree, l2_tree, level_tree
 from jaxcomp.models import MODELS
 from jaxcomp.train import TrainState, evaluate, fit, init_state, make_step
@@ -87,9 +88,8 @@ def main() -> None:
         path = options.workdir / f"{run.replace('/', '').replace(' ', '_')}.json"
         if not path.is_file():
             result = train(splits, name, weight, seed, options.steps)
-            temporary = path.with_suffix(".part")
-            temporary.write_text(json.dumps(result))
-            temporary.replace(path)
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps(result))
         results[name, weight].append(json.loads(path.read_text()))
     record = {
         "command": f"python -m experiments.sweeps.claim --data {options.data} "

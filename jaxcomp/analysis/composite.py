@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcomp.losses.ratio import level_of
-from jaxcomp.losses.tree import check_scope
+from jaxcomp.losses.tree import scope_groups
 from jaxcomp.numerics import safe_sqrt, scaled_norms
 from jaxcomp.trees import Mask, PyTree, select
 
@@ -62,20 +62,31 @@ def composite_condition(
     """
     if not weight > 0:
         raise ValueError(f"weight must be greater than 0, got {weight}")
-    check_scope(scope)
-    leaves, slopes = select(params, mask), select(data_gradient, mask)
-    groups = [leaves] if scope == "global" else [[leaf] for leaf in leaves]
+    groups = scope_groups(select(params, mask), scope)
+    slopes = iter(select(data_gradient, mask))
     parts = []
-    for leaf, slope in zip(leaves, slopes, strict=True):
-        group = next(g for g in groups if any(leaf is member for member in g))
+    for group in groups:
         norms = scaled_norms(group)
         r, c = norms.scale * safe_sqrt(norms.sum_of_squares), level_of(group)
-        measured = jnp.abs(leaf) / c
-        pull = r / weight * slope
-        on = measured > zero
-        predicted = jnp.where(on, 1 + jnp.sign(leaf) * pull, jnp.abs(pull))
-        parts.append([np.asarray(x).ravel() for x in jax.device_get((on, measured, predicted))])
+        for leaf in group:
+            sides = composite_sides(leaf, next(slopes), r, c, weight, zero)
+            parts.append([np.asarray(side).ravel() for side in sides])
     return CompositeCondition(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def composite_sides(
+    w: jax.Array,
+    data_gradient: jax.Array,
+    r: jax.Array,
+    c: jax.Array,
+    weight: float,
+    zero: float = 0.0,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The fields of `CompositeCondition` for weights whose group has the norm `r` and level `c`."""
+    measured = jnp.abs(w) / c
+    pull = r / weight * data_gradient
+    on = measured > zero
+    return on, measured, jnp.where(on, 1 + jnp.sign(w) * pull, jnp.abs(pull))
 
 
 def agreement(condition: CompositeCondition) -> Agreement:

@@ -48,6 +48,19 @@ def penalised(data_term: Objective | None, weight: float) -> Objective:
     return lambda w: data_term(w) + weight * compressibility(w)
 
 
+def shortest_subgradient(
+    w: jax.Array, data_term: Objective | None = None, weight: float = 1.0
+) -> jax.Array:
+    """The subgradient of `F` of least length: 0 where `F` rests.
+
+    At a non-zero entry it is the derivative; at a zero, what the data term pulls beyond the
+    `weight / r` with which the kink holds.
+    """
+    gradient = jax.grad(penalised(data_term, weight))(w)
+    beyond = jnp.maximum(jnp.abs(gradient) - weight / norms(w)[1], 0)
+    return jnp.where(w == 0, jnp.sign(gradient) * beyond, gradient)
+
+
 def newton_on_support(
     w: jax.Array, data_term: Objective | None = None, weight: float = 1.0, *, steps: int = 20
 ) -> jax.Array:
@@ -100,15 +113,9 @@ def descend(
     Returns:
       The last point, and the number of steps made.
     """
-    objective = penalised(data_term, weight)
 
     def subgradient(w: jax.Array) -> jax.Array:
-        gradient = jax.grad(objective)(w)
-        if data_term is None:
-            return gradient
-        pull, hold = gradient, weight / norms(w)[1]
-        escape = jnp.sign(pull) * jnp.maximum(jnp.abs(pull) - hold, 0)
-        return jnp.where(w == 0, escape, gradient)
+        return shortest_subgradient(w, data_term, weight)
 
     def goes_on(state: tuple) -> jax.Array:
         w, slope, steps = state

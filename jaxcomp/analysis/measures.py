@@ -55,8 +55,8 @@ def measures(params: PyTree, mask: Mask | None = None) -> Measures:
     Raises:
       ValueError: if the mask selects nothing.
     """
-    alone = isinstance(params, jax.Array) or hasattr(params, "__array__")
-    leaves = [jnp.asarray(params)] if alone and mask is None else select(params, mask)
+    alone = hasattr(params, "__array__") and mask is None
+    leaves = [jnp.asarray(params)] if alone else select(params, mask)
     return _measures(leaves)
 
 

@@ -11,15 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
 
-from jaxcomp.analysis.critical import Objective, descend, newton_on_support, penalised
-from jaxcomp.analysis.theory import norms
+from jaxcomp.analysis.critical import (
+    Objective,
+    descend,
+    newton_on_support,
+    shortest_subgradient,
+)
 
 
 def subgradient_norm(w: jax.Array, data_term: Objective, weight: float) -> jax.Array:
     r"""Length of the shortest subgradient of :math:`f + \lambda L` at `w`: 0 where it rests."""
-    gradient = jax.grad(penalised(data_term, weight))(w)
-    escape = jnp.maximum(jnp.abs(gradient) - weight / norms(w)[1], 0)
-    return jnp.linalg.norm(jnp.where(w == 0, escape, gradient))
+    return jnp.linalg.norm(shortest_subgradient(w, data_term, weight))
 
 
 def minimise(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcomp.analysis import critical, theory
+from jaxcomp.analysis.composite import composite_sides
 
 BATCH = 500  # points at once: bounds the memory that [n, n] matrices take
 
@@ -126,10 +127,10 @@ def _critical_points_with_data(count: int, seed: int) -> Iterator[Row]:
         w = critical.newton_on_support(w, data_term, weight, steps=10)
         kind = critical.classify(w, data_term, weight)
         _, r, c = theory.norms(w)
-        pull = r / weight * jax.grad(data_term)(w)
-        on = jnp.where(w == 0, 0, jnp.abs(jnp.abs(w) / c - 1 - jnp.sign(w) * pull))
-        off = jnp.where(w == 0, jnp.maximum(jnp.abs(pull) - 1, 0), 0)
-        return identity, jnp.max(on), jnp.max(off), ~kind.is_minimum, kind.nonzeros
+        on, measured, predicted = composite_sides(w, jax.grad(data_term)(w), r, c, weight)
+        residual = jnp.max(jnp.where(on, jnp.abs(measured - predicted), 0))
+        excess = jnp.max(jnp.where(on, 0, jnp.maximum(predicted - 1, 0)))
+        return identity, residual, excess, ~kind.is_minimum, kind.nonzeros
 
     with jax.enable_x64(True):
         problems = LeastSquares(*map(jnp.asarray, random_least_squares(16, count, seed)))

@@ -1,7 +1,6 @@
 """Nested dicts of arrays to `.jxc` files and back."""
 
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import numpy as np
 
 from jaxcomp.codec import container, records
 from jaxcomp.codec.errors import FormatError
+from jaxcomp.files import replacing
 
 MAX_DEPTH = 64
 
@@ -61,7 +61,8 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
         raise TypeError(f"params must be a nested dict of arrays, got a {type(params).__name__}")
     payloads: list[bytes] = []
     data = container.pack(_encode_dict(params, (), payloads), payloads)
-    _write_atomically(Path(path), data)
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(data)
     return len(data)
 
 
@@ -174,16 +175,3 @@ def _parse(node: NestedDict, names: tuple) -> Iterator[tuple[tuple, records.Reco
 
 def _join(names: tuple) -> str:
     return repr("/".join(map(str, names))) if names else "the top level"
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxcomp.data.examples import Examples, Splits, take
+from jaxcomp.files import replacing
 
 NAME = "mnist"
 VERSION = "3.0.1"
@@ -48,9 +49,8 @@ def _cached() -> dict[str, np.ndarray]:
     if arrays is None:
         arrays = _decode()
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.npz")
-        np.savez(temporary, **arrays)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            np.savez(temporary, **arrays)
     return arrays
 
 

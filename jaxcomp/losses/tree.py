@@ -53,10 +53,13 @@ def over_scope(
     function: Callable[[Sequence[jax.Array]], jax.Array], arrays: Sequence[jax.Array], scope: str
 ) -> jax.Array:
     """`function` of all `arrays` at once, or its sum over them one by one, as `scope` says."""
+    return sum(function(group) for group in scope_groups(arrays, scope))
+
+
+def scope_groups(arrays: Sequence[jax.Array], scope: str) -> list[Sequence[jax.Array]]:
+    """The arrays that share a ratio and a level: all of them, or each by itself, in order."""
     check_scope(scope)
-    if scope == "global":
-        return function(arrays)
-    return sum(function([array]) for array in arrays)
+    return [arrays] if scope == "global" else [[array] for array in arrays]
 
 
 def check_scope(scope: str) -> None:

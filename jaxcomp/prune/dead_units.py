@@ -11,6 +11,7 @@ stays and the report says why.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 PyTree = Any
@@ -124,7 +125,7 @@ class _Network:
         self.refused: list[str] = []
 
     def nonzeros(self) -> int:
-        return _nonzeros(self.params)
+        return sum(int(np.count_nonzero(leaf)) for leaf in jax.tree.leaves(self.params))
 
     def fold(self, layers: Sequence[Layer], constants: np.ndarray) -> np.ndarray:
         """From input to output: constants into the next bias. Gives the constants of the output."""
@@ -229,9 +230,3 @@ def _copied(tree: PyTree) -> PyTree:
     if isinstance(tree, Mapping):
         return {key: _copied(child) for key, child in tree.items()}
     return np.array(tree)
-
-
-def _nonzeros(tree: PyTree) -> int:
-    if isinstance(tree, Mapping):
-        return sum(map(_nonzeros, tree.values()))
-    return int(np.count_nonzero(tree))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.losses.ratio import level_of
-from jaxcomp.losses.tree import check_scope
+from jaxcomp.losses.tree import check_scope, scope_groups
 from jaxcomp.trees import Mask, PyTree, resolve_mask, select
 
 
@@ -62,9 +62,7 @@ def top_k_mask(
     """
     if not 0 < density <= 1:
         raise ValueError(f"density is the fraction of weights to keep, in (0, 1], got {density}")
-    check_scope(scope)
-    leaves = select(params, mask)
-    groups = [leaves] if scope == "global" else [[leaf] for leaf in leaves]
+    groups = scope_groups(select(params, mask), scope)
     kept = iter([keep for group in groups for keep in _largest(group, density)])
     return _over_selected(lambda _: next(kept), params, mask)
 

@@ -1,9 +1,7 @@
 """The sweep of claim C1, on the digits and in few steps: its measures move the way theory says."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,11 +11,9 @@ from experiments.objective import cross_entropy
 from experiments.sweeps import claim
 from jaxcomp.data import digits
 from jaxcomp.models import MODELS
+from tests.helpers import RESULTS, run_module
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
-
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "experiments" / "results"
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +75,6 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path, monkeypatch, splits):
 
 
 def test_wrong_use():
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.sweeps.claim", "--seeds=0"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = run_module("experiments.sweeps.claim", "--seeds=0")
     assert done.returncode == 2
     assert "must be at least 1" in done.stderr

@@ -1,14 +1,10 @@
 """Configurations: every file can be used, and every mistake is named before anything runs."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from experiments.configuration import DEFAULT, check, leaves, load
+from tests.helpers import run_module
 
-ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(DEFAULT.parent.glob("[!_]*.py"))
 
 
@@ -62,15 +58,6 @@ def test_files_that_do_not_define_a_configuration(tmp_path, text, message):
         load(path)
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.main", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -84,7 +71,7 @@ def run(*arguments):
     ],
 )
 def test_wrong_use_is_a_message_and_status_2(arguments, message):
-    done = run(*arguments)
+    done = run_module("experiments.main", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
@@ -92,7 +79,7 @@ def test_wrong_use_is_a_message_and_status_2(arguments, message):
 
 
 def test_help_shows_how_it_is_used():
-    done = run("--help")
+    done = run_module("experiments.main", "--help")
     assert "--config.KEY=VALUE" in done.stdout
     assert "--workdir: where to write" in done.stdout
 

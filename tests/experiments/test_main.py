@@ -1,17 +1,13 @@
 """The main job from command to files, shortened: the way a user runs it."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import jaxcomp
+from tests.helpers import run_module
 
-ROOT = Path(__file__).parents[2]
 SHORT = [
     "--config.train.steps=1000",
     "--config.finetune.steps=300",
@@ -21,21 +17,11 @@ SHORT = [
 ]
 
 
-def run(module, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.fixture(scope="module")
 def workdirs(tmp_path_factory):
     """The folders of two runs of the same command, and what the first printed."""
     folders = [tmp_path_factory.mktemp(name) / "run" for name in ("one", "two")]
-    done = [run("experiments.main", *SHORT, f"--workdir={folder}") for folder in folders]
+    done = [run_module("experiments.main", *SHORT, f"--workdir={folder}") for folder in folders]
     assert [d.returncode for d in done] == [0, 0], done[0].stderr
     return folders, done[0].stdout
 
@@ -68,7 +54,7 @@ def test_what_is_read_back_is_what_was_written(workdirs, report):
     assert accuracy["read_back"] == accuracy["compressed"]
     assert accuracy["dense"] > 0.9
     assert accuracy["compressed"] > 0.8  # fewer steps than the method needs
-    again = run("experiments.evaluate", str(workdirs[0][0]))
+    again = run_module("experiments.evaluate", str(workdirs[0][0]))
     assert json.loads(again.stdout)["test"]["accuracy"] == accuracy["read_back"]
 
 
@@ -109,7 +95,7 @@ def test_the_figure_is_an_image(workdirs):
 
 
 def test_training_that_diverges_is_one_line_and_leaves_no_model(tmp_path):
-    done = run(
+    done = run_module(
         "experiments.main", *SHORT, "--config.train.learning_rate=1e30", f"--workdir={tmp_path}"
     )
     assert done.returncode == 1
@@ -119,6 +105,6 @@ def test_training_that_diverges_is_one_line_and_leaves_no_model(tmp_path):
 
 
 def test_evaluate_names_what_is_missing(tmp_path):
-    done = run("experiments.evaluate", str(tmp_path))
+    done = run_module("experiments.evaluate", str(tmp_path))
     assert done.returncode == 2
     assert "give the workdir of a finished run" in done.stderr

@@ -1,7 +1,6 @@
 """The committed record of the composite condition on a trained network, and the code behind it."""
 
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +9,7 @@ import pytest
 
 from experiments.sweeps import prediction
 from jaxcomp.data import digits
-
-RESULTS = Path(__file__).parents[2] / "experiments" / "results"
+from tests.helpers import RESULTS
 
 
 @pytest.mark.usefixtures("x64")

@@ -1,8 +1,6 @@
 """Figures show the numbers they are given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from jaxcomp.analysis.plots.compression import (
     compression_figure,
@@ -10,13 +8,6 @@ from jaxcomp.analysis.plots.compression import (
     small_weight_bars,
     weight_histogram,
 )
-
-
-@pytest.fixture
-def axes():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
 
 
 def test_each_value_of_the_compressed_weights_is_a_point_at_its_count(axes):

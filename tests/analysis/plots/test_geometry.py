@@ -14,13 +14,7 @@ from jaxcomp.analysis.plots.geometry import (
     ternary_directions,
 )
 from jaxcomp.losses import compressibility
-
-
-@pytest.fixture
-def axes():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
+from tests.helpers import lines
 
 
 @pytest.fixture
@@ -28,10 +22,6 @@ def globe():
     figure, axes = plt.subplots(subplot_kw={"projection": "mollweide"})
     yield axes
     plt.close(figure)
-
-
-def lines(axes):
-    return {line.get_label(): line.get_xydata() for line in axes.lines}
 
 
 def sorted_rows(points):

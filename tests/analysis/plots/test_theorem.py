@@ -1,22 +1,10 @@
 """The pictures of the theorem show its numbers."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from jaxcomp.analysis.composite import CompositeCondition
 from jaxcomp.analysis.plots.theorem import composite_scatter, convergence, descent_paths, slices
-
-
-@pytest.fixture
-def axes():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
-
-
-def lines(axes):
-    return {line.get_label(): line.get_xydata() for line in axes.lines}
+from tests.helpers import lines
 
 
 def test_descent_paths_are_magnitudes_and_the_level(axes):
