@@ -63,11 +63,11 @@ def _as_table(info: codec.FileInfo, name: str) -> Table:
             f"{tensor.elements:,}",
             f"{tensor.nonzeros:,}",
             "as is" if tensor.values is None else str(tensor.values),
-            f"{tensor.payload_bytes:,}",
+            f"{tensor.payload_bytes:,.0f}",
             _bits(tensor.payload_bytes, tensor.elements),
         )
     return table
 
 
-def _bits(size: int, elements: int) -> str:
+def _bits(size: float, elements: int) -> str:
     return f"{8 * size / elements:.3f}" if elements else "-"

@@ -1,19 +1,50 @@
-"""Nested dicts of arrays to `.jxc` files and back."""
+"""`.jxc` files: written array by array, read as a whole or array by array.
+
+The body of a file of version 2 has the bytes that are stored as they are, then the entropy-coded
+part with all else, then the length of that part in bytes: seven bits a byte, the lowest in the last
+byte, with bit 7 set if a byte before it belongs to the length.
+"""
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from jaxcomp.codec import container, records
+from jaxcomp.codec import version1
+from jaxcomp.codec.coder import Decoder, Encoder, MeteringDecoder
+from jaxcomp.codec.container import ContainerWriter, read_container
+from jaxcomp.codec.dtypes import code_of, dtype_of
 from jaxcomp.codec.errors import FormatError
+from jaxcomp.codec.grid import MAX_LEVEL
+from jaxcomp.codec.levels import Quantised, negatives, plain_bits, quantised
+from jaxcomp.codec.limits import Budget
+from jaxcomp.codec.names import (
+    EMPTY,
+    Names,
+    NestedDict,
+    Unflattened,
+    check_names,
+    decode_names,
+    encode_end,
+    encode_names,
+    flatten,
+    join,
+)
+from jaxcomp.codec.records import (
+    Facts,
+    Hints,
+    Kind,
+    Record,
+    check_shape,
+    decode_record,
+    encode_record,
+)
+from jaxcomp.codec.text import Text
 from jaxcomp.files import replacing
-
-MAX_DEPTH = 64
-
-NestedDict = dict[str | int, Any]  # leaves are arrays
 
 
 class TensorInfo(NamedTuple):
@@ -24,8 +55,8 @@ class TensorInfo(NamedTuple):
     dtype: str
     elements: int
     nonzeros: int
-    values: int | None  # size of the codebook; None for an array stored as it is
-    payload_bytes: int  # without the array's share of the header
+    values: int | None  # how many different ones there are; None for an array of many
+    payload_bytes: float  # names, shape and all; a fraction, since arrays share bytes
 
 
 class FileInfo(NamedTuple):
@@ -36,13 +67,114 @@ class FileInfo(NamedTuple):
     tensors: list[TensorInfo]
 
 
+class Writer:
+    """Writes a `.jxc` file array by array; use it in a `with` statement.
+
+    The file appears at the end, whole; if an exception leaves the `with` statement there is none,
+    and one that was in its place is untouched. Memory is taken for the array at hand and the
+    entropy-coded bytes.
+
+    Attributes:
+      file_bytes: the size of the file, after the `with` statement.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._path = Path(path)
+        self.file_bytes = 0
+
+    def __enter__(self) -> Self:
+        self._context = self._open()
+        return self._context.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return self._context.__exit__(kind, error, trace)
+
+    @contextmanager
+    def _open(self) -> Iterator[Self]:
+        with replacing(self._path) as temporary, open(temporary, "xb") as file:
+            self._container = ContainerWriter(file)
+            self._encoder = Encoder(self._container.write)
+            self._text, self._budget = Text(self._encoder), Budget()
+            self._hints: Hints = {}
+            self._taken = Unflattened()
+            yield self
+            self._finish()
+
+    def add(self, names: Names, array: Any) -> None:
+        """Store an array exactly.
+
+        Args:
+          names: where it is in the nested dict.
+          array: numpy or jax array of a boolean, integer or real floating-point type (bfloat16
+            included).
+
+        Raises:
+          TypeError: if a name or the array's type cannot be stored.
+          ValueError: if the name is taken, or something is beyond the limits of the format.
+        """
+        if not (hasattr(array, "dtype") and hasattr(array, "shape")):
+            raise TypeError(
+                f"{join(names)} is a {type(array).__name__}: nodes must be dicts, leaves arrays"
+            )
+        with _named(names):
+            check_shape(array.shape)
+            array = np.asarray(array)
+            array = np.asarray(array, dtype_of(code_of(array.dtype)), order="C")
+        few = quantised(array) if array.size and array.view(f"u{array.itemsize}").any() else None
+        self._add(names, array if few is None or few.bits() > plain_bits(array) else few)
+
+    def add_levels(self, names: Names, levels: np.ndarray, codebook: np.ndarray) -> None:
+        """Store quantised weights.
+
+        Args:
+          names: where they are in the nested dict.
+          levels: signed integers of any shape, of magnitude at most 32,767.
+          codebook: what they stand for, floating-point: see `Quantised`.
+
+        Raises:
+          TypeError: if a name or a type cannot be stored.
+          ValueError: if the name is taken, a level is not in the codebook, or something is beyond
+            the limits of the format.
+        """
+        with _named(names):
+            self._add(names, _checked(levels, codebook))
+
+    def add_empty_dict(self, names: Names) -> None:
+        """Store that there is a dict without entries."""
+        self._place(names, EMPTY)
+        encode_names(self._text, names, empty=True)
+
+    def _add(self, names: Names, record: Quantised | np.ndarray) -> None:
+        self._place(names)
+        encode_names(self._text, names)
+        encode_record(self._encoder, self._text, self._budget, self._hints, record)
+
+    def _place(self, names: Names, leaf: Any = None) -> None:
+        check_names(names)
+        self._taken.add(names, leaf)
+
+    def _finish(self) -> None:
+        encode_end(self._text)
+        self._budget.spend("text", self._text.length)
+        code = self._encoder.finish()
+        # Zeros after the end of the code do not change it.
+        code += bytes(max(0, self._budget.smallest_file() - self._container.size - len(code)))
+        self._container.write(code + _length(len(code)))
+        self._container.finish()
+        self.file_bytes = self._container.size
+
+
 def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
     """Write a nested dict of arrays to a `.jxc` file: exactly what it is given, smaller.
 
-    Arrays with at most 256 different values (ternary weights, small codebooks) are stored as
-    entropy-coded levels with a codebook, others as they are: float weights that are merely pruned
-    do not get smaller before they are quantised. Nothing is rounded. The file appears whole or not
-    at all: it is written beside its place, then moved there.
+    Arrays of at most 256 different values (ternary weights, small codebooks) are stored as
+    entropy-coded levels with a codebook, zeros of others as a pattern. Nothing is rounded. The file
+    appears whole or not at all: it is written beside its place, then moved there.
 
     Args:
       path: where to write; an existing file is replaced.
@@ -59,11 +191,41 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
     """
     if not isinstance(params, Mapping):
         raise TypeError(f"params must be a nested dict of arrays, got a {type(params).__name__}")
-    payloads: list[bytes] = []
-    data = container.pack(_encode_dict(params, (), payloads), payloads)
-    with replacing(Path(path)) as temporary:
-        temporary.write_bytes(data)
-    return len(data)
+    with Writer(path) as writer:
+        for names, array in flatten(params):
+            if array is EMPTY:
+                writer.add_empty_dict(names)
+            else:
+                writer.add(names, array)
+    return writer.file_bytes
+
+
+def write(
+    path: str | os.PathLike, tensors: Mapping[str, tuple[np.ndarray, np.ndarray | None]]
+) -> int:
+    """Write quantised tensors, each as `(levels, codebook)`, to a `.jxc` file.
+
+    Args:
+      path: where to write; an existing file is replaced.
+      tensors: by name, signed integer levels of any shape and the floating-point codebook of what
+        they stand for: of shape [] for one step (`step * level`), [k] for ascending values (level
+        `l` is `codebook[l + number of negative values]`), or of as many axes as the levels (2 or
+        more), of size 1 or full, for a step for each slice. With None in place of the codebook, an
+        array is stored as it is.
+
+    Returns:
+      The size of the file in bytes.
+
+    Raises:
+      TypeError, ValueError, OSError: as `Writer.add_levels` and `Writer.add`.
+    """
+    with Writer(path) as writer:
+        for name, (levels, codebook) in tensors.items():
+            if codebook is None:
+                writer.add((name,), levels)
+            else:
+                writer.add_levels((name,), levels, codebook)
+    return writer.file_bytes
 
 
 def load(path: str | os.PathLike) -> NestedDict:
@@ -74,104 +236,168 @@ def load(path: str | os.PathLike) -> NestedDict:
       ImportError: if it holds bfloat16 arrays and ml_dtypes is not installed.
       OSError: if it cannot be read.
     """
-    header, payloads = container.unpack(Path(path).read_bytes())
-    arrays = {names: array for names, _, array in _decode(header, payloads)}
+    tree = Unflattened()
+    for names, record, _ in _File(path).records():
+        tree.add(names, EMPTY if record is None else record.values())
+    return tree.root
 
-    def fill(node: NestedDict, names: tuple) -> NestedDict:
-        return {
-            key: fill(child, (*names, key)) if isinstance(child, dict) else arrays[(*names, key)]
-            for key, child in node.items()
-        }
 
-    return fill(header, ())
+def arrays(path: str | os.PathLike) -> Iterator[tuple[Names, np.ndarray]]:
+    """Read a `.jxc` file array by array, each with its names; errors as `load`."""
+    for names, record, _ in _File(path).records():
+        if record is not None:
+            yield names, record.values()
+
+
+def read(path: str | os.PathLike) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+    """Read what `write` wrote: `(levels, codebook)` by name; `(array, None)` for any other array.
+
+    Names of nested dicts are joined by `/`. Errors as `load`.
+    """
+    out = {}
+    for names, record, _ in _File(path).records():
+        if record is None:
+            continue
+        name = "/".join(map(str, names))
+        if record.quantised is None:
+            out[name] = (record.values(), None)
+        else:
+            levels, codebook = record.quantised
+            native = codebook.astype(codebook.dtype.newbyteorder("="))
+            out[name] = (levels.astype(_smallest(levels)), native)
+    return out
 
 
 def describe(path: str | os.PathLike) -> FileInfo:
     """What a `.jxc` file holds, array by array. Reads and checks all of it; errors as `load`."""
-    data = Path(path).read_bytes()
-    header, payloads = container.unpack(data)
+    file = _File(path)
     tensors = [
         TensorInfo(
             name="/".join(map(str, names)),
-            shape=record.shape,
-            dtype=array.dtype.name,
-            elements=array.size,
-            nonzeros=int(np.count_nonzero(array)),
-            values=None if record.codebook is None else len(record.codebook),
-            payload_bytes=record.payload_bytes,
+            shape=record.facts.shape,
+            dtype=record.facts.dtype.name,
+            elements=record.facts.size,
+            nonzeros=int(np.count_nonzero(record.values())),
+            values=None if record.quantised is None else np.unique(record.quantised.levels).size,
+            payload_bytes=size,
         )
-        for names, record, array in _decode(header, payloads)
+        for names, record, size in file.records(metered=True)
+        if record is not None
     ]
-    return FileInfo(container.VERSION, len(data), tensors)
+    return FileInfo(file.version, file.size, tensors)
 
 
-def _encode_dict(node: Mapping, names: tuple, payloads: list[bytes]) -> NestedDict:
-    if len(names) > MAX_DEPTH:
-        raise ValueError(f"params are nested more than {MAX_DEPTH} deep at {_join(names[:3])}...")
-    header = {}
-    for key, child in node.items():
-        path = (*names, key)
-        _check_name(key, names)
-        if isinstance(child, Mapping):
-            header[key] = _encode_dict(child, path, payloads)
-            continue
-        if not (hasattr(child, "dtype") and hasattr(child, "shape")):
-            raise TypeError(
-                f"{_join(path)} is a {type(child).__name__}: nodes must be dicts, leaves arrays"
-            )
-        try:
-            header[key], payload = records.encode_array(np.asarray(child))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{_join(path)}: {error}") from error
-        payloads.append(payload)
-    return header
+class _File:
+    """A file that has been read and whose checksum is right."""
 
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.version, self._body = read_container(path)
+        self.size = Path(path).stat().st_size
 
-def _check_name(name: Any, names: tuple) -> None:
-    if not isinstance(name, str | int) or isinstance(name, bool):
-        raise TypeError(f"names must be str or int, got {name!r} in {_join(names)}")
-    if isinstance(name, int) and not -(2**63) <= name < 2**64:
-        raise ValueError(f"the name {name} in {_join(names)} does not fit 64 bits")
-    if isinstance(name, str) and not name.isascii():
-        try:
-            name.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"the name {name!r} in {_join(names)} is not valid text") from error
-
-
-def _decode(
-    header: NestedDict, payloads: bytes
-) -> Iterator[tuple[tuple, records.Record, np.ndarray]]:
-    parsed = list(_parse(header, ()))
-    declared = sum(record.payload_bytes for _, record in parsed)
-    if declared != len(payloads):
-        raise FormatError(f"{declared} bytes of weights are declared, {len(payloads)} are there")
-    start = 0
-    for names, record in parsed:
-        end = start + record.payload_bytes
-        try:
-            array = records.decode_array(record, payloads[start:end])
-        except FormatError as error:
-            raise FormatError(f"{_join(names)}: {error}") from error
-        yield names, record, array
-        start = end
-
-
-def _parse(node: NestedDict, names: tuple) -> Iterator[tuple[tuple, records.Record]]:
-    if len(names) > MAX_DEPTH:
-        raise FormatError(f"the names are nested more than {MAX_DEPTH} deep")
-    for key, child in node.items():
-        path = (*names, key)
-        if isinstance(child, dict):
-            yield from _parse(child, path)
-        elif isinstance(child, list):
+    def records(self, *, metered: bool = False) -> Iterator[tuple[Names, Record | None, float]]:
+        """Names, array and size in bytes of all arrays; no array for an empty dict."""
+        if self.version == 1:
+            yield from _records_of_version_1(self._body)
+            return
+        raw, code = _split(self._body)
+        decoder = (MeteringDecoder if metered else Decoder)(code, raw)
+        text, budget, hints, taken = Text(decoder), Budget(self.size), {}, Unflattened()
+        before, read = 0.0, 0
+        while (found := decode_names(text)) is not None:
+            names, empty = found
             try:
-                yield path, records.parse_record(child)
+                taken.add(names, EMPTY if empty else None)
+                record = None if empty else decode_record(decoder, text, budget, hints)
+                budget.spend("text", text.length - read)
             except FormatError as error:
-                raise FormatError(f"{_join(path)}: {error}") from error
-        else:
-            raise FormatError(f"{_join(path)} is a {type(child).__name__}, not a record")
+                raise FormatError(f"{join(names)}: {error}") from error
+            except ValueError as error:
+                raise FormatError(str(error)) from error
+            read = text.length
+            size = decoder.spent if metered else 0.0
+            yield names, record, size - before
+            before = size
+        if decoder.raw_left:
+            raise FormatError(f"{decoder.raw_left} bytes belong to no array")
 
 
-def _join(names: tuple) -> str:
-    return repr("/".join(map(str, names))) if names else "the top level"
+def _records_of_version_1(body: memoryview) -> Iterator[tuple[Names, Record | None, float]]:
+    for names, array, size in version1.read_arrays(body):
+        if array is None:
+            yield names, None, 0.0
+            continue
+        few = quantised(array) if array.size else None
+        facts = Facts(Kind.PLAIN, array.dtype, array.shape)
+        yield names, Record(facts, few, None if few else array), float(size)
+
+
+def _length(number: int) -> bytes:
+    """Seven bits a byte, to be read from the end: the lowest last, bit 7 if more are before it."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(0x80 | number & 0x7F)
+        number >>= 7
+    out.append(number)
+    return bytes(reversed(out))
+
+
+def _split(body: memoryview) -> tuple[memoryview, bytes]:
+    """The raw and the entropy-coded part."""
+    length, used = 0, 0
+    for used, byte in enumerate(reversed(body[-9:]), 1):
+        length |= (byte & 0x7F) << 7 * (used - 1)
+        if byte < 0x80:
+            break
+    else:
+        raise FormatError("the length of the entropy-coded part is missing")
+    if length + used > len(body):
+        raise FormatError(f"an entropy-coded part of {length} bytes is declared, beyond the file")
+    end = len(body) - used
+    return body[: end - length], bytes(body[end - length : end])
+
+
+@contextmanager
+def _named(names: Names) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{join(names)}: {error}") from error
+
+
+def _checked(levels: Any, codebook: Any) -> Quantised:
+    levels, codebook = np.asarray(levels), np.asarray(codebook)
+    if levels.dtype.kind not in "iu":
+        raise TypeError(f"levels must be integers, got {levels.dtype}")
+    check_shape(levels.shape)
+    dtype = dtype_of(code_of(codebook.dtype))
+    if codebook.dtype.kind in "biu":
+        raise TypeError(f"a codebook must be of a floating-point type, got {codebook.dtype}")
+    low, high = (int(levels.min()), int(levels.max())) if levels.size else (0, 0)
+    if max(-low, high) > MAX_LEVEL:
+        raise ValueError(f"levels are from {low} to {high}, beyond +-{MAX_LEVEL}")
+    if codebook.ndim == 1:
+        below = negatives(codebook)
+        if not 1 <= codebook.size <= MAX_LEVEL or not (codebook[1:] > codebook[:-1]).all():
+            raise ValueError("the values of a codebook must be ascending, and at least one")
+        if low < -below or high >= codebook.size - below:
+            raise ValueError(
+                f"levels are from {low} to {high}, but the codebook has values for "
+                f"{-below} to {codebook.size - 1 - below}"
+            )
+    elif codebook.ndim > 1 and (
+        codebook.ndim != levels.ndim
+        or any(c not in (1, n) for c, n in zip(codebook.shape, levels.shape, strict=True))
+    ):
+        raise ValueError(
+            f"steps of shape {codebook.shape} do not fit levels of shape {levels.shape}: "
+            "each axis must be of size 1 or full"
+        )
+    return Quantised(
+        np.asarray(levels, _smallest(levels), order="C"),
+        np.asarray(codebook, dtype, order="C"),
+    )
+
+
+def _smallest(levels: np.ndarray) -> type[np.signedinteger]:
+    low, high = levels.min(initial=0), levels.max(initial=0)
+    return np.int8 if low >= -128 and high < 128 else np.int16

@@ -1,29 +1,91 @@
-"""Few-valued arrays as levels (small integers) and a codebook of the values they stand for."""
+"""Few-valued arrays as levels (small signed integers) and a codebook of what they stand for."""
+
+from typing import NamedTuple
 
 import numpy as np
 
-MAX_VALUES = 256  # levels fit one byte
+from jaxcomp.codec.grid import fit_grid, multiples
+
+MAX_VALUES = 256  # that are looked for in an array
+_CHUNK = 2**20
 
 
-def to_levels(array: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Split an array into levels and a codebook, exactly to the bit.
+class Quantised(NamedTuple):
+    """Levels and a codebook.
+
+    * `codebook` of shape []: one step; a level stands for `step * level`.
+    * shape [k]: ascending values; level `l` stands for `codebook[l + number of negative values]`.
+    * of the levels' number of axes (2 or more), each of size 1 or full: a step for each slice.
+    """
+
+    levels: np.ndarray  # signed integers
+    codebook: np.ndarray  # in the type of the array
+
+    def values(self) -> np.ndarray:
+        """The array that the levels stand for."""
+        if self.codebook.ndim == 1:
+            return self.codebook[self.levels + negatives(self.codebook)]
+        return multiples(self.levels, self.codebook)
+
+    def bits(self) -> float:
+        """About how many bits it takes: those of the codebook, and the entropy of the levels."""
+        counts = np.unique(self.levels, return_counts=True)[1]
+        entropy = counts @ np.log2(self.levels.size / counts)
+        return float(8 * self.codebook.nbytes + entropy)
+
+
+def plain_bits(array: np.ndarray) -> float:
+    """About how many bits an array takes as a pattern of zeros and the entries that are not."""
+    on = np.count_nonzero(array)
+    counts = np.array([n for n in (on, array.size - on) if n])
+    return float(8 * array.itemsize * on + counts @ np.log2(array.size / counts))
+
+
+def negatives(codebook: np.ndarray) -> int:
+    """How many values of a codebook are below zero."""
+    return int(np.count_nonzero(codebook < 0))
+
+
+def quantised(array: np.ndarray) -> Quantised | None:
+    """Levels and codebook of an array, exact to the bit, or None if it has more than 256 values.
 
     Values are told apart by their bits: 0.0 and -0.0 are two values, and so are two NaNs with
     different payloads.
 
     Args:
-      array: contiguous little-endian array of any shape.
-
-    Returns:
-      `levels`, uint8 of shape [n], and `codebook` of the array's type and shape [k], such that
-      `codebook[levels]` are the entries in row-major order; or None if there are more than
-      `MAX_VALUES` different values.
+      array: contiguous little-endian array of any shape, with at least one entry.
     """
     bits = array.reshape(-1).view(f"u{array.dtype.itemsize}")
-    # A float tensor that was never quantised shows itself in its first few entries.
-    if np.unique(bits[: 4 * MAX_VALUES]).size > MAX_VALUES:
+    used = _different(bits)
+    if used is None:
         return None
-    values, levels = np.unique(bits, return_inverse=True)
-    if values.size > MAX_VALUES:
-        return None
-    return levels.astype(np.uint8), values.view(array.dtype)
+    values = used.view(array.dtype)
+    order = np.lexsort((used, _comparable(values)))
+    grid = fit_grid(values[order])
+    if grid is None:
+        codebook, numbers = values[order], np.arange(values.size) - negatives(values)
+    else:
+        codebook, numbers = grid
+    level_of = np.empty(values.size, np.int16)  # by place in `used`
+    level_of[order] = numbers
+    levels = np.empty(bits.size, np.int8 if np.abs(level_of).max() < 128 else np.int16)
+    for start in range(0, bits.size, _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        levels[chunk] = level_of[np.searchsorted(used, bits[chunk])]
+    return Quantised(levels.reshape(array.shape), codebook)
+
+
+def _different(bits: np.ndarray) -> np.ndarray | None:
+    """The sorted different values, or None if there are too many; in little memory."""
+    used = np.unique(bits[:1024])
+    for start in range(0, bits.size, _CHUNK):
+        chunk = bits[start : start + _CHUNK]
+        place = np.minimum(np.searchsorted(used, chunk), used.size - 1)
+        used = np.union1d(used, chunk[used[place] != chunk])
+        if used.size > MAX_VALUES:
+            return None
+    return used
+
+
+def _comparable(values: np.ndarray) -> np.ndarray:
+    return values if values.dtype.kind in "biuf" else values.astype(np.float64)

@@ -1,108 +1,225 @@
-"""One array as a record of the header and a payload.
+"""One array of a file: the facts about it, then its values."""
 
-A record is `[dtype code, shape, payload bytes]` for an array stored as it is, and has a fourth
-element, the codebook as bytes, for one stored as entropy-coded levels.
-"""
-
+import enum
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from jaxcomp.codec import entropy
+from jaxcomp.codec.choice import choose_scheme
+from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.dtypes import code_of, dtype_of
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.levels import MAX_VALUES, to_levels
+from jaxcomp.codec.grid import MAX_LEVEL
+from jaxcomp.codec.levels import Quantised, negatives
+from jaxcomp.codec.limits import MAX_AXES, MAX_ELEMENTS, Budget
+from jaxcomp.codec.planes import code_planes
+from jaxcomp.codec.scheme import Scheme, code_levels, code_scheme
+from jaxcomp.codec.text import Text
 
-MAX_AXES = 32
-MAX_ELEMENTS = 2**36
+Hints = dict[int, np.ndarray]
+_TYPES = 32  # room for types in the byte that has the kind and the type
+
+
+class Kind(enum.IntEnum):
+    """What the values of an array are made of."""
+
+    PLAIN = 0  # every entry by itself
+    SPARSE = 1  # where it is not zero, and the entries there
+    TABLE = 2  # levels and the values they stand for
+    MIRRORED = 3  # the same, with negative values that mirror the positive ones
+    STEP = 4  # levels and a step
+    STEPS = 5  # levels and a step for each slice
+
+
+class Facts(NamedTuple):
+    """What is told of an array before its values."""
+
+    kind: Kind
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    bounds: tuple[int, int] = (0, 0)  # smallest and largest level, or 0
+    zero: bool = False  # whether a mirrored table has 0 in its middle
+    step_shape: tuple[int, ...] = ()
+    scheme: Scheme = Scheme()
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+    def table_sizes(self) -> tuple[int, int]:
+        """Number of values of a table, and of those that are stored."""
+        low, high = self.bounds
+        if self.kind == Kind.MIRRORED:
+            return 2 * -low + self.zero, -low
+        return high - low + 1, high - low + 1
 
 
 class Record(NamedTuple):
-    """The header's entry for one array, checked."""
+    """An array of a file."""
 
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    payload_bytes: int
-    codebook: np.ndarray | None  # shape [k], k <= 256; None for an array stored as it is
+    facts: Facts
+    quantised: Quantised | None  # None for an array of many values
+    array: np.ndarray | None  # of many values
 
-    @property
-    def elements(self) -> int:
-        """Number of entries of the array."""
-        return math.prod(self.shape)
+    def values(self) -> np.ndarray:
+        """The array in the machine's byte order, writeable."""
+        array = self.array if self.quantised is None else self.quantised.values()
+        return np.asarray(array).astype(self.facts.dtype.newbyteorder("="), copy=True)
 
 
-def encode_array(array: np.ndarray) -> tuple[list[Any], bytes]:
-    """The smaller of the two forms of an array: its record, ready for the header, and its payload.
-
-    Raises:
-      TypeError: if a file cannot hold the array's type.
-      ValueError: if it is beyond the limits of the format.
-    """
-    code = code_of(array.dtype)
-    if not _within_limits(array.shape):
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Raises a ValueError if an array of this shape is beyond the limits of the format."""
+    # numpy multiplies the axes of an array without elements too, and overflows.
+    if len(shape) > MAX_AXES or math.prod(n for n in shape if n) > MAX_ELEMENTS:
         raise ValueError(
-            f"an array of shape {array.shape} is beyond the limits of the format: "
+            f"an array of shape {tuple(shape)} is beyond the limits of the format: "
             f"{MAX_ELEMENTS} elements and {MAX_AXES} axes"
         )
-    shape = list(array.shape)  # before `ascontiguousarray`, which makes a scalar one-dimensional
-    array = np.ascontiguousarray(array, dtype_of(code))
-    factored = to_levels(array)
-    if factored is not None:
-        levels, codebook = factored
-        payload = entropy.encode(levels, len(codebook))
-        if len(payload) + codebook.nbytes < array.nbytes:
-            return [code, shape, len(payload), codebook.tobytes()], payload
-    return [code, shape, array.nbytes], array.tobytes()
 
 
-def parse_record(fields: list[Any]) -> Record:
-    """Check a record read from a header, before any memory is taken for its array.
-
-    Raises:
-      FormatError: if it does not have the form of a record, or is beyond the limits.
-    """
-    if len(fields) not in (3, 4):
-        raise FormatError(f"a record has {len(fields)} fields instead of 3 or 4")
-    code, shape, payload_bytes = fields[:3]
-    if not isinstance(shape, list) or not all(map(_is_size, [code, payload_bytes, *shape])):
-        raise FormatError("a record's type, shape and length are not all non-negative integers")
-    if not _within_limits(shape):
-        raise FormatError(f"an array of shape {shape} is beyond the limits of the format")
-    dtype, elements = dtype_of(code), math.prod(shape)
-    if len(fields) == 3:
-        if payload_bytes != elements * dtype.itemsize:
-            raise FormatError(
-                f"{payload_bytes} bytes are declared for an array of shape {shape} and type {dtype}"
-            )
-        return Record(dtype, tuple(shape), payload_bytes, None)
-    codebook = fields[3]
-    if not isinstance(codebook, bytes) or len(codebook) % dtype.itemsize:
-        raise FormatError(f"a codebook does not consist of values of type {dtype}")
-    if not 1 <= len(codebook) // dtype.itemsize <= MAX_VALUES:
-        raise FormatError(f"a codebook of {len(codebook)} bytes has no or more than 256 values")
-    return Record(dtype, tuple(shape), payload_bytes, np.frombuffer(codebook, dtype))
-
-
-def decode_array(record: Record, payload: bytes) -> np.ndarray:
-    """The array of a record, in the machine's byte order, writeable.
-
-    Raises:
-      FormatError: if the payload does not fit the record.
-    """
-    if record.codebook is None:
-        array = np.frombuffer(payload, record.dtype)
+def encode_record(
+    coder: Coder, text: Text, budget: Budget, hints: Hints, record: Quantised | np.ndarray
+) -> None:
+    """Code an array: quantised, or of many values (contiguous, little-endian)."""
+    if isinstance(record, Quantised):
+        facts, levels = _facts_of_levels(record), record.levels
     else:
-        levels = entropy.decode(payload, record.elements, len(record.codebook))
-        array = record.codebook[levels]
-    return array.astype(record.dtype.newbyteorder("="), copy=True).reshape(record.shape)
+        dtype, shape = record.dtype, record.shape
+        levels = (record.reshape(-1).view(f"u{dtype.itemsize}") != 0).reshape(shape).astype(np.int8)
+        kind = Kind.PLAIN if levels.all() else Kind.SPARSE
+        facts = Facts(kind, dtype, shape, (0, int(kind == Kind.SPARSE)))
+    if facts.kind != Kind.PLAIN:
+        facts = facts._replace(scheme=choose_scheme(levels, facts.bounds, hints))
+    _code_facts(text, facts)
+    _spend(budget, facts)
+    _code_values(coder, facts, hints, record, levels)
 
 
-def _within_limits(shape: Sequence[int]) -> bool:
-    # numpy multiplies the axes of an array without elements too, and overflows.
-    return len(shape) <= MAX_AXES and math.prod(n for n in shape if n) <= MAX_ELEMENTS
+def decode_record(coder: Coder, text: Text, budget: Budget, hints: Hints) -> Record:
+    """Decode an array.
+
+    Raises:
+      FormatError: if the facts about it contradict each other or are beyond the limits.
+    """
+    facts = _code_facts(text, None)
+    _spend(budget, facts)
+    return _code_values(coder, facts, hints, None, None)
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _facts_of_levels(record: Quantised) -> Facts:
+    levels, codebook = record
+    low, high = (min(0, int(levels.min())), max(0, int(levels.max()))) if levels.size else (0, 0)
+    kind, zero, step_shape = Kind.STEP, False, ()
+    if codebook.ndim == 1:
+        below = negatives(codebook)
+        zero = below < codebook.size and not codebook[below : below + 1].tobytes().strip(b"\0")
+        positive = codebook[below + zero :]
+        mirrored = (
+            below == positive.size
+            and below > 0
+            and codebook.dtype.kind not in "biu"
+            and (-codebook[:below][::-1]).tobytes() == positive.tobytes()
+        )
+        kind = Kind.MIRRORED if mirrored else Kind.TABLE
+        low, high = -below, codebook.size - 1 - below
+    elif codebook.ndim > 1:
+        kind, step_shape = Kind.STEPS, codebook.shape
+    return Facts(kind, codebook.dtype, levels.shape, (low, high), bool(zero), step_shape)
+
+
+def _spend(budget: Budget, facts: Facts) -> None:
+    budget.spend("arrays", facts.size * facts.dtype.itemsize)
+    if facts.scheme.settings is not None:
+        rows, columns = facts.scheme.matrix_shape(facts.shape)
+        # Its rows, and what is told of each column.
+        budget.spend("rows", rows + columns)
+
+
+def _code_facts(text: Text, known: Facts | None) -> Facts:
+    one = text.byte(None if known is None else _TYPES * known.kind + code_of(known.dtype))
+    kind, code = divmod(one, _TYPES)
+    if kind > max(Kind):
+        raise FormatError(f"unknown kind of array {one}: the file was written by a newer version")
+    kind, dtype = Kind(kind), dtype_of(code)
+    axes = text.byte(None if known is None else len(known.shape))
+    if axes > MAX_AXES:
+        raise FormatError(f"an array of {axes} axes is beyond the limits of the format")
+    shape = tuple(text.number(None if known is None else known.shape[i]) for i in range(axes))
+    try:
+        check_shape(shape)
+    except ValueError as error:
+        raise FormatError(str(error)) from None
+    bounds, zero, step_shape, scheme = (0, 0), False, (), Scheme()
+    if kind == Kind.SPARSE:
+        bounds = (0, 1)
+    elif kind == Kind.MIRRORED:
+        number = text.number(None if known is None else 2 * -known.bounds[0] + known.zero)
+        zero = bool(number & 1)
+        bounds = (-(number >> 1), (number >> 1) - (not zero))
+    elif kind != Kind.PLAIN:
+        low = text.number(None if known is None else -known.bounds[0])
+        high = text.number(None if known is None else known.bounds[1] + (kind == Kind.TABLE))
+        bounds = (-low, high - (kind == Kind.TABLE))
+    if max(-bounds[0], bounds[1]) > MAX_LEVEL + 1:
+        raise FormatError(f"levels from {bounds[0]} to {bounds[1]} are beyond the limits")
+    if (kind in (Kind.STEP, Kind.STEPS) and dtype.kind == "b") or (
+        kind == Kind.MIRRORED and dtype.kind in "biu"
+    ):
+        raise FormatError(f"an array of kind {kind.name} cannot be of type {dtype}")
+    if kind == Kind.STEPS and axes < 2:
+        raise FormatError("steps for each slice are for two axes or more")
+    if kind in (Kind.TABLE, Kind.MIRRORED) and bounds[1] < bounds[0]:
+        raise FormatError("a table without values")
+    if kind == Kind.STEPS:
+        step_shape = tuple(
+            (text.byte(None if known is None else int(known.step_shape[i] != 1)) and shape[i]) or 1
+            for i in range(axes)
+        )
+    if kind != Kind.PLAIN:
+        scheme = code_scheme(text, axes, bounds, None if known is None else known.scheme)
+    return Facts(kind, dtype, shape, bounds, zero, step_shape, scheme)
+
+
+def _code_values(
+    coder: Coder,
+    facts: Facts,
+    hints: Hints,
+    record: Quantised | np.ndarray | None,
+    levels: np.ndarray | None,
+) -> Record:
+    if facts.kind == Kind.PLAIN:
+        flat = None if record is None else record.reshape(-1)
+        array = code_planes(coder, facts.dtype, facts.size, flat)
+        return Record(facts, None, array.reshape(facts.shape))
+    codebook = None
+    if facts.kind in (Kind.TABLE, Kind.MIRRORED):
+        codebook = _code_table(coder, facts, None if record is None else record.codebook)
+    elif facts.kind in (Kind.STEP, Kind.STEPS):
+        size = math.prod(facts.step_shape)
+        steps = None if record is None else record.codebook.reshape(-1)
+        codebook = code_planes(coder, facts.dtype, size, steps).reshape(facts.step_shape)
+    if facts.size:
+        levels = code_levels(coder, facts.shape, facts.bounds, facts.scheme, hints, levels)
+    else:
+        levels = np.zeros(facts.shape, np.int8)
+    if facts.kind != Kind.SPARSE:
+        return Record(facts, Quantised(levels, codebook), None)
+    at = levels != 0
+    values = None if record is None else record[at]
+    array = np.zeros(facts.shape, facts.dtype)
+    array[at] = code_planes(coder, facts.dtype, int(np.count_nonzero(at)), values)
+    return Record(facts, None, array)
+
+
+def _code_table(coder: Coder, facts: Facts, codebook: np.ndarray | None) -> np.ndarray:
+    size, stored = facts.table_sizes()
+    known = None if codebook is None else np.ascontiguousarray(codebook[size - stored :])
+    values = code_planes(coder, facts.dtype, stored, known)
+    if facts.kind == Kind.MIRRORED:
+        middle = np.zeros(int(facts.zero), facts.dtype)
+        values = np.concatenate([-values[::-1], middle, values])
+    if negatives(values) != -facts.bounds[0]:
+        raise FormatError("a table does not have the number of negative values declared for it")
+    return values

@@ -1,20 +1,21 @@
 """Whatever is not a whole, untouched file gives `FormatError`, and never weights."""
 
-import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxcomp.codec import FormatError, container, describe, load, records, save
+from jaxcomp.codec import FormatError, arrays, container, describe, load, read, save
 from jaxcomp.codec.dtypes import NAMES
+from jaxcomp.codec.records import Kind
+from tests.codec.crafted import of_facts, of_text, sealed
 
-FLOAT32 = NAMES.index("float32")
+FLOAT32, BOOL, INT8 = (NAMES.index(name) for name in ("float32", "bool", "int8"))
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The bytes of a small file with every kind of record."""
+    """The bytes of a small file with every kind of array."""
     rng = np.random.default_rng(0)
     path = tmp_path_factory.mktemp("whole") / "model.jxc"
     ternary = rng.choice(np.array([-1, 0, 1], np.float32), (20, 10), p=[0.1, 0.8, 0.1])
@@ -25,12 +26,12 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def refuse(tmp_path):
-    """Asserts that both readers refuse some bytes, for the reason given."""
+    """Asserts that all readers refuse some bytes, for the reason given."""
 
     def check(data, message=None):
         path = tmp_path / "model.jxc"
         path.write_bytes(data)
-        for reader in (load, describe):
+        for reader in (load, describe, read, lambda path: list(arrays(path))):
             with pytest.raises(FormatError, match=message):
                 reader(path)
 
@@ -61,10 +62,14 @@ def test_appended_bytes(whole, refuse):
         (b"PK\x03\x04 a zip archive", "starts with b'PK"),
         (b"\x89JX", "starts with"),
         (container.MAGIC, "cut off after 4 bytes"),
-        (container.MAGIC + bytes([9]) + bytes(50), "format version 9, this program reads 1"),
+        (container.MAGIC + bytes([9]) + bytes(50), "format version 9, this program reads 1 to 2"),
+        (container.MAGIC + bytes(50), "format version 0, this program reads 1 to 2"),
+        (sealed(b"", 2), "length of the entropy-coded part is missing"),
+        (sealed(b"\xff" * 20, 2), "length of the entropy-coded part is missing"),
+        (sealed(b"abc\x10", 2), "of 16 bytes is declared, beyond the file"),
     ],
 )
-def test_foreign_files(refuse, data, message):
+def test_foreign_and_cut_files(refuse, data, message):
     refuse(data, message)
 
 
@@ -76,63 +81,46 @@ def test_any_bytes_after_the_magic(tmp_path_factory, data):
         load(path)
 
 
-def nested(depth):
-    return {"d": nested(depth - 1)} if depth else {}
-
-
-def record(shape, payload_bytes, *codebook, code=FLOAT32):
-    return {"w": [code, shape, payload_bytes, *codebook]}
+def typed(kind, code):
+    return 32 * kind + code
 
 
 @pytest.mark.parametrize(
-    ("header", "message"),
+    ("facts", "message"),
     [
-        (record([3], 13), "13 bytes are declared for an array of shape"),
-        (record([3], 12), "12 bytes of weights are declared, 0 are there"),
-        (record([2**40], 2**42), "beyond the limits"),
-        (record([2**62, 0], 0), "beyond the limits"),  # numpy would overflow
-        (record([1] * 40, 4), "beyond the limits"),
-        (record([-1], 0), "non-negative"),
-        (record([True], 4), "non-negative"),
-        (record(3, 12), "non-negative"),
-        (record([3], 12, code=99), "unknown array type 99"),
-        (record([3], 0, b"abc"), "codebook"),
-        (record([3], 0, b""), "no or more than 256"),
-        (record([3], 0, bytes(4 * 257)), "no or more than 256"),
-        (record([3], 0, "text"), "codebook"),
-        (record([3], 0, bytes(8)), "count is cut off"),
-        (record([3], 12, b"", b""), "5 fields"),
-        ({"w": 7}, "'w' is a int, not a record"),
-        ({"a": {"w": []}}, "'a/w': a record has 0 fields"),
-        (nested(100), "more than 64 deep|nested"),
+        ((typed(Kind.PLAIN, 31),), "'w': unknown array type 31"),
+        ((typed(7, FLOAT32),), "unknown kind of array"),
+        ((typed(Kind.PLAIN, FLOAT32), 33), "33 axes is beyond"),
+        ((typed(Kind.PLAIN, FLOAT32), 1, 2**60), "'w': an array of shape .* beyond the limits"),
+        ((typed(Kind.PLAIN, FLOAT32), 2, 2**62, 0), "beyond the limits"),  # numpy would overflow
+        ((typed(Kind.PLAIN, FLOAT32), 2, 2**35, 2**35), "beyond the limits"),
+        ((typed(Kind.PLAIN, FLOAT32), 1, 2**30), "bytes of arrays are declared, beyond the limit"),
+        ((typed(Kind.STEP, FLOAT32), 1, 3, 2**40, 0), "levels from .* beyond the limits"),
+        ((typed(Kind.TABLE, FLOAT32), 1, 3, 0, 0), "a table without values"),
+        ((typed(Kind.MIRRORED, FLOAT32), 1, 3, 0), "a table without values"),
+        ((typed(Kind.STEP, BOOL), 1, 3, 0, 1), "kind STEP cannot be of type bool"),
+        ((typed(Kind.MIRRORED, INT8), 1, 3, 2), "kind MIRRORED cannot be of type int8"),
+        ((typed(Kind.STEPS, FLOAT32), 1, 3, 0, 1), "for two axes or more"),
+        ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 7), "unknown scheme 7"),
+        ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 3), "scheme 3 is for two axes"),
+        ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 99, 8, 1), "scheme 8 is for levels up to 32"),
+        ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 8, 0), "a period of 0 rows"),
+        ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 8, 2**30), "a period of"),
+        ((typed(Kind.SPARSE, INT8), 1, 200_000, 8, 1), "rows coded one by one are declared"),
+        ((typed(Kind.PLAIN, FLOAT32), 1, 3), "raw bytes are declared, 0 are left"),
     ],
 )
-def test_headers_with_a_valid_checksum_are_checked_all_the_same(refuse, header, message):
-    refuse(container.pack(header, []), message)
-
-
-def with_header(packed):
-    start = container._START.pack(container.MAGIC, container.VERSION, len(packed))
-    return start + packed + container._digest(start + packed)
+def test_facts_behind_a_right_checksum_are_checked_all_the_same(refuse, facts, message):
+    refuse(of_facts(*facts), message)
 
 
 @pytest.mark.parametrize(
-    ("packed", "message"),
-    [
-        (b"", "not valid msgpack"),
-        (b"\xc1", "not valid msgpack"),
-        (b"\x80\x80", "not valid msgpack"),  # two objects
-        (msgpack.packb([1, 2]), "a list instead of a dict"),
-        (b"\x81" * 5000, "not valid msgpack|nested"),
-        (b"\x82\xa1a\x80\xa1a\x80", "'a' occurs twice"),
-        (msgpack.packb({1.5: {}}), "a name in the header is a float"),
-        (msgpack.packb({"w": msgpack.Timestamp(1)}), "not a record"),
-    ],
+    ("names", "message"),
+    [(b"w\2w\2", "'w' occurs twice"), (b"w\2w\0v\2", "'w' is an array and holds 'w/v'")],
 )
-def test_headers_of_other_bytes(refuse, packed, message):
-    refuse(with_header(packed), message)
+def test_a_name_twice_and_an_array_that_holds_another(refuse, names, message):
+    refuse(of_text(lambda text: [text.byte(byte) for byte in names]), message)
 
 
-def test_a_declared_size_takes_no_memory_before_it_is_checked():
-    with pytest.raises(FormatError, match="beyond the limits"):
-        records.parse_record([FLOAT32, [2**62, 2**62], 0, bytes(12)])
+def test_bytes_that_belong_to_nothing(refuse):
+    refuse(of_text(lambda text: text.byte(3), raw=b"more"), "4 bytes belong to no array")

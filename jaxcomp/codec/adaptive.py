@@ -1,0 +1,200 @@
+"""Sparse matrices of levels, row by row, each level given the rows before it.
+
+Rows of a trained kernel are alike: neighbouring pixels, or positions of a convolution, see the same
+thing, so a weight is likely where the weight above it is, and of its sign. Columns are units: some
+have many weights. A row is coded as one vector, so that no step is taken for a single weight.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcomp.codec.chain import code_chain
+from jaxcomp.codec.coder import PRECISION, Coder
+from jaxcomp.codec.logistic import COUNT_UNIT, UNIT, Mixer, Odds, probability
+
+MAX_MAGNITUDE = 32  # of levels: they are coded one by one
+CLASSES = 15  # of row densities: 0 for a row of zeros, 8 for the mean
+_CLASS_UNIT = 1893  # log-odds from class to class: ln 2 / 1.5
+_BASES = 192  # of mean densities
+_BASE_UNIT = UNIT // 8
+_HALF = 1 << (PRECISION - 1)
+
+
+class Settings(NamedTuple):
+    """What the encoder chose, told to the decoder."""
+
+    period: int  # distance between rows that are neighbours along another axis; 1 for none
+    densities: bool  # whether each row tells how dense it is
+
+
+def code_adaptive(
+    coder: Coder,
+    shape: tuple[int, int],
+    bounds: tuple[int, int],
+    settings: Settings,
+    hints: dict[int, np.ndarray],
+    levels: np.ndarray | None,
+) -> np.ndarray:
+    """Code a matrix of levels.
+
+    Args:
+      coder: see `Coder`.
+      shape: of the matrix.
+      bounds: smallest and largest level there can be, `-255 <= low <= 0 <= high <= 255`.
+      settings: see `Settings`.
+      hints: by length, which rows or columns of an earlier matrix were alive.
+      levels: what to encode, int of that shape.
+    """
+    rows, columns = shape
+    known = levels is not None
+    live = None if not known else (levels != 0).any(axis=0)
+    live = code_chain(coder, 2, columns, period=1, hint=hints.get(columns), symbols=live).astype(
+        bool
+    )
+    width = int(live.sum())
+    if known:
+        levels = levels[:, live]
+    base, classes = _densities(levels, settings) if known else (None, None)
+    base = int(coder.symbols(np.ones(_BASES), 1, base)[0]) - _BASES // 2
+    alphabet = CLASSES if settings.densities else 2
+    classes = code_chain(
+        coder, alphabet, rows, period=settings.period, hint=hints.get(rows), symbols=classes
+    )
+    out = np.zeros((rows, width), np.int16)
+    if width == 1 and bounds == (0, 1):  # a pattern of a vector: its rows say all
+        classes, out = np.zeros(0), (classes > 0).astype(np.int16)[:, None]
+    model = _Rows(width, bounds, base * _BASE_UNIT, settings)
+    for i in np.flatnonzero(classes):
+        density = (int(classes[i]) - 8) * _CLASS_UNIT if settings.densities else 0
+        out[i] = model.code(coder, out, i, density, levels[i] if known else None)
+    whole = np.zeros(shape, np.int16)
+    whole[:, live] = out
+    return whole
+
+
+def _densities(levels: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """The base and the classes of the rows that fit best."""
+    counts = np.count_nonzero(levels, axis=1)
+    alive = counts > 0
+    mean = counts.sum() / max(1, alive.sum() * levels.shape[1])
+    mean = np.clip(mean, 1e-5, 1 - 1e-5)
+    base = np.rint(8 * np.log(mean / (1 - mean))) + _BASES // 2
+    if not settings.densities:
+        return np.array([base]), alive
+    relative = np.log2(np.maximum(counts, 1) / (max(1, levels.shape[1]) * mean))
+    classes = np.clip(np.rint(1.5 * relative) + 8, 1, CLASSES - 1)
+    return np.array([base]), np.where(alive, classes, 0).astype(np.int64)
+
+
+class _Rows:
+    """The models of one matrix: of zeros, signs and magnitudes."""
+
+    def __init__(self, width: int, bounds: tuple[int, int], base: int, settings: Settings):
+        p = settings.period
+        self._lags = (1, p, p + 1, p - 1, 2) if p > 1 else (1, 2, 3, 4, 5)
+        self._base, self._settings, self._bounds = base, settings, bounds
+        self._largest = max(-bounds[0], bounds[1])
+        prior = int(probability(np.array(base)))
+        self._columns = np.arange(width)
+        self._by_column = Odds(width, prior, 2 * COUNT_UNIT)
+        self._by_parents = Odds(32, prior, 2 * COUNT_UNIT)
+        self._by_both = Odds(32 * 16, prior, 2 * COUNT_UNIT)
+        self._zero = Mixer((0.6, 0.6, 0.4, 0.3))
+        self._signs = (Odds(27, _HALF, COUNT_UNIT), Odds(width, _HALF, 2 * COUNT_UNIT))
+        self._sign_sum = Odds(11, _HALF, COUNT_UNIT)
+        self._sign = Mixer((0.8, 0.5, 0.3))
+        self._magnitudes: dict[int, _Magnitude] = {}
+
+    def code(
+        self, coder: Coder, above: np.ndarray, i: int, density: int, levels: np.ndarray | None
+    ) -> np.ndarray:
+        parents = np.stack(
+            [above[i - lag] if i >= lag else np.zeros_like(above[i]) for lag in self._lags]
+        )
+        known = levels is not None
+        nonzero = self._code_zeros(coder, parents, density, levels != 0 if known else None)
+        at = np.flatnonzero(nonzero)
+        parents = parents[:, at]
+        positive = self._code_signs(coder, parents, at, levels[at] > 0 if known else None)
+        magnitudes = self._code_magnitudes(
+            coder, np.abs(parents), at, np.abs(levels[at]) if known else None
+        )
+        out = np.zeros_like(above[i])
+        out[at] = np.where(positive, magnitudes, -magnitudes)
+        return out
+
+    def _code_zeros(self, coder, parents, density, nonzero):
+        parent_bits = ((parents != 0) * (1 << np.arange(5))[:, None]).sum(axis=0)
+        by_column = self._by_column.logits(self._columns) - self._base
+        bucket = np.clip((by_column + UNIT // 4) // (UNIT // 2) + 8, 0, 15)
+        both = 32 * bucket + parent_bits
+        inputs = np.stack(
+            [
+                by_column,
+                np.full_like(by_column, density),
+                self._by_parents.logits(parent_bits) - self._base,
+                self._by_both.logits(both) - self._base,
+            ]
+        ).astype(np.int64)
+        nonzero = self._zero.code(coder, inputs, self._base, nonzero)
+        self._by_column.learn(self._columns, nonzero)
+        self._by_parents.learn(parent_bits, nonzero)
+        self._by_both.learn(both, nonzero)
+        return nonzero
+
+    def _code_signs(self, coder, parents, at, positive):
+        low, high = self._bounds
+        if low == 0 or high == 0:
+            return np.full(len(at), low == 0)
+        signs = np.sign(parents).astype(np.int64)
+        pattern = 9 * (signs[0] + 1) + 3 * (signs[1] + 1) + signs[3] + 1
+        total = signs.sum(axis=0) + 5
+        by_pattern, by_column = self._signs
+        inputs = np.stack(
+            [by_pattern.logits(pattern), by_column.logits(at), self._sign_sum.logits(total)]
+        ).astype(np.int64)
+        positive = self._sign.code(coder, inputs, 0, positive)
+        by_pattern.learn(pattern, positive)
+        by_column.learn(at, positive)
+        self._sign_sum.learn(total, positive)
+        return positive
+
+    def _code_magnitudes(self, coder, parents, at, magnitudes):
+        out = np.ones(len(at), np.int16)
+        left = np.arange(len(at))
+        for threshold in range(1, self._largest):
+            if not len(left):
+                break
+            model = self._magnitudes.setdefault(
+                threshold, _Magnitude(len(self._columns), threshold, self._largest)
+            )
+            larger = None if magnitudes is None else magnitudes[left] > threshold
+            larger = model.code(coder, parents[:, left], at[left], larger)
+            left = left[larger]
+            out[left] += 1
+        return out
+
+
+class _Magnitude:
+    """The model of "larger than the threshold", given that it is not smaller."""
+
+    def __init__(self, width: int, threshold: int, largest: int):
+        self._threshold = threshold
+        self._overall = Odds(1, _HALF, COUNT_UNIT)
+        self._by_column = Odds(width, _HALF, 2 * COUNT_UNIT)
+        self._by_parents = Odds(25, _HALF, COUNT_UNIT)
+        self._by_sum = Odds(4 * largest + 1, _HALF, COUNT_UNIT)
+        self._mixer = Mixer((0.3, 0.3, 0.3, 0.3))
+
+    def code(self, coder, parents, at, larger):
+        none = np.zeros_like(at)
+        near = np.clip(parents[:2].astype(np.int64) - self._threshold + 2, 0, 4)
+        pair, total = 5 * near[0] + near[1], parents[:4].sum(axis=0, dtype=np.int64)
+        tables = (self._overall, self._by_column, self._by_parents, self._by_sum)
+        contexts = (none, at, pair, total)
+        inputs = np.stack([t.logits(c) for t, c in zip(tables, contexts, strict=True)])
+        larger = self._mixer.code(coder, inputs.astype(np.int64), 0, larger)
+        for table, context in zip(tables, contexts, strict=True):
+            table.learn(context, larger)
+        return larger

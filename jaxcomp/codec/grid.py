@@ -1,0 +1,58 @@
+"""Values that are multiples of one step."""
+
+import numpy as np
+
+MAX_LEVEL = 2**15 - 1  # magnitude
+_WIDEST = 4  # levels between the smallest and the largest, for each value
+
+
+def multiples(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """`levels * steps`, rounded once, in the type of `steps`."""
+    # A product of a level and a step of any other floating-point type is exact in float64.
+    wide = steps.dtype if steps.dtype.kind in "iu" else np.float64
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (levels.astype(wide) * steps.astype(wide)).astype(steps.dtype)
+
+
+def fit_grid(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """A step, shape [], and the multiples of it, shape [k], that are exactly these values.
+
+    Args:
+      values: different and ascending, shape [k].
+
+    Returns:
+      None if there is no such step, or the multiples would be spread too thin.
+    """
+    if values.dtype.kind == "b":
+        return None
+    numbers, steps = (_integers if values.dtype.kind in "iu" else _reals)(values)
+    if numbers is None or max(numbers.max(), 0) - min(numbers.min(), 0) > min(
+        MAX_LEVEL, _WIDEST * len(values)
+    ):
+        return None
+    numbers = numbers.astype(np.int64)
+    for step in steps:
+        if multiples(numbers, step).tobytes() == values.tobytes():
+            return step, numbers
+    return None
+
+
+def _integers(values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    exact = values.astype(object)  # of any size
+    step = int(np.gcd.reduce(exact)) or 1
+    return exact // step, [np.array(step, values.dtype)]
+
+
+def _reals(values: np.ndarray) -> tuple[np.ndarray | None, list[np.ndarray]]:
+    exact = values.astype(np.float64)
+    if not np.isfinite(exact).all():
+        return None, []
+    gaps = np.diff(np.unique(np.append(np.abs(exact), 0)))
+    with np.errstate(over="ignore", under="ignore"):
+        step = np.array(gaps.min() if gaps.size else 1.0).astype(values.dtype)
+        numbers = np.rint(exact / float(step)) if step else np.array([np.inf])
+        # The largest value knows the step best, to a rounding or two.
+        largest = np.argmax(np.abs(exact))
+        fitted = np.array(exact[largest] / (numbers[largest] or 1)).astype(values.dtype)
+        up, down = (np.array(end).astype(values.dtype) for end in (np.inf, -np.inf))
+        return numbers, [step, fitted, np.nextafter(fitted, up), np.nextafter(fitted, down)]

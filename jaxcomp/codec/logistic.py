@@ -1,0 +1,93 @@
+"""Adaptive probabilities of bits by logistic mixing, in integers only.
+
+Log-odds are integers in units of 1/4096 nat. The two tables below are the only place where real
+functions are used, and their values are rounded far from any doubt (the tests measure how far), so
+that writer and reader compute the same integers on any machine.
+"""
+
+import numpy as np
+
+from jaxcomp.codec.coder import PRECISION, Coder
+
+UNIT = 4096  # one nat
+_CEILING = 12 * UNIT  # largest log-odds
+_COARSE = 16  # units per entry of the table of probabilities
+COUNT_UNIT = 64  # an observation, in the units in which prior counts are given
+
+LIMIT = 4000  # observations after which old ones are forgotten by half
+_HEAVIEST = 8 << 16  # weight of an input of a mixer, in units of 1/65536
+
+
+def _table_of_logarithms() -> np.ndarray:
+    x = np.arange(1, COUNT_UNIT * (LIMIT + 8), dtype=np.float64)
+    return np.concatenate([[0], np.rint(UNIT * np.log(x))]).astype(np.int32)
+
+
+def _table_of_probabilities() -> np.ndarray:
+    x = np.arange(-_CEILING, _CEILING + 1, _COARSE) / UNIT
+    return np.rint((1 << PRECISION) / (1 + np.exp(-x))).astype(np.int32)
+
+
+LOG = _table_of_logarithms()
+PROBABILITY = _table_of_probabilities()
+
+
+def probability(logit: np.ndarray) -> np.ndarray:
+    """`2^24 / (1 + exp(-logit / 4096))`, rounded, for log-odds cut to +-12 nats."""
+    return PROBABILITY[(np.clip(logit, -_CEILING, _CEILING) + _CEILING) // _COARSE]
+
+
+class Odds:
+    """Log-odds of a bit in each of several contexts, from the bits seen there.
+
+    With `n1` ones and `n0` zeros seen, the log-odds are `log((n1 + s p) / (n0 + s (1 - p)))`: the
+    posterior mean under a Beta prior of mean `p` and strength `s` observations.
+    """
+
+    def __init__(self, contexts: int, prior: int, strength: int) -> None:
+        """`prior`: `2^24 p`, a probability; `strength`: `64 s`, at least 2."""
+        self._seen = np.zeros((2, contexts), np.int32)
+        ones = np.clip(strength * prior >> PRECISION, 1, strength - 1)
+        self._prior = (strength - ones, ones)
+
+    def logits(self, context: np.ndarray) -> np.ndarray:
+        """The log-odds in each of the contexts, shape [n]."""
+        zeros, ones = (
+            LOG[COUNT_UNIT * self._seen[bit, context] + self._prior[bit]] for bit in (0, 1)
+        )
+        return ones - zeros
+
+    def learn(self, context: np.ndarray, bits: np.ndarray) -> None:
+        """Count bits, shape [n], seen in their contexts, shape [n]."""
+        size = self._seen.shape[1]
+        self._seen[1] += np.bincount(context[bits], minlength=size).astype(np.int32)
+        self._seen[0] += np.bincount(context[~bits], minlength=size).astype(np.int32)
+        while (self._seen > LIMIT).any():
+            self._seen[:, (self._seen > LIMIT).any(axis=0)] >>= 1
+
+
+class Mixer:
+    """A weighted sum of log-odds, whose weights follow the data by a diagonal Newton step."""
+
+    def __init__(self, weights: tuple[float, ...]) -> None:
+        """`weights`: where to start; multiples of 1/65536."""
+        self._weights = np.array([round(weight * 65536) for weight in weights], np.int64)
+        self._curvature = np.full(len(weights), 20 << PRECISION, np.int64)
+
+    def code(
+        self, coder: Coder, inputs: np.ndarray, base: int, bits: np.ndarray | None
+    ) -> np.ndarray:
+        """Code bits, shape [n], whose log-odds are `base + weights @ inputs`; inputs [k, n]."""
+        if inputs.shape[1] == 0:
+            return coder.bits(np.zeros(0, np.int32), bits)
+        ones = probability(base + ((self._weights[:, None] * inputs).sum(axis=0) >> 16))
+        bits = coder.bits(ones, bits)
+        # d/dw and d2/dw2 of the code length, in units of 2^36.
+        error = (bits.astype(np.int64) << PRECISION) - ones
+        slope = (inputs * error).sum(axis=1)
+        variance = (ones.astype(np.int64) >> 12) * (((1 << PRECISION) - ones) >> 12)
+        self._curvature += (inputs * inputs * (variance >> 12)).sum(axis=1) >> 12
+        for k in range(len(self._weights)):  # in Python's integers, which cannot overflow
+            step = (int(slope[k]) << 16) // (int(self._curvature[k]) << 12)
+            self._weights[k] = max(-_HEAVIEST, min(_HEAVIEST, int(self._weights[k]) + step))
+        return bits

@@ -1,0 +1,165 @@
+"""Paths of arrays in a nested dict, and their text in a file."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jaxcomp.codec.errors import FormatError
+from jaxcomp.codec.limits import MAX_DEPTH, MAX_NAME
+from jaxcomp.codec.text import Text
+
+Names = tuple[str | int, ...]
+NestedDict = dict[str | int, Any]  # leaves are arrays
+
+EMPTY = object()  # stands for a dict without entries where an array could be
+
+# Bytes of a name's text that are not UTF-8 text.
+_NEXT = 0  # ends a part, another follows
+_ARRAY = 1  # ends the names of an array
+_EMPTY_DICT = 2  # ends the names of a dict without entries
+_END = 3  # in place of a name: there are no more
+_INTEGER = 4  # before a part that is an integer, in decimal
+_LITERAL = 5  # before a byte below 6 of a text
+
+
+def check_names(names: Names) -> None:
+    """Check that a file can hold these names.
+
+    Raises:
+      TypeError: if one is not a str or an int.
+      ValueError: if one is no valid text or beyond 64 bits, or they are too many or too long.
+    """
+    if len(names) > MAX_DEPTH:
+        raise ValueError(f"params are nested more than {MAX_DEPTH} deep at {join(names[:3])}...")
+    for name in names:
+        if not isinstance(name, str | int) or isinstance(name, bool):
+            raise TypeError(f"names must be str or int, got {name!r} in {join(names[:-1])}")
+        if isinstance(name, int) and not -(2**63) <= name < 2**64:
+            raise ValueError(f"the name {name} in {join(names[:-1])} does not fit 64 bits")
+        if isinstance(name, str) and not name.isascii():
+            try:
+                name.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"the name {name!r} in {join(names[:-1])} is not valid text"
+                ) from error
+    length = sum(len(_part(name)) + 1 for name in names)
+    if length > MAX_NAME:
+        raise ValueError(
+            f"the names {join(names)[:60]}... take {length} bytes, more than {MAX_NAME}"
+        )
+
+
+def encode_names(text: Text, names: Names, *, empty: bool = False) -> None:
+    """Code the names of an array or, if `empty`, of a dict without entries."""
+    parts = bytes([_NEXT]).join(_part(name) for name in names)
+    for byte in parts + bytes([_EMPTY_DICT if empty else _ARRAY]):
+        text.byte(byte)
+
+
+def encode_end(text: Text) -> None:
+    """Code that there are no more names."""
+    text.byte(_END)
+
+
+def decode_names(text: Text) -> tuple[Names, bool] | None:
+    """The next names, and whether they are those of an empty dict; None if there are no more.
+
+    Raises:
+      FormatError: if they are no names.
+    """
+    names: list[str | int] = []
+    part, is_integer, start = bytearray(), False, text.length
+    while text.length - start <= MAX_NAME:
+        byte = text.byte(None)
+        if byte == _END and text.length == start + 1:
+            return None
+        if byte == _INTEGER and not part:
+            is_integer = True
+        elif byte == _LITERAL:
+            part.append(text.byte(None))
+        elif byte > _LITERAL:
+            part.append(byte)
+        elif byte in (_NEXT, _ARRAY, _EMPTY_DICT):
+            names.append(_integer(part) if is_integer else _string(part))
+            if byte != _NEXT:
+                break
+            part, is_integer = bytearray(), False
+        else:
+            raise FormatError(f"byte {byte} within a name")
+    else:
+        raise FormatError(f"a name is longer than {MAX_NAME} bytes")
+    if len(names) > MAX_DEPTH:
+        raise FormatError(f"the names are nested more than {MAX_DEPTH} deep")
+    return tuple(names), byte == _EMPTY_DICT
+
+
+def flatten(node: Mapping, names: Names = ()) -> Iterator[tuple[Names, Any]]:
+    """Names and leaves of a nested dict in its order; a dict without entries is the leaf EMPTY.
+
+    Raises:
+      ValueError: if it is nested too deep, such as a dict that contains itself.
+    """
+    if len(names) > MAX_DEPTH:
+        raise ValueError(f"params are nested more than {MAX_DEPTH} deep at {join(names[:3])}...")
+    if names and not node:
+        yield names, EMPTY
+    for key, child in node.items():
+        if isinstance(child, Mapping):
+            yield from flatten(child, (*names, key))
+        else:
+            yield (*names, key), child
+
+
+class Unflattened:
+    """A nested dict that grows by names and leaves."""
+
+    def __init__(self) -> None:
+        self.root: NestedDict = {}
+        self._dicts: set[Names] = {()}
+
+    def add(self, names: Names, leaf: Any) -> None:
+        """Put a leaf, or EMPTY, in its place.
+
+        Raises:
+          ValueError: if something is in that place, or on the way to it.
+        """
+        node = self.root
+        for depth, name in enumerate(names[:-1], 1):
+            if names[:depth] not in self._dicts:
+                if name in node:
+                    raise ValueError(f"{join(names[:depth])} is an array and holds {join(names)}")
+                node[name] = {}
+                self._dicts.add(names[:depth])
+            node = node[name]
+        if names[-1] in node:
+            raise ValueError(f"the name {join(names)} occurs twice")
+        node[names[-1]] = {} if leaf is EMPTY else leaf
+
+
+def join(names: Names) -> str:
+    """Names as a message shows them."""
+    return repr("/".join(map(str, names))) if names else "the top level"
+
+
+def _part(name: str | int) -> bytes:
+    if isinstance(name, int):
+        return bytes([_INTEGER]) + str(int(name)).encode()
+    out = bytearray()
+    for byte in name.encode():
+        out += bytes([_LITERAL, byte]) if byte <= _LITERAL else bytes([byte])
+    return bytes(out)
+
+
+def _string(part: bytearray) -> str:
+    try:
+        return part.decode()
+    except UnicodeDecodeError as error:
+        raise FormatError(f"the name {bytes(part)!r} is not UTF-8") from error
+
+
+def _integer(part: bytearray) -> int:
+    text = _string(part)
+    number = int(text) if len(text) <= 20 and text.lstrip("-").isdecimal() else None
+    if number is None or str(number) != text or not -(2**63) <= number < 2**64:
+        raise FormatError(f"the name {text!r} is not an integer of 64 bits")
+    return number

@@ -1,0 +1,94 @@
+"""Names, shapes and other small facts, coded byte by byte with what is like them in mind."""
+
+import functools
+
+import numpy as np
+
+from jaxcomp.codec.coder import PRECISION, Coder
+from jaxcomp.codec.errors import FormatError
+
+ORDERS = 5  # bytes that a byte is predicted from, at most
+_LONGEST_NUMBER = 9  # bytes: 63 bits
+
+# What a text begins with, as if it had been read: part of the format.
+PRIMER = (
+    b"params\0Dense_0\0bias\1params\0Dense_0\0kernel\1params\0Dense_1\0bias\1Dense_1\0kernel\1"
+    b"Dense_2\0bias\1Dense_2\0kernel\1params\0Conv_0\0bias\1params\0Conv_0\0kernel\1Conv_1\0"
+    b"kernel\1params\0BatchNorm_0\0bias\1BatchNorm_0\0scale\1BatchNorm_1\0scale\1batch_stats\0"
+    b"BatchNorm_0\0mean\1BatchNorm_0\0var\1LayerNorm_0\0scale\1Embed_0\0embedding\1"
+    b"layers.0.weight\1layers.0.bias\1layer1.0.conv1.weight\1layer1.0.bn1.running_mean\1"
+    b"layer1.0.bn1.running_var\1fc1.weight\1fc1.bias\1fc.weight\1fc.bias\1"
+)
+
+
+class Text:
+    """A sequence of bytes, each predicted from those before it.
+
+    The prediction of order k is that of order k - 1, weighted like half an observation for each
+    different byte seen after the same k bytes, and the counts of those (Witten and Bell's rule,
+    halved).
+    """
+
+    def __init__(self, coder: Coder) -> None:
+        self._coder = coder
+        self._counts: _Counts = {}  # of contexts that this text has met; they include the primer's
+        self._last = b""
+        self.length = 0
+
+    def byte(self, value: int | None) -> int:
+        """Code one byte."""
+        weights = np.full(256, 1 / 256)
+        for context in _contexts(self._last):
+            counts = self._counts.get(context) or _primed().get(context)
+            if counts is None:
+                break
+            total = sum(counts.values()) + len(counts) / 2
+            weights *= len(counts) / 2 / total
+            for byte, count in counts.items():
+                weights[byte] += count / total
+        # Integers, since a sum of others would depend on its order.
+        weights = np.floor(weights * (1 << PRECISION)) + 1
+        known = None if value is None else np.array([value])
+        value = int(self._coder.symbols(weights, 1, known)[0])
+        for context in _contexts(self._last):
+            if context not in self._counts:
+                self._counts[context] = dict(_primed().get(context, {}))
+            _count(self._counts[context], value)
+        self._last = (self._last + bytes([value]))[-ORDERS:]
+        self.length += 1
+        return value
+
+    def number(self, value: int | None) -> int:
+        """Code a number of up to 63 bits: seven in a byte, the lowest first, bit 7 if more follow.
+
+        Raises:
+          FormatError: if it is longer.
+        """
+        number = 0
+        for position in range(_LONGEST_NUMBER):
+            rest = None if value is None else value >> 7 * position
+            byte = self.byte(None if rest is None else rest & 0x7F | (0x80 if rest > 0x7F else 0))
+            number |= (byte & 0x7F) << 7 * position
+            if byte < 0x80:
+                return number
+        raise FormatError("a number is longer than 63 bits")
+
+
+_Counts = dict[bytes, dict[int, int]]  # how often each byte came after each context
+
+
+def _contexts(last: bytes) -> list[bytes]:
+    return [last[len(last) - order :] for order in range(len(last) + 1)]
+
+
+def _count(counts: dict[int, int], byte: int) -> None:
+    counts[byte] = counts.get(byte, 0) + 1
+
+
+@functools.cache
+def _primed() -> _Counts:
+    counts: _Counts = {}
+    for end, byte in enumerate(PRIMER):
+        for context in _contexts(PRIMER[max(0, end - ORDERS) : end]):
+            _count(counts.setdefault(context, {}), byte)
+    return counts
