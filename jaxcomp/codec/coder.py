@@ -16,7 +16,6 @@ from jaxcomp.codec.errors import FormatError
 # All models hand over integers below 2^24, which float32 holds exactly: no rounding but that of
 # the coder itself, and the same on every machine.
 PRECISION = 24
-_RESET = 2**64  # the coder's state is a pair of 64-bit numbers
 
 
 class Coder(Protocol):
@@ -67,15 +66,14 @@ class Encoder:
         """The shortest bytes that decode to the symbols, if zeros are read after their end."""
         words = self._range.get_compressed()
         position, (lower, width) = self._range.pos()
-        if lower + width <= _RESET:
-            # Any number in [lower, lower + width) ends the code: take the one of fewest bytes.
-            for size in range(9):
-                unit = 1 << (64 - 8 * size)
-                number = -(-lower // unit) * unit
-                if number < min(lower + width, _RESET):
-                    tail = number.to_bytes(8, "big")
-                    return (words[:position].astype(">u4").tobytes() + tail).rstrip(b"\0")
-        return words.astype(">u4").tobytes().rstrip(b"\0")
+        # Any number in [lower, lower + width) ends the code: take one of the fewest bytes. One
+        # beyond 64 bits would change the words before it.
+        for size in range(9):
+            unit = 1 << (64 - 8 * size)
+            number = -(-lower // unit) * unit
+            if number < min(lower + width, 2**64):
+                break
+        return (words[:position].astype(">u4").tobytes() + number.to_bytes(8, "big")).rstrip(b"\0")
 
 
 class Decoder:

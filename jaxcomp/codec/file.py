@@ -271,19 +271,26 @@ def read(path: str | os.PathLike) -> dict[str, tuple[np.ndarray, np.ndarray | No
 def describe(path: str | os.PathLike) -> FileInfo:
     """What a `.jxc` file holds, array by array. Reads and checks all of it; errors as `load`."""
     file = _File(path)
-    tensors = [
-        TensorInfo(
-            name="/".join(map(str, names)),
-            shape=record.facts.shape,
-            dtype=record.facts.dtype.name,
-            elements=record.facts.size,
-            nonzeros=int(np.count_nonzero(record.values())),
-            values=None if record.quantised is None else np.unique(record.quantised.levels).size,
-            payload_bytes=size,
+    tensors = []
+    for names, record, size in file.records(metered=True):
+        if record is None:
+            continue
+        array = record.values()
+        nonzeros = int(np.count_nonzero(array))
+        values = None if nonzeros else min(1, array.size)
+        if record.quantised is not None:
+            values = np.unique(record.quantised.levels).size
+        tensors.append(
+            TensorInfo(
+                name="/".join(map(str, names)),
+                shape=array.shape,
+                dtype=array.dtype.name,
+                elements=array.size,
+                nonzeros=nonzeros,
+                values=values,
+                payload_bytes=size,
+            )
         )
-        for names, record, size in file.records(metered=True)
-        if record is not None
-    ]
     return FileInfo(file.version, file.size, tensors)
 
 
