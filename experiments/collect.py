@@ -65,7 +65,10 @@ def _numbers(report: dict[str, Any]) -> dict[str, float]:
     stored = report["storage"]
     return {
         **{f"test_accuracy_{name}": value for name, value in report["test_accuracy"].items()},
-        "validation_accuracy_ternary": report["history"][-1]["validation_accuracy"],
+        **{
+            f"validation_accuracy_{name}": report["validation_accuracy"][name]
+            for name in ("ternary", "compressed")
+        },
         "nonzero_weights": stored["nonzero_weights"],
         **{f"bytes_{name}": size for name, size in stored["bytes"].items()},
         **{f"ratio_{name}": ratio for name, ratio in stored["ratio_to_float32"].items()},

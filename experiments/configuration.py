@@ -15,6 +15,7 @@ from jaxcomp.data import DATASETS
 from jaxcomp.losses import SCOPES
 from jaxcomp.models import MODELS
 from jaxcomp.quantize import LEVELS
+from jaxcomp.quantize.uniform import MAX_BITS
 
 DEFAULT = Path(__file__).parent / "configs" / "digits_lenet300.py"
 
@@ -25,7 +26,14 @@ _CHOICES = {
     "prune.scope": SCOPES,
     "ternary.level": LEVELS,
 }
-_MAY_BE_ZERO = ("seed", "data.split_seed", "penalty.weight", "penalty.magnitude", "finetune.steps")
+_MAY_BE_ZERO = (
+    "seed",
+    "data.split_seed",
+    "penalty.weight",
+    "penalty.magnitude",
+    "finetune.steps",
+    "biases.bits",
+)
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -99,6 +107,8 @@ def check(config: ConfigDict) -> None:
             raise ValueError(f"{key}={value} must be finite and {bound}")
     if values["prune.density"] > 1:
         raise ValueError(f"prune.density={values['prune.density']}: a fraction in (0, 1]")
+    if values["biases.bits"] not in (0, *range(2, MAX_BITS + 1)):
+        raise ValueError(f"biases.bits={values['biases.bits']}: 2 to {MAX_BITS}, or 0 for float32")
 
 
 def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -23,7 +23,7 @@ from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.objective import classification_metrics
 from experiments.recipe import total_steps, train_and_compress
 from experiments.watch import EVALUATION_BATCH, Watcher
-from jaxcomp.data import DATASETS, batches
+from jaxcomp.data import DATASETS, Examples, batches
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError, evaluate
 
@@ -62,10 +62,13 @@ def run() -> None:
         command = [sys.executable, "-m", "experiments.evaluate", str(workdir)]
         read_back = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
 
-    accuracy = {
-        name: evaluate(metrics, params, batches(splits.test, EVALUATION_BATCH))["accuracy"]
-        for name, params in outcome._asdict().items()
-    }
+    def accuracy_on(examples: Examples) -> dict[str, float]:
+        return {
+            name: evaluate(metrics, params, batches(examples, EVALUATION_BATCH))["accuracy"]
+            for name, params in outcome._asdict().items()
+        }
+
+    accuracy = accuracy_on(splits.test)
     accuracy["read_back"] = json.loads(read_back.stdout)["test"]["accuracy"]
     numbers = {
         "config": config.to_dict(),
@@ -73,6 +76,7 @@ def run() -> None:
         **report.environment(),
         "test_examples": len(splits.test.labels),
         "test_accuracy": accuracy,
+        "validation_accuracy": accuracy_on(splits.validation),
         "storage": report.storage(outcome.compressed, file_bytes),
         "layers": report.layers(outcome.compressed),
         "seconds": time.monotonic() - begin,

@@ -1,5 +1,6 @@
-"""The recipe: train with the penalty, prune, make the weights ternary, fine-tune them."""
+"""The recipe: train with the penalty, prune, make the weights ternary, fine-tune them, tidy up."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,11 +10,13 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 import jaxcomp
+from experiments.layers import LAYERS
 from experiments.objective import cross_entropy
 from jaxcomp.data import Splits, shuffled_batches
-from jaxcomp.prune import apply_mask, top_k_mask
-from jaxcomp.quantize import dequantize, ternarize, ternary_mask
+from jaxcomp.prune import apply_mask, remove_dead_units, top_k_mask
+from jaxcomp.quantize import dequantize, step_of_bits, ternarize, ternary_mask, uniform
 from jaxcomp.train import TrainState, fit, init_state, make_step
+from jaxcomp.trees import weight_mask
 
 PyTree = Any
 ToParams = Callable[[PyTree], PyTree]
@@ -27,7 +30,8 @@ class Outcome(NamedTuple):
 
     dense: PyTree  # trained without the penalty: the reference
     penalized: PyTree  # trained with it, from the same start on the same batches
-    compressed: PyTree  # pruned, ternary and fine-tuned
+    ternary: PyTree  # pruned, ternary and fine-tuned
+    compressed: PyTree  # the same without dead units and with rounded biases
 
 
 def total_steps(config: ConfigDict) -> int:
@@ -87,4 +91,18 @@ def train_and_compress(
     ternary = ternarize(pruned, level=config.ternary.level)
     hold = jaxcomp.keep_masked(ternary_mask(ternary, keep))
     ternary = train("ternary", 2, config.ternary, ternary, after=(hold,), to_params=dequantize)
-    return Outcome(dense, penalized, dequantize(ternary))
+    ternary = dequantize(ternary)
+    inputs = math.prod(splits.train.images.shape[1:])
+    alive = remove_dead_units(ternary, LAYERS[config.model], inputs=inputs).params
+    return Outcome(dense, penalized, ternary, _round_biases(alive, config.biases.bits))
+
+
+def _round_biases(params: PyTree, bits: int) -> PyTree:
+    """Biases as multiples of a step of their own; 0 bits leave them as they are."""
+    if not bits:
+        return params
+    return jax.tree.map(
+        lambda is_weight, w: w if is_weight else uniform(w, step_of_bits(w, bits)),
+        weight_mask(params),
+        params,
+    )

@@ -24,7 +24,8 @@ _STORAGE_NAMES = {
 _ACCURACY_NAMES = {
     "dense": "dense, trained without the penalty",
     "penalized": "trained with the penalty",
-    "compressed": "compressed: pruned, ternary, fine-tuned",
+    "ternary": "pruned, ternary, fine-tuned",
+    "compressed": "compressed: no dead units, biases rounded",
     "read_back": "read back from the file, in a fresh process",
 }
 
@@ -73,7 +74,8 @@ def layers(compressed: Any) -> dict[str, dict[str, Any]]:
 
 def figure(outcome: Outcome, history: list[dict[str, Any]]) -> Figure:
     """Weights before and after, sparsity by layer, and the curves of the run."""
-    return compression_figure(*map(_weights, outcome), history)
+    layers = map(_weights, (outcome.dense, outcome.penalized, outcome.compressed))
+    return compression_figure(*layers, history)
 
 
 def show(report: dict[str, Any], console: Console) -> None:

@@ -41,7 +41,7 @@ def code_adaptive(
     Args:
       coder: see `Coder`.
       shape: of the matrix.
-      bounds: smallest and largest level there can be, `-255 <= low <= 0 <= high <= 255`.
+      bounds: smallest and largest level there can be, `-32 <= low <= 0 <= high <= 32`.
       settings: see `Settings`.
       hints: by length, which rows or columns of an earlier matrix were alive.
       levels: what to encode, int of that shape.

@@ -13,7 +13,7 @@ Hints = dict[int, np.ndarray]
 
 # Coding row by row is tried on arrays up to this many entries in rows and columns that are not
 # zero: on all, on those whose scale varies, and on those whose rows are like one another.
-_SMALL, _MIDDLE, _LARGE = 2**13, 2**15, 2**20
+_SMALL, _MIDDLE, _LARGE = 2**13, 2**15, 2**18
 _ALIKE, _DEVIATIONS = 1.3, 6
 _GAIN = 0.99  # of scales, which can be due to chance
 _LONGEST_PERIOD = 130

@@ -79,6 +79,9 @@ def code_levels(
     """Code an array of levels in some way; arguments as `code_scaled` and `code_adaptive`.
 
     Which rows and columns are alive is added to `hints` if the array is coded row by row.
+
+    Raises:
+      FormatError: if a level that was decoded is out of bounds.
     """
     if scheme.settings is None:
         return code_scaled(coder, shape, bounds, scheme.axes, levels)
@@ -90,6 +93,9 @@ def code_levels(
     if scheme.transposed:
         rows_columns = rows_columns[::-1]
     matrix = code_adaptive(coder, rows_columns, bounds, scheme.settings, hints, matrix)
+    low, high = int(matrix.min(initial=0)), int(matrix.max(initial=0))
+    if low < bounds[0] or high > bounds[1]:
+        raise FormatError(f"levels from {low} to {high} are declared to be in {bounds}")
     for axis, size in enumerate(rows_columns):
         hints[size] = (matrix != 0).any(axis=1 - axis)
     matrix = matrix.T if scheme.transposed else matrix

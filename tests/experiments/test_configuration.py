@@ -28,6 +28,8 @@ def test_every_configuration_can_be_used_and_is_named_after_its_file(path):
         ("train.learning_rate", float("nan"), "finite"),
         ("batch_size", 0, "greater than 0"),
         ("prune.density", 1.5, r"in \(0, 1\]"),
+        ("biases.bits", 1, "2 to 8, or 0"),
+        ("biases.bits", 9, "2 to 8, or 0"),
     ],
 )
 def test_values_that_cannot_work(key, value, message):
