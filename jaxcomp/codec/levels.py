@@ -8,6 +8,7 @@ from jaxcomp.codec.grid import fit_grid, multiples
 
 MAX_VALUES = 256  # that are looked for in an array
 _CHUNK = 2**20
+_FEW = 2**10  # entries that show an array that was never rounded
 
 
 class Quantised(NamedTuple):
@@ -77,13 +78,15 @@ def quantised(array: np.ndarray) -> Quantised | None:
 
 def _different(bits: np.ndarray) -> np.ndarray | None:
     """The sorted different values, or None if there are too many; in little memory."""
-    used = np.unique(bits[:1024])
+    used = np.unique(bits[:_FEW])
     for start in range(0, bits.size, _CHUNK):
-        chunk = bits[start : start + _CHUNK]
-        place = np.minimum(np.searchsorted(used, chunk), used.size - 1)
-        used = np.union1d(used, chunk[used[place] != chunk])
-        if used.size > MAX_VALUES:
-            return None
+        new = bits[start : start + _CHUNK]
+        while new.size:
+            if used.size > MAX_VALUES:
+                return None
+            place = np.minimum(np.searchsorted(used, new), used.size - 1)
+            new = new[used[place] != new]
+            used = np.union1d(used, new[:_FEW])
     return used
 
 
