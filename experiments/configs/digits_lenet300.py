@@ -45,7 +45,7 @@ def get_config() -> ConfigDict:
     config.ternary.learning_rate = 5e-3
 
     config.biases = ConfigDict()  # after the last step
-    config.biases.bits = 8  # 0 leaves them in float32
+    config.biases.bits = 5  # 0 leaves them in float32
 
     config.look_every = 50  # steps between two points of the curves
     return config

@@ -110,7 +110,8 @@ def _choose_axes(levels: np.ndarray, bounds: tuple[int, int]) -> Axes:
             at = np.unravel_index(np.arange(0, levels.size, stride), levels.shape)
             joint = sample + alphabet * classes[at].astype(np.int64)
             joint = joint[classes[at] > 0]
-        costs[axes] = scale * _conditional(joint, alphabet) + side
+        # Whole bits: a tie must not be decided by the last bit of a logarithm.
+        costs[axes] = round(scale * _conditional(joint, alphabet) + side)
     best = min(costs, key=costs.get)
     return best if costs[best] < _GAIN * costs[()] else ()
 

@@ -20,6 +20,7 @@ MAGIC = b"\x89JXC"
 VERSION = 2
 _START = len(MAGIC) + 1
 _DIGEST_BYTES = 8
+OVERHEAD = _START + _DIGEST_BYTES  # bytes of a file that are not its body
 
 
 class ContainerWriter:
@@ -55,7 +56,7 @@ def read_container(path: str | os.PathLike) -> tuple[int, memoryview]:
     if start != MAGIC:
         what = "is empty" if not start else f"starts with {start!r} instead of {MAGIC!r}"
         raise FormatError(f"not a .jxc file: it {what}")
-    if len(data) < _START + _DIGEST_BYTES:
+    if len(data) < OVERHEAD:
         raise FormatError(f"the file is cut off after {len(data)} bytes")
     # The version comes before the checksum: a newer version may have another checksum.
     version = data[len(MAGIC)]

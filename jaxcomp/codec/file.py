@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxcomp.codec import version1
 from jaxcomp.codec.coder import Decoder, Encoder, MeteringDecoder
-from jaxcomp.codec.container import ContainerWriter, read_container
+from jaxcomp.codec.container import OVERHEAD, ContainerWriter, read_container
 from jaxcomp.codec.dtypes import code_of, dtype_of
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.grid import MAX_LEVEL
@@ -299,7 +299,7 @@ class _File:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.version, self._body = read_container(path)
-        self.size = Path(path).stat().st_size
+        self.size = len(self._body) + OVERHEAD
 
     def records(self, *, metered: bool = False) -> Iterator[tuple[Names, Record | None, float]]:
         """Names, array and size in bytes of all arrays; no array for an empty dict."""

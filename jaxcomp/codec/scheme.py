@@ -93,7 +93,7 @@ def code_levels(
     if scheme.transposed:
         rows_columns = rows_columns[::-1]
     matrix = code_adaptive(coder, rows_columns, bounds, scheme.settings, hints, matrix)
-    low, high = int(matrix.min(initial=0)), int(matrix.max(initial=0))
+    low, high = int(matrix.min()), int(matrix.max())
     if low < bounds[0] or high > bounds[1]:
         raise FormatError(f"levels from {low} to {high} are declared to be in {bounds}")
     for axis, size in enumerate(rows_columns):

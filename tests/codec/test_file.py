@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import jax
 import jax.numpy as jnp
@@ -194,6 +195,28 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         save(path, {"w": np.zeros(3)})
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["model.jxc"]
+
+
+def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path):
+    path = tmp_path / "model.jxc"
+    save(path, {"w": np.zeros(3)})
+    program = """
+        import itertools, sys
+        import numpy as np
+        from jaxcomp import codec
+        for i in itertools.count():
+            codec.save(sys.argv[1], {"w": np.full((50, 50), i % 7.0), "noise": np.ones(i % 5)})
+            print(i, flush=True)
+    """
+    for delay in np.linspace(0.001, 0.02, 6):
+        command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            time.sleep(delay)
+            process.kill()
+        loaded = load(path)
+        assert loaded["w"].shape == (50, 50)
+        assert len(np.unique(loaded["w"])) == 1
 
 
 def test_missing_folder_and_missing_file_are_system_errors(tmp_path):
