@@ -2,14 +2,17 @@
 
 import argparse
 import json
-from collections.abc import Callable
+import os
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress
 
-from jaxcomp import codec
 from jaxcomp.cli.errors import fail
+from jaxcomp.files import replacing
+
+_LARGE = 50_000_000  # bytes from which on there is time to watch a bar
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -17,8 +20,8 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "compress",
         help="store a checkpoint in a .jxc file",
-        description="Store a .safetensors, .npz or flax .msgpack checkpoint in a .jxc file. "
-        "Without options nothing is rounded: weights that are few-valued get small, exactly.",
+        description="Store a .safetensors, .npz or flax .msgpack file or an Orbax folder in a .jxc "
+        "file. Without options nothing is rounded: weights that are few-valued get small, exactly.",
     )
     parser.add_argument("checkpoint", help="the checkpoint to read")
     parser.add_argument("-o", "--output", required=True, help="the .jxc file to write")
@@ -27,54 +30,125 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="set this share of weights to zero",
+        help="set this share of all weights to zero, the smallest ones",
     )
     few = parser.add_mutually_exclusive_group()
     few.add_argument("--ternary", action="store_true", help="round weights to -c, 0 and c")
     few.add_argument("--levels", type=int, help="round weights to the best codebook of this size")
     few.add_argument("--bits", type=int, help="round weights to the steps of this many bits")
     few.add_argument("--step", type=float, help="round weights to multiples of this step")
+    parser.add_argument(
+        "--per-channel",
+        action="store_true",
+        help="with --ternary or --bits: a step for each output channel, which is the first axis in "
+        ".safetensors and .npz files, as PyTorch has it, and the last in others",
+    )
+    parser.add_argument(
+        "--lambda",
+        dest="trade",
+        type=float,
+        default=0.0,
+        metavar="L",
+        help="let weights go to a level nearer to zero where the squared error, in squared steps, "
+        "grows by less than L for each bit saved",
+    )
+    parser.add_argument("--bias-bits", type=int, metavar="BITS", help="round biases and the like")
     parser.add_argument("--report", metavar="FILE.json", help="write what was done to each tensor")
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the file; the exit status is 1 if a file cannot be used."""
-    # The library of other formats and jax are not needed to look into a file.
-    from jaxcomp.checkpoints import read_checkpoint
+    # The libraries of other formats are not needed to look into a file.
+    from jaxcomp.checkpoints import CheckpointError, open_checkpoint
     from jaxcomp.compress import compress
 
     try:
-        params = read_checkpoint(options.checkpoint)
-    except (ValueError, ImportError, OSError) as error:
-        return fail(options.checkpoint, error)
-    try:
-        changes = []
-        quantizer = _quantizer(options)
-        if options.prune or quantizer:
-            params, changes = compress(params, sparsity=options.prune, quantizer=quantizer)
-        size = codec.save(options.output, params)
-        if options.report:
-            report = {"bytes": size, "tensors": [change._asdict() for change in changes]}
-            Path(options.report).write_text(json.dumps(report, indent=1))
-    except (ValueError, TypeError, ImportError, OSError) as error:
+        _check(options)
+        quantizers = _quantizers(options)
+    except (ValueError, OSError) as error:
         return fail(options.output, error)
-    before = Path(options.checkpoint).stat().st_size
-    Console().print(f"{before:,} bytes to {size:,} bytes, {before / size:.1f} times smaller")
+    try:
+        with open_checkpoint(options.checkpoint) as checkpoint, _bar(checkpoint.nbytes) as bar:
+            task = bar.add_task("compress", total=checkpoint.nbytes)
+            done = compress(
+                checkpoint,
+                options.output,
+                sparsity=options.prune,
+                quantizer=quantizers[0],
+                trade=options.trade,
+                bias_quantizer=quantizers[1],
+                progress=lambda size: bar.advance(task, size),
+            )
+    except (CheckpointError, ImportError) as error:
+        return fail(options.checkpoint, error)
+    except OSError as error:
+        return fail(error.filename or options.checkpoint, error)
+    except (ValueError, TypeError) as error:
+        return fail(options.checkpoint, error)
+    if options.report:
+        report = {"bytes": done.file_bytes, "tensors": [t._asdict() for t in done.tensors]}
+        try:
+            with replacing(Path(options.report)) as temporary:
+                temporary.write_text(json.dumps(report, indent=1))
+        except OSError as error:
+            return fail(options.report, error)
+    before, after = checkpoint.nbytes, done.file_bytes
+    Console().print(f"{before:,} bytes to {after:,} bytes, {before / after:.1f} times smaller")
     return 0
 
 
-def _quantizer(options: argparse.Namespace) -> Callable[[Any], Any] | None:
-    import jax.numpy as jnp
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is read."""
+    from jaxcomp.quantize.codebook import MAX_LEVELS
+    from jaxcomp.quantize.uniform import MAX_BITS
 
-    from jaxcomp import quantize
+    if Path(options.output).suffix != ".jxc":
+        raise ValueError("the output must be a .jxc file")
+    for path in filter(None, (options.output, options.report)):
+        if not Path(path).parent.is_dir():
+            raise FileNotFoundError(2, os.strerror(2), path)
+    if not 0 <= options.prune < 1:
+        raise ValueError(f"--prune is the share of weights to drop, in [0, 1), got {options.prune}")
+    for name, value, largest in (
+        ("--bits", options.bits, MAX_BITS),
+        ("--bias-bits", options.bias_bits, MAX_BITS),
+        ("--levels", options.levels, MAX_LEVELS),
+    ):
+        if value is not None and not 2 <= value <= largest:
+            raise ValueError(f"{name} must be from 2 to {largest}, got {value}")
+    if options.step is not None and not 0 < options.step < float("inf"):
+        raise ValueError(f"--step must be positive and finite, got {options.step}")
+    if not 0 <= options.trade < float("inf"):
+        raise ValueError(f"--lambda must be at least 0 and finite, got {options.trade}")
+    rounds = options.ternary or options.levels or options.bits or options.step
+    if options.trade and not rounds:
+        raise ValueError("--lambda needs one of --ternary, --levels, --bits and --step")
+    if options.per_channel and not (options.ternary or options.bits):
+        raise ValueError("--per-channel needs --ternary or --bits")
 
+
+def _quantizers(options: argparse.Namespace) -> tuple:
+    """Of weights and of biases; None for what is stored exactly."""
+    from jaxcomp.checkpoints import channel_axis
+    from jaxcomp.quantize import scalar
+
+    axis = channel_axis(options.checkpoint) if options.per_channel else None
+    weights = biases = None
     if options.ternary:
-        return lambda w: quantize.dequantize(quantize.ternarize(jnp.asarray(w), mask=True))
-    if options.levels is not None:
-        return lambda w: quantize.codebook(w, options.levels)
-    if options.bits is not None:
-        return lambda w: quantize.uniform(w, quantize.step_of_bits(w, options.bits))
-    if options.step is not None:
-        return lambda w: quantize.uniform(w, options.step)
-    return None
+        weights = partial(scalar.ternary_levels, axis=axis)
+    elif options.levels is not None:
+        weights = partial(scalar.codebook_levels, levels=options.levels)
+    elif options.bits is not None:
+        weights = partial(scalar.bits_levels, bits=options.bits, axis=axis)
+    elif options.step is not None:
+        weights = partial(scalar.step_levels, step=options.step)
+    if options.bias_bits is not None:
+        biases = partial(scalar.bits_levels, bits=options.bias_bits)
+    return weights, biases
+
+
+def _bar(size: int) -> Progress:
+    console = Console(stderr=True)
+    shown = size >= _LARGE and console.is_terminal
+    return Progress(console=console, disable=not shown, transient=True)

@@ -24,13 +24,11 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         check_writable(options.output)
-        params = codec.load(options.file)
-    except CheckpointError as error:
-        return fail(options.output, error)
-    except (codec.FormatError, ImportError, OSError) as error:
+        write_checkpoint(options.output, codec.arrays(options.file))
+    except codec.FormatError as error:
         return fail(options.file, error)
-    try:
-        write_checkpoint(options.output, params)
-    except (CheckpointError, ImportError, OSError) as error:
+    except (CheckpointError, ImportError) as error:
         return fail(options.output, error)
+    except OSError as error:
+        return fail(error.filename or options.output, error)
     return 0

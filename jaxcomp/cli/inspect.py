@@ -20,6 +20,11 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     parser.add_argument("file", help="the .jxc file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--original",
+        metavar="CHECKPOINT",
+        help="show the relative error of each tensor against this checkpoint",
+    )
     return parser
 
 
@@ -29,18 +34,43 @@ def run(options: argparse.Namespace) -> int:
         info = codec.describe(options.file)
     except (codec.FormatError, ImportError, OSError) as error:
         return fail(options.file, error)
+    errors = None
+    if options.original is not None:
+        try:
+            errors = _errors(options.file, options.original)
+        except (ValueError, ImportError, OSError) as error:
+            return fail(options.original, error)
     if options.json:
-        print(json.dumps(_as_dict(info), indent=1))
+        print(json.dumps(_as_dict(info, errors), indent=1))
     else:
-        Console().print(_as_table(info, options.file))
+        Console().print(_as_table(info, options.file, errors))
     return 0
 
 
-def _as_dict(info: codec.FileInfo) -> dict:
-    return {**info._asdict(), "tensors": [tensor._asdict() for tensor in info.tensors]}
+def _errors(file: str, original: str) -> list[float]:
+    """`||w - q||_2 / ||w||_2` of each array, in the order of the file."""
+    from jaxcomp.checkpoints import CheckpointError, open_checkpoint
+    from jaxcomp.compress import relative_error
+
+    with open_checkpoint(original) as checkpoint:
+        known = {entry.name: entry for entry in checkpoint.entries}
+        errors = []
+        for names, array in codec.arrays(file):
+            name = "/".join(map(str, names))
+            if name not in known or known[name].shape != array.shape:
+                raise CheckpointError(f"it has no array {name!r} of shape {array.shape}")
+            errors.append(relative_error(checkpoint.load(known[name]), array))
+        return errors
 
 
-def _as_table(info: codec.FileInfo, name: str) -> Table:
+def _as_dict(info: codec.FileInfo, errors: list[float] | None) -> dict:
+    tensors = [tensor._asdict() for tensor in info.tensors]
+    for tensor, error in zip(tensors, errors or (), strict=False):
+        tensor["relative_error"] = error
+    return {**info._asdict(), "tensors": tensors}
+
+
+def _as_table(info: codec.FileInfo, name: str, errors: list[float] | None) -> Table:
     elements = sum(tensor.elements for tensor in info.tensors)
     title = f"{name}, format version {info.version}"
     table = Table(title=title, show_footer=True, box=box.SIMPLE, padding=0)
@@ -55,7 +85,9 @@ def _as_table(info: codec.FileInfo, name: str) -> Table:
         ("bits per entry", _bits(info.file_bytes, elements)),
     ):
         table.add_column(heading, footer, justify="right")
-    for tensor in info.tensors:
+    if errors is not None:
+        table.add_column("error", "", justify="right")
+    for i, tensor in enumerate(info.tensors):
         table.add_row(
             tensor.name,
             "x".join(map(str, tensor.shape)) or "scalar",
@@ -65,6 +97,7 @@ def _as_table(info: codec.FileInfo, name: str) -> Table:
             "as is" if tensor.values is None else str(tensor.values),
             f"{tensor.payload_bytes:,.0f}",
             _bits(tensor.payload_bytes, tensor.elements),
+            *(() if errors is None else (f"{errors[i]:.2%}",)),
         )
     return table
 

@@ -2,21 +2,26 @@
 
 import numpy as np
 
-MAX_LEVELS = 256  # what a file stores as levels
+from jaxcomp.codec.levels import Quantised, negatives
+
+MAX_LEVELS = 256  # what a file finds in an array by itself
+EXACT = 2**17  # weights up to which the codebook is the best one
 
 
-def codebook(w: np.ndarray, levels: int) -> np.ndarray:
-    """Weights rounded to the best codebook of at most `levels` values.
+def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
+    """The best codebook of at most `levels` values.
 
-    The codebook minimises the sum of squared errors exactly (k-means in one dimension, by dynamic
-    programming). Exact zeros stay zeros: if there are any, zero is one of the values.
+    It minimises the sum of squared errors (k-means in one dimension, by dynamic programming): among
+    all codebooks for up to 131,072 weights that are not zero; for more, among those of a sample of
+    as many, evenly spaced in the order of the values, and then each value is moved to the mean of
+    its weights, twice. Exact zeros stay zeros: if there are any, zero is one of the values.
 
     Args:
       w: floating-point array of any shape.
       levels: from 2 to 256.
 
     Returns:
-      The rounded array, in the type of `w`.
+      Ascending values in the type of `w`, shape [k], k <= levels.
 
     Raises:
       ValueError: if `levels` is outside that range.
@@ -28,13 +33,45 @@ def codebook(w: np.ndarray, levels: int) -> np.ndarray:
         import kmeans1d
     except ImportError as error:
         raise ImportError('codebooks need kmeans1d: pip install "jaxcomp[compress]"') from error
-    w = np.asarray(w)
-    on = w != 0
-    free = levels - int(not on.all())
-    values = w[on].astype(np.float64)
-    if np.unique(values).size <= free:
-        return w.copy()
-    clusters, centroids = kmeans1d.cluster(values, free)
-    out = np.zeros_like(w)
-    out[on] = np.asarray(centroids)[np.asarray(clusters)].astype(w.dtype)
-    return out
+    values = np.sort(w[w != 0].astype(np.float64))
+    zero = np.zeros(int(values.size < w.size))
+    free = levels - zero.size
+    if np.unique(values[: 2 * free]).size <= free and np.unique(values).size <= free:
+        centroids = np.unique(values)
+    elif values.size <= EXACT:
+        centroids = np.array(kmeans1d.cluster(values, free)[1])
+    else:
+        sample = values[np.linspace(0, values.size - 1, EXACT).astype(np.int64)]
+        centroids = np.array(kmeans1d.cluster(sample, free)[1])
+        for _ in range(2):
+            centroids = _means(values, centroids)
+    return np.unique(np.concatenate([centroids, zero]).astype(w.dtype))
+
+
+def nearest(w: np.ndarray, codebook: np.ndarray) -> Quantised:
+    """The level of the nearest value for each weight; exact zeros stay zeros.
+
+    Args:
+      w: floating-point array of any shape.
+      codebook: ascending values in the type of `w`, shape [k]; one is zero if `w` has zeros.
+    """
+    wide = codebook.astype(np.float64)
+    borders = (wide[1:] + wide[:-1]) / 2
+    levels = np.searchsorted(borders, w.astype(np.float64)) - negatives(codebook)
+    levels[w == 0] = 0  # not a value so near that the border has become zero
+    return Quantised(levels.astype(np.int16), codebook)
+
+
+def codebook(w: np.ndarray, levels: int) -> np.ndarray:
+    """Weights rounded to the best codebook of at most `levels` values, in the type of `w`.
+
+    Arguments and errors as `fit_codebook`.
+    """
+    return nearest(w, fit_codebook(w, levels)).values()
+
+
+def _means(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """The mean of the sorted values that are nearest to each centroid."""
+    ends = np.searchsorted(values, (centroids[1:] + centroids[:-1]) / 2)
+    groups = np.split(values, ends)
+    return np.array([g.mean() if g.size else c for g, c in zip(groups, centroids, strict=True)])

@@ -1,0 +1,95 @@
+"""Checkpoints opened by what their path says that they are."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry
+from jaxcomp.checkpoints.msgpack_file import open_msgpack
+from jaxcomp.checkpoints.npz_file import open_npz
+from jaxcomp.checkpoints.orbax_folder import open_orbax
+from jaxcomp.checkpoints.safetensors_file import open_safetensors
+from jaxcomp.codec.names import NestedDict, Unflattened
+
+_OPENERS = {".safetensors": open_safetensors, ".npz": open_npz, ".msgpack": open_msgpack}
+_CHANNELS_FIRST = (".safetensors", ".npz")  # what PyTorch writes: [out, in, ...]
+
+
+@contextmanager
+def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
+    """A checkpoint to load arrays from, one at a time, inside a `with` statement.
+
+    Of `.safetensors` and `.npz` files and of Orbax folders only the array at hand is in memory; a
+    `.msgpack` file is read whole.
+
+    Raises:
+      CheckpointError: if the path is of no known kind, it is not what its kind says, or it holds
+        what is no array; on entering the `with` statement or on loading.
+      ImportError: if reading needs a package that is not installed.
+      OSError: if it cannot be read.
+    """
+    path = Path(path)
+    kind, opener = _choose(path)
+    with ExitStack() as stack:
+        with _explained(kind):
+            inner = stack.enter_context(opener(path))
+
+        def load(entry: Entry) -> np.ndarray:
+            with _explained(kind):
+                array = inner.load(entry)
+            # Byte order and layout are of the file, not of the weights.
+            return np.asarray(array, entry.dtype.newbyteorder("="), order="C")
+
+        yield Checkpoint(inner.entries, load)
+
+
+def read_checkpoint(path: str | os.PathLike) -> NestedDict:
+    """All arrays of a checkpoint as a nested dict; list items under their index. Errors as above.
+
+    Raises:
+      CheckpointError: if two arrays have the same place, or as `open_checkpoint`.
+    """
+    tree = Unflattened()
+    with open_checkpoint(path) as checkpoint:
+        for entry in checkpoint.entries:
+            try:
+                tree.add(entry.names, checkpoint.load(entry))
+            except ValueError as error:
+                raise CheckpointError(str(error)) from error
+    return tree.root
+
+
+def channel_axis(path: str | os.PathLike) -> int:
+    """The axis of output channels that is usual for a checkpoint of this kind.
+
+    The first in `.safetensors` and `.npz` files, which come from PyTorch, where weights are
+    `[out, in, ...]`; the last in the others, which come from flax, where they are `[..., in, out]`.
+    """
+    return 0 if Path(path).suffix in _CHANNELS_FIRST else -1
+
+
+def _choose(path: Path) -> tuple[str, Callable[[Path], AbstractContextManager[Checkpoint]]]:
+    if path.suffix in _OPENERS:
+        return path.suffix, _OPENERS[path.suffix]
+    if path.is_dir():
+        return "Orbax", open_orbax
+    if not path.suffix and not path.exists():
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+    raise CheckpointError(
+        f"cannot read checkpoints of type {path.suffix!r}: choose from {', '.join(_OPENERS)}, or "
+        "the folder of an Orbax checkpoint"
+    )
+
+
+@contextmanager
+def _explained(kind: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ImportError, CheckpointError):
+        raise
+    except Exception as error:  # each library has its own, not always documented, errors
+        reason = str(error) or type(error).__name__
+        raise CheckpointError(f"not a valid {kind} checkpoint: {reason}") from error
