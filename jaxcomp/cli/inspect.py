@@ -74,15 +74,14 @@ def _as_table(info: codec.FileInfo, name: str, errors: list[float] | None) -> Ta
     elements = sum(tensor.elements for tensor in info.tensors)
     title = f"{name}, format version {info.version}"
     table = Table(title=title, show_footer=True, box=box.SIMPLE, padding=0)
-    table.add_column("tensor", "whole file", no_wrap=True)
+    table.add_column("tensor", f"{elements:,} entries", no_wrap=True)
     for heading, footer in (
         ("shape", ""),
         ("type", ""),
-        ("entries", f"{elements:,}"),
         ("non-zeros", f"{sum(tensor.nonzeros for tensor in info.tensors):,}"),
         ("values", ""),
         ("bytes", f"{info.file_bytes:,}"),
-        ("bits per entry", _bits(info.file_bytes, elements)),
+        ("bits each", _bits(info.file_bytes, elements)),
     ):
         table.add_column(heading, footer, justify="right")
     if errors is not None:
@@ -92,7 +91,6 @@ def _as_table(info: codec.FileInfo, name: str, errors: list[float] | None) -> Ta
             tensor.name,
             "x".join(map(str, tensor.shape)) or "scalar",
             tensor.dtype,
-            f"{tensor.elements:,}",
             f"{tensor.nonzeros:,}",
             "as is" if tensor.values is None else str(tensor.values),
             f"{tensor.payload_bytes:,.0f}",

@@ -7,17 +7,18 @@ For each weight the level `l` that minimises
 with the value :math:`v_l` of a level, the number :math:`n_l` of the :math:`n` weights of the tensor
 that have it, and the unit of error `D`: the squared step of a grid of multiples, or, for a table of
 values, the mean squared error of rounding to the nearest. The counts follow from the choice, so the
-two are repeated until nothing changes. :math:`\lambda = 0` is rounding to the nearest level.
+two are repeated until nothing changes. :math:`\lambda = 0` leaves the rounding as it is.
 """
 
 import math
 
 import numpy as np
 
+from jaxcomp.codec.grid import MAX_LEVEL
 from jaxcomp.codec.levels import Quantised, negatives
 
 ROUNDS = 20
-_ROWS = 2**20  # entries that are looked at together
+_TOGETHER = 2**20  # entries that are looked at at a time
 
 
 def rate_distortion(w: np.ndarray, rounded: Quantised, weight: float) -> Quantised:
@@ -25,7 +26,7 @@ def rate_distortion(w: np.ndarray, rounded: Quantised, weight: float) -> Quantis
 
     Args:
       w: floating-point array of any shape.
-      rounded: its nearest levels; zeros stay zeros.
+      rounded: its levels, the nearest or (ternary) any; zeros stay zeros.
       weight: :math:`\lambda \ge 0`: the error, in units of `D`, that a bit is worth.
 
     Returns:
@@ -41,8 +42,7 @@ def rate_distortion(w: np.ndarray, rounded: Quantised, weight: float) -> Quantis
     levels, codebook = rounded
     unit = _unit(w, rounded)
     for _ in range(ROUNDS):
-        bits, low = _bits(levels)
-        changed = _best(w, rounded, unit, weight * bits, low)
+        changed = _best(w, rounded, unit, weight * _bits(levels, rounded))
         if np.array_equal(changed, levels):
             break
         levels = changed
@@ -53,9 +53,9 @@ def rate_distortion(w: np.ndarray, rounded: Quantised, weight: float) -> Quantis
 
 def cost(w: np.ndarray, chosen: Quantised, rounded: Quantised, weight: float) -> float:
     """The sum of what is minimised, with the frequencies of the chosen levels themselves."""
-    bits, low = _bits(chosen.levels)
+    bits = _bits(chosen.levels, rounded)[chosen.levels - _lowest(rounded)]
     error = (w.astype(np.float64) - chosen.values().astype(np.float64)) ** 2
-    return float((error / _unit(w, rounded) + weight * bits[chosen.levels - low]).sum())
+    return float((error / _unit(w, rounded) + weight * bits).sum())
 
 
 def _unit(w: np.ndarray, rounded: Quantised) -> np.ndarray:
@@ -65,19 +65,24 @@ def _unit(w: np.ndarray, rounded: Quantised) -> np.ndarray:
     return np.asarray(error.mean() or 1.0)
 
 
-def _bits(levels: np.ndarray) -> tuple[np.ndarray, int]:
-    """Bits of each level from the lowest (or 0) to the highest (or 0), and the lowest."""
-    low = min(0, int(levels.min()))
-    counts = np.bincount((levels.astype(np.int64) - low).ravel(), minlength=1 - low)
+def _lowest(rounded: Quantised) -> int:
+    return min(0, int(rounded.levels.min()))
+
+
+def _bits(levels: np.ndarray, rounded: Quantised) -> np.ndarray:
+    """Bits of each level from the lowest of the rounding (or 0) to the highest (or 0)."""
+    low, high = _lowest(rounded), max(0, int(rounded.levels.max()))
+    counts = np.bincount((levels.astype(np.int64) - low).ravel(), minlength=high - low + 1)
     # Half an occurrence for a level that was given up: it may come back, at its price.
-    return -np.log2(np.maximum(counts, 0.5) / levels.size), low
+    return -np.log2(np.maximum(counts, 0.5) / levels.size)
 
 
-def _best(
-    w: np.ndarray, rounded: Quantised, unit: np.ndarray, prices: np.ndarray, low: int
-) -> np.ndarray:
+def _best(w: np.ndarray, rounded: Quantised, unit: np.ndarray, prices: np.ndarray) -> np.ndarray:
+    low, highest = _lowest(rounded), MAX_LEVEL
+    if rounded.codebook.ndim == 1:
+        highest = rounded.codebook.size - 1 - negatives(rounded.codebook)  # -1: all are negative
     out = np.empty(w.shape, np.int16)
-    rows = max(1, _ROWS // max(1, w[:1].size)) if w.ndim else 1
+    rows = max(1, _TOGETHER // max(1, w[:1].size)) if w.ndim else 1
     parts = [slice(start, start + rows) for start in range(0, len(w), rows)] if w.ndim else [()]
     for part in parts:
         nearest = rounded.levels[part].astype(np.int64)
@@ -86,16 +91,11 @@ def _best(
         )
         wide = w[part].astype(np.float64)
         least, best = np.full(nearest.shape, np.inf), nearest
-        for closer in (0, 1, 2, None):  # levels nearer to zero than the nearest one, and zero
-            level = (
-                np.sign(nearest) * np.maximum(np.abs(nearest) - closer, 0)
-                if closer is not None
-                else 0 * nearest
-            )
-            if codebook.ndim == 1 and closer is None and not (codebook == 0).any():
-                continue
+        size = np.abs(nearest)
+        for smaller in (size, size - 1, size - 2, 0 * size):
+            level = np.minimum(np.sign(nearest) * np.maximum(smaller, 0), highest)
             value = Quantised(level, codebook).values().astype(np.float64)
-            price = (wide - value) ** 2 / scale + prices[np.clip(level - low, 0, len(prices) - 1)]
+            price = (wide - value) ** 2 / scale + prices[level - low]
             better = price < least
             least, best = np.where(better, price, least), np.where(better, level, best)
         out[part] = best

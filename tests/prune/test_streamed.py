@@ -1,0 +1,52 @@
+"""The threshold of global pruning, found in passes over the tensors."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from jaxcomp.prune import top_k_mask
+from jaxcomp.prune.streamed import keep_above, kth_largest
+
+tensors = st.lists(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
+        elements=st.sampled_from([0.0, -0.5, 0.5, 1.0, -1.0, 3e-40, 7.25, -1e30]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(tensors, st.floats(0.01, 1))
+def test_the_same_weights_are_kept_as_with_all_in_memory(arrays, density):
+    count = sum(a.size for a in arrays)
+    threshold, ties = kth_largest(lambda: arrays, max(1, round(density * count)))
+    kept = []
+    for array in arrays:
+        pruned, ties = keep_above(array, threshold, ties)
+        kept.append(pruned)
+    assert ties == 0
+    params = {f"{i}": jnp.asarray(a) for i, a in enumerate(arrays)}
+    expected = top_k_mask(params, density)
+    for i, array in enumerate(arrays):
+        if (np.abs(array) == np.float32(3e-40)).any():
+            continue  # jax on CPU takes subnormal numbers for zeros
+        np.testing.assert_array_equal(kept[i], np.where(expected[f"{i}"], array, 0))
+
+
+def test_the_order_of_all_bits():
+    w = np.random.default_rng(0).normal(size=10_001).astype(np.float32)
+    magnitudes = np.sort(np.abs(w))[::-1]
+    for k in (1, 2, 5_000, 10_001):
+        assert kth_largest(lambda: [w[:77], w[77:]], k) == (magnitudes[k - 1], 1)
+
+
+def test_what_has_no_rank():
+    with pytest.raises(ValueError, match="not a number"):
+        kth_largest(lambda: [np.array([1.0, np.nan])], 1)
+    with pytest.raises(ValueError, match="from 1 to 2, got 3"):
+        kth_largest(lambda: [np.ones(2)], 3)
