@@ -24,7 +24,13 @@ def test_inspect_shows_every_tensor_and_the_whole(path, capsys, monkeypatch):
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     rows = {fields[0]: fields for fields in lines if fields}
     kernel = codec.describe(path).tensors[0].payload_bytes
-    assert rows["Dense_0/kernel"][1:6] == ["20x20", "float32", "100", "2", f"{kernel:,.0f}"]
+    assert rows["Dense_0/kernel"][1:6] == [
+        "20x20",
+        "100",
+        "2",
+        f"{kernel:,.0f}",
+        f"{8 * kernel / 400:.3f}",
+    ]
     assert rows["steps"][1] == "scalar"
     assert f"{path.stat().st_size:,}" in rows["421"]
 

@@ -77,11 +77,10 @@ def _as_table(info: codec.FileInfo, name: str, errors: list[float] | None) -> Ta
     table.add_column("tensor", f"{elements:,} entries", no_wrap=True)
     for heading, footer in (
         ("shape", ""),
-        ("type", ""),
         ("non-zeros", f"{sum(tensor.nonzeros for tensor in info.tensors):,}"),
         ("values", ""),
         ("bytes", f"{info.file_bytes:,}"),
-        ("bits each", _bits(info.file_bytes, elements)),
+        ("bits", _bits(info.file_bytes, elements)),
     ):
         table.add_column(heading, footer, justify="right")
     if errors is not None:
@@ -90,7 +89,6 @@ def _as_table(info: codec.FileInfo, name: str, errors: list[float] | None) -> Ta
         table.add_row(
             tensor.name,
             "x".join(map(str, tensor.shape)) or "scalar",
-            tensor.dtype,
             f"{tensor.nonzeros:,}",
             "as is" if tensor.values is None else str(tensor.values),
             f"{tensor.payload_bytes:,.0f}",

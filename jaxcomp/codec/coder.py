@@ -63,9 +63,13 @@ class Encoder:
         return self._range.num_bits()
 
     def finish(self) -> bytes:
-        """The shortest bytes that decode to the symbols, if zeros are read after their end."""
+        """The shortest bytes that decode to the symbols, if zeros are read after their end.
+
+        The encoder then is as it was before the first symbol.
+        """
         words = self._range.get_compressed()
         position, (lower, width) = self._range.pos()
+        self._range = constriction.stream.queue.RangeEncoder()
         # Any number in [lower, lower + width) ends the code: take one of the fewest bytes. One
         # beyond 64 bits would change the words before it.
         for size in range(9):
@@ -79,7 +83,11 @@ class Encoder:
 class Decoder:
     """Bytes to symbols."""
 
-    def __init__(self, code: bytes, raw: memoryview | bytes = b"") -> None:
+    def __init__(self, code: bytes = b"", raw: memoryview | bytes = b"") -> None:
+        self.start(raw, code)
+
+    def start(self, raw: memoryview | bytes, code: bytes) -> None:
+        """Go on with other bytes."""
         words = np.frombuffer(code + bytes(-len(code) % 4), ">u4").astype(np.uint32)
         self._range = constriction.stream.queue.RangeDecoder(words)
         self._raw = raw
@@ -129,7 +137,7 @@ class Decoder:
 class MeteringDecoder(Decoder):
     """A decoder that knows what the symbols up to now have cost."""
 
-    def __init__(self, code: bytes, raw: memoryview | bytes = b"") -> None:
+    def __init__(self, code: bytes = b"", raw: memoryview | bytes = b"") -> None:
         super().__init__(code, raw)
         self.spent = 0.0  # bytes
 

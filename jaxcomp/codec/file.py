@@ -1,9 +1,4 @@
-"""`.jxc` files: written array by array, read as a whole or array by array.
-
-The body of a file of version 2 has the bytes that are stored as they are, then the entropy-coded
-part with all else, then the length of that part in bytes: seven bits a byte, the lowest in the last
-byte, with bit 7 set if a byte before it belongs to the length.
-"""
+"""`.jxc` files: written array by array, read as a whole or array by array."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from jaxcomp.codec import version1
+from jaxcomp.codec import segments, version1
 from jaxcomp.codec.coder import Decoder, Encoder, MeteringDecoder
 from jaxcomp.codec.container import OVERHEAD, ContainerWriter, read_container
 from jaxcomp.codec.dtypes import code_of, dtype_of
@@ -24,6 +19,7 @@ from jaxcomp.codec.levels import Quantised, negatives, plain_bits, quantised
 from jaxcomp.codec.limits import Budget
 from jaxcomp.codec.names import (
     EMPTY,
+    NEXT_SEGMENT,
     Names,
     NestedDict,
     Unflattened,
@@ -31,6 +27,7 @@ from jaxcomp.codec.names import (
     decode_names,
     encode_end,
     encode_names,
+    encode_next_segment,
     flatten,
     join,
 )
@@ -71,8 +68,8 @@ class Writer:
     """Writes a `.jxc` file array by array; use it in a `with` statement.
 
     The file appears at the end, whole; if an exception leaves the `with` statement there is none,
-    and one that was in its place is untouched. Memory is taken for the array at hand and the
-    entropy-coded bytes.
+    and one that was in its place is untouched. Memory is taken for the array at hand and for a
+    segment of the file.
 
     Attributes:
       file_bytes: the size of the file, after the `with` statement.
@@ -99,6 +96,8 @@ class Writer:
         with replacing(self._path) as temporary, open(temporary, "xb") as file:
             self._container = ContainerWriter(file)
             self._encoder = Encoder(self._container.write)
+            self._segment_start = self._container.size
+            self._first_segment = True
             self._text, self._budget = Text(self._encoder), Budget()
             self._hints: Hints = {}
             self._taken = Unflattened()
@@ -153,6 +152,9 @@ class Writer:
         self._place(names)
         encode_names(self._text, names)
         encode_record(self._encoder, self._text, self._budget, self._hints, record)
+        if self._encoder.size > segments.MAX_CODE:
+            encode_next_segment(self._text)
+            self._end_segment(self._encoder.finish())
 
     def _place(self, names: Names, leaf: Any = None) -> None:
         check_names(names)
@@ -164,9 +166,15 @@ class Writer:
         code = self._encoder.finish()
         # Zeros after the end of the code do not change it.
         code += bytes(max(0, self._budget.smallest_file() - self._container.size - len(code)))
-        self._container.write(code + _length(len(code)))
+        self._end_segment(code)
         self._container.finish()
         self.file_bytes = self._container.size
+
+    def _end_segment(self, code: bytes) -> None:
+        raw_bytes = self._container.size - self._segment_start
+        end = segments.trailer(raw_bytes, len(code), first=self._first_segment)
+        self._container.write(code + end)
+        self._segment_start, self._first_segment = self._container.size, False
 
 
 def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
@@ -306,11 +314,19 @@ class _File:
         if self.version == 1:
             yield from _records_of_version_1(self._body)
             return
-        raw, code = _split(self._body)
-        decoder = (MeteringDecoder if metered else Decoder)(code, raw)
+        parts = iter(segments.split(self._body))
+        decoder = (MeteringDecoder if metered else Decoder)()
+        decoder.start(*next(parts))
         text, budget, hints, taken = Text(decoder), Budget(self.size), {}, Unflattened()
         before, read = 0.0, 0
         while (found := decode_names(text)) is not None:
+            if found is NEXT_SEGMENT:
+                _check_used_up(decoder)
+                part = next(parts, None)
+                if part is None:
+                    raise FormatError("the last segment is followed by another")
+                decoder.start(*part)
+                continue
             names, empty = found
             try:
                 taken.add(names, EMPTY if empty else None)
@@ -324,8 +340,14 @@ class _File:
             size = decoder.spent if metered else 0.0
             yield names, record, size - before
             before = size
-        if decoder.raw_left:
-            raise FormatError(f"{decoder.raw_left} bytes belong to no array")
+        _check_used_up(decoder)
+        if next(parts, None) is not None:
+            raise FormatError("a segment belongs to no array")
+
+
+def _check_used_up(decoder: Decoder) -> None:
+    if decoder.raw_left:
+        raise FormatError(f"{decoder.raw_left} bytes belong to no array")
 
 
 def _records_of_version_1(body: memoryview) -> Iterator[tuple[Names, Record | None, float]]:
@@ -336,31 +358,6 @@ def _records_of_version_1(body: memoryview) -> Iterator[tuple[Names, Record | No
         few = quantised(array) if array.size else None
         facts = Facts(Kind.PLAIN, array.dtype, array.shape)
         yield names, Record(facts, few, None if few else array), float(size)
-
-
-def _length(number: int) -> bytes:
-    """Seven bits a byte, to be read from the end: the lowest last, bit 7 if more are before it."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(0x80 | number & 0x7F)
-        number >>= 7
-    out.append(number)
-    return bytes(reversed(out))
-
-
-def _split(body: memoryview) -> tuple[memoryview, bytes]:
-    """The raw and the entropy-coded part."""
-    length, used = 0, 0
-    for used, byte in enumerate(reversed(body[-9:]), 1):
-        length |= (byte & 0x7F) << 7 * (used - 1)
-        if byte < 0x80:
-            break
-    else:
-        raise FormatError("the length of the entropy-coded part is missing")
-    if length + used > len(body):
-        raise FormatError(f"an entropy-coded part of {length} bytes is declared, beyond the file")
-    end = len(body) - used
-    return body[: end - length], bytes(body[end - length : end])
 
 
 @contextmanager

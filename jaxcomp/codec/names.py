@@ -11,6 +11,7 @@ Names = tuple[str | int, ...]
 NestedDict = dict[str | int, Any]  # leaves are arrays
 
 EMPTY = object()  # stands for a dict without entries where an array could be
+NEXT_SEGMENT = object()  # stands for the end of a segment where names could be
 
 # Bytes of a name's text that are not UTF-8 text.
 _NEXT = 0  # ends a part, another follows
@@ -18,7 +19,8 @@ _ARRAY = 1  # ends the names of an array
 _EMPTY_DICT = 2  # ends the names of a dict without entries
 _END = 3  # in place of a name: there are no more
 _INTEGER = 4  # before a part that is an integer, in decimal
-_LITERAL = 5  # before a byte below 6 of a text
+_LITERAL = 5  # before a byte below 7 of a text
+_NEXT_SEGMENT = 6  # in place of a name: the text goes on in another segment
 
 
 def check_names(names: Names) -> None:
@@ -61,8 +63,15 @@ def encode_end(text: Text) -> None:
     text.byte(_END)
 
 
-def decode_names(text: Text) -> tuple[Names, bool] | None:
+def encode_next_segment(text: Text) -> None:
+    """Code that the text goes on in another segment."""
+    text.byte(_NEXT_SEGMENT)
+
+
+def decode_names(text: Text) -> Any:
     """The next names, and whether they are those of an empty dict; None if there are no more.
+
+    `NEXT_SEGMENT` if there may be more, in another segment.
 
     Raises:
       FormatError: if they are no names.
@@ -73,11 +82,13 @@ def decode_names(text: Text) -> tuple[Names, bool] | None:
         byte = text.byte(None)
         if byte == _END and text.length == start + 1:
             return None
+        if byte == _NEXT_SEGMENT and text.length == start + 1:
+            return NEXT_SEGMENT
         if byte == _INTEGER and not part:
             is_integer = True
         elif byte == _LITERAL:
             part.append(text.byte(None))
-        elif byte > _LITERAL:
+        elif byte > _NEXT_SEGMENT:
             part.append(byte)
         elif byte in (_NEXT, _ARRAY, _EMPTY_DICT):
             names.append(_integer(part) if is_integer else _string(part))
@@ -146,7 +157,7 @@ def _part(name: str | int) -> bytes:
         return bytes([_INTEGER]) + str(int(name)).encode()
     out = bytearray()
     for byte in name.encode():
-        out += bytes([_LITERAL, byte]) if byte <= _LITERAL else bytes([byte])
+        out += bytes([_LITERAL, byte]) if byte <= _NEXT_SEGMENT else bytes([byte])
     return bytes(out)
 
 

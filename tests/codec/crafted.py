@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from jaxcomp.codec.coder import Encoder
 from jaxcomp.codec.container import MAGIC
-from jaxcomp.codec.file import _length
+from jaxcomp.codec.segments import trailer
 from jaxcomp.codec.text import Text
 
 
@@ -25,7 +25,7 @@ def of_text(write: Callable[[Text], None], raw: bytes = b"") -> bytes:
     encoder = Encoder()
     write(Text(encoder))
     code = encoder.finish()
-    return sealed(raw + code + _length(len(code)), 2)
+    return sealed(raw + code + trailer(len(raw), len(code), first=True), 2)
 
 
 def of_facts(kind_and_type: int, *facts: int, name: bytes = b"w\1") -> bytes:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from jaxcomp.codec import FormatError, arrays, container, describe, load, read, save
 from jaxcomp.codec.dtypes import NAMES
 from jaxcomp.codec.records import Kind
+from jaxcomp.codec.segments import trailer
 from tests.codec.crafted import of_facts, of_text, sealed
 
 FLOAT32, BOOL, INT8 = (NAMES.index(name) for name in ("float32", "bool", "int8"))
@@ -64,9 +65,14 @@ def test_appended_bytes(whole, refuse):
         (container.MAGIC, "cut off after 4 bytes"),
         (container.MAGIC + bytes([9]) + bytes(50), "format version 9, this program reads 1 to 2"),
         (container.MAGIC + bytes(50), "format version 0, this program reads 1 to 2"),
-        (sealed(b"", 2), "length of the entropy-coded part is missing"),
-        (sealed(b"\xff" * 20, 2), "length of the entropy-coded part is missing"),
-        (sealed(b"abc\x10", 2), "of 16 bytes is declared, beyond the file"),
+        (sealed(b"", 2), "length of a segment is missing"),
+        (sealed(b"\xff" * 20, 2), "length of a segment is missing"),
+        (sealed(b"abc\x10", 2), "of 8 coded bytes is declared, beyond the file"),
+        (sealed(b"abc\x03", 2), "of 1 coded bytes is declared, beyond the file"),
+        (
+            sealed(trailer(0, 0, first=True) + trailer(0, 0, first=False), 2),
+            "a name is longer than 1024 bytes",
+        ),
     ],
 )
 def test_foreign_and_cut_files(refuse, data, message):
@@ -120,6 +126,13 @@ def test_facts_behind_a_right_checksum_are_checked_all_the_same(refuse, facts, m
 )
 def test_a_name_twice_and_an_array_that_holds_another(refuse, names, message):
     refuse(of_text(lambda text: [text.byte(byte) for byte in names]), message)
+
+
+def test_segments_that_do_not_fit(refuse):
+    refuse(of_text(lambda text: text.byte(6)), "the last segment is followed by another")
+    code = of_text(lambda text: text.byte(3))[5:-8]
+    two = code + code[:-1] + trailer(0, len(code) - 1, first=False)
+    refuse(sealed(two, 2), "a segment belongs to no array")
 
 
 def test_bytes_that_belong_to_nothing(refuse):

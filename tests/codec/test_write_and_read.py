@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxcomp import codec
-from jaxcomp.codec import Writer, read, write
+from jaxcomp.codec import Writer, read, segments, write
 
 
 def same(one, other):
@@ -100,6 +100,22 @@ def test_a_writer_writes_array_by_array(tmp_path):
     assert writer.file_bytes == path.stat().st_size
     names = [names for names, _ in codec.arrays(path)]
     assert names == [("a", 0), ("a", "b")]
+
+
+def test_a_long_file_has_several_segments(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    tree = {f"{i}": rng.normal(size=(20, 30)).round(i % 3) for i in range(9)}
+    tree["end"] = {}
+    one = codec.save(tmp_path / "one.jxc", tree)
+    monkeypatch.setattr(segments, "MAX_CODE", 5_000)
+    several = codec.save(tmp_path / "several.jxc", tree)
+    assert one < several < one + 9 * 8
+    for path in ("one.jxc", "several.jxc"):
+        loaded = codec.load(tmp_path / path)
+        assert list(loaded) == list(tree)
+        assert all(same(loaded[name], tree[name]) for name in tree if name != "end")
+    info = codec.describe(tmp_path / "several.jxc")
+    assert sum(t.payload_bytes for t in info.tensors) == pytest.approx(several, abs=80)
 
 
 @pytest.mark.parametrize("names", [("a",), ("a", "b"), ("a", "b", "c")])
