@@ -86,9 +86,9 @@ class Decoder:
     def __init__(self, code: bytes = b"", raw: memoryview | bytes = b"") -> None:
         self.start(raw, code)
 
-    def start(self, raw: memoryview | bytes, code: bytes) -> None:
+    def start(self, raw: memoryview | bytes, code: memoryview | bytes) -> None:
         """Go on with other bytes."""
-        words = np.frombuffer(code + bytes(-len(code) % 4), ">u4").astype(np.uint32)
+        words = np.frombuffer(bytes(code) + bytes(-len(code) % 4), ">u4").astype(np.uint32)
         self._range = constriction.stream.queue.RangeDecoder(words)
         self._raw = raw
 

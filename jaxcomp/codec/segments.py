@@ -18,13 +18,13 @@ def trailer(raw_bytes: int, code_bytes: int, *, first: bool) -> bytes:
     return _number(2 * code_bytes) if first else _number(raw_bytes) + _number(2 * code_bytes + 1)
 
 
-def split(body: memoryview) -> list[tuple[memoryview, bytes]]:
+def split(body: memoryview) -> list[tuple[memoryview, memoryview]]:
     """The raw and the coded bytes of all segments of a body, first to last.
 
     Raises:
       FormatError: if the lengths do not fit.
     """
-    segments: list[tuple[memoryview, bytes]] = []
+    segments: list[tuple[memoryview, memoryview]] = []
     end, follows = len(body), True
     while follows:
         double, end = _read(body, end)
@@ -38,7 +38,7 @@ def split(body: memoryview) -> list[tuple[memoryview, bytes]]:
             raise FormatError(
                 f"a segment of {double >> 1} coded bytes is declared, beyond the file"
             )
-        segments.append((body[begin:start], bytes(body[start:end])))
+        segments.append((body[begin:start], body[start:end]))
         end = begin
     return segments[::-1]
 
