@@ -60,3 +60,13 @@ def test_the_numbers_of_the_readme_are_those_of_the_record(name):
     assert f"{mean['bits_per_weight_jxc']:.3f}" in README
     for run in record["seeds"].values():
         assert run["test_accuracy_read_back"] == run["test_accuracy_compressed"]
+
+
+def test_the_sizes_of_sets_in_the_readme_are_those_of_the_record():
+    sets = json.loads((RESULTS / "codec.json").read_text())["sets"]
+    for name, one in sets.items():
+        whole = "file_bytes" if one["nncodec_file_bytes"] else "payload_bytes"
+        theirs, ours = one[f"nncodec_{whole}"], one[whole]
+        shown = (f"{one['entropy_bytes']:,}", f"{theirs:,}", f"{ours:,}")
+        change = f"{100 * (ours / theirs - 1):+.1f} %"
+        assert f"| {name} | {one['weights']:,} | {' | '.join(shown)} | {change} |" in README
