@@ -40,7 +40,7 @@ def test_the_readme(tmp_path, monkeypatch):
     params, loaded = namespace["params"], namespace["loaded"]
     assert jax.tree.structure(params) == jax.tree.structure(loaded)
     # What the text says of the result.
-    assert namespace["size"] < 150
+    assert namespace["size"] < 85
     assert namespace["loss"](loaded, namespace["x"], namespace["y"]) < 0.02
     assert not loaded["hidden"]["kernel"][2:].any()
 
