@@ -18,7 +18,7 @@ class _Limit(NamedTuple):
 
 LIMITS = {
     "arrays": _Limit("bytes of arrays", 2**13, 2**20),
-    "rows": _Limit("rows coded one by one", 16, 1024),
+    "rows": _Limit("steps through arrays coded row by row", 16, 1024),
     "text": _Limit("bytes of names and shapes", 64, 4096),
 }
 

@@ -133,8 +133,10 @@ def _spend(budget: Budget, facts: Facts) -> None:
     budget.spend("arrays", facts.size * facts.dtype.itemsize)
     if facts.scheme.settings is not None:
         rows, columns = facts.scheme.matrix_shape(facts.shape)
-        # Its rows, and what is told of each column.
-        budget.spend("rows", rows + columns)
+        # Each row takes a step for each magnitude, and something is told of each column.
+        largest = max(1, -facts.bounds[0], facts.bounds[1])
+        budget.spend("rows", largest * (columns if facts.scheme.transposed else rows))
+        budget.spend("rows", rows if facts.scheme.transposed else columns)
 
 
 def _code_facts(text: Text, known: Facts | None) -> Facts:

@@ -112,7 +112,10 @@ def typed(kind, code):
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 99, 8, 1), "scheme 8 is for levels up to 32"),
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 8, 0), "a period of 0 rows"),
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 8, 2**30), "a period of"),
-        ((typed(Kind.SPARSE, INT8), 1, 200_000, 8, 1), "rows coded one by one are declared"),
+        (
+            (typed(Kind.SPARSE, INT8), 1, 200_000, 8, 1),
+            "steps through arrays coded row by row are declared",
+        ),
         ((typed(Kind.PLAIN, FLOAT32), 1, 3), "raw bytes are declared, 0 are left"),
     ],
 )

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from jaxcomp.codec import FormatError, load, save
-from tests.codec.crafted import resealed
+from jaxcomp.codec.adaptive import MAX_MAGNITUDE, Settings
+from jaxcomp.codec.coder import Encoder
+from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.records import _code_facts, _code_values, _facts_of_levels
+from jaxcomp.codec.scheme import Scheme
+from jaxcomp.codec.segments import trailer
+from jaxcomp.codec.text import Text
+from tests.codec.crafted import resealed, sealed
 
 MUTATIONS = 20_000
 TRACED = 2_000  # of them: tracing memory takes several times as long
@@ -83,3 +90,23 @@ def test_mutations_behind_the_old_checksum_are_all_refused(whole, tmp_path):
         path.write_bytes(changed)
         with pytest.raises(FormatError):
             load(path)
+
+
+def test_a_small_file_cannot_ask_for_much_time(tmp_path):
+    # Rows of the largest magnitudes, which cost next to nothing once they are expected.
+    levels = np.full((100, 60), MAX_MAGNITUDE, np.int16)
+    record = Quantised(levels, np.array(0.5))
+    facts = _facts_of_levels(record)._replace(scheme=Scheme(settings=Settings(1, False)))
+    raw: list[bytes] = []
+    encoder = Encoder(raw.append)
+    text = Text(encoder)
+    for byte in b"w\1":
+        text.byte(byte)
+    _code_facts(text, facts)
+    _code_values(encoder, facts, {}, record, levels)
+    text.byte(3)
+    code = encoder.finish()
+    data = b"".join(raw) + code + trailer(len(b"".join(raw)), len(code), first=True)
+    (tmp_path / "model.jxc").write_bytes(sealed(data, 2))
+    with pytest.raises(FormatError, match="steps through arrays coded row by row are declared"):
+        load(tmp_path / "model.jxc")
