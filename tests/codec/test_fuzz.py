@@ -94,7 +94,7 @@ def test_mutations_behind_the_old_checksum_are_all_refused(whole, tmp_path):
 
 def test_a_small_file_cannot_ask_for_much_time(tmp_path):
     # Rows of the largest magnitudes, which cost next to nothing once they are expected.
-    levels = np.full((100, 60), MAX_MAGNITUDE, np.int16)
+    levels = np.full((400, 60), MAX_MAGNITUDE, np.int16)
     record = Quantised(levels, np.array(0.5))
     facts = _facts_of_levels(record)._replace(scheme=Scheme(settings=Settings(1, False)))
     raw: list[bytes] = []
