@@ -12,9 +12,9 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
     """The best codebook of at most `levels` values.
 
     It minimises the sum of squared errors (k-means in one dimension, by dynamic programming): among
-    all codebooks for up to 131,072 weights that are not zero; for more, among those of a sample of
-    as many, evenly spaced in the order of the values, and then each value is moved to the mean of
-    its weights, twice. Exact zeros stay zeros: if there are any, zero is one of the values.
+    all codebooks for up to 131,072 weights that are not zero; for more, it is the best one of a
+    sample of as many, evenly spaced in the order of the values. Exact zeros stay zeros: if there
+    are any, zero is one of the values.
 
     Args:
       w: floating-point array of any shape.
@@ -43,8 +43,6 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
     else:
         sample = values[np.linspace(0, values.size - 1, EXACT).astype(np.int64)]
         centroids = np.array(kmeans1d.cluster(sample, free)[1])
-        for _ in range(2):
-            centroids = _means(values, centroids)
     return np.unique(np.concatenate([centroids, zero]).astype(w.dtype))
 
 
@@ -68,10 +66,3 @@ def codebook(w: np.ndarray, levels: int) -> np.ndarray:
     Arguments and errors as `fit_codebook`.
     """
     return nearest(w, fit_codebook(w, levels)).values()
-
-
-def _means(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """The mean of the sorted values that are nearest to each centroid."""
-    ends = np.searchsorted(values, (centroids[1:] + centroids[:-1]) / 2)
-    groups = np.split(values, ends)
-    return np.array([g.mean() if g.size else c for g, c in zip(groups, centroids, strict=True)])

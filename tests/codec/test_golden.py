@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxcomp.codec import container, describe, load, save
+from jaxcomp.codec import container, describe, load, read, save, write
+from jaxcomp.codec.choice import choose_scheme
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -55,6 +56,44 @@ def test_files_of_every_version_are_read(version):
     info = describe(path)
     assert info.version == version
     assert sum(tensor.payload_bytes for tensor in info.tensors) < info.file_bytes
+
+
+def quantised():
+    """Levels for which every part of the models of version 2 is used."""
+    rng = np.random.default_rng(0)
+    pixels = rng.choice([-2, -1, 1, 3], (4, 4, 12)) * (rng.random((4, 4, 12)) < 0.3)
+    pixels = np.repeat(np.repeat(pixels, 3, axis=0), 3, axis=1) * (rng.random((12, 12, 12)) < 0.9)
+    gains = np.exp(rng.normal(size=(50, 1))) * np.exp(rng.normal(size=(1, 40)))
+    scaled = np.rint(rng.normal(size=(50, 40)) * gains * 10).clip(-90, 90)
+    chances = rng.random((100, 1)) ** 2 * rng.random((1, 90)) ** 2
+    uneven = rng.integers(-1, 2, (100, 90)) * (rng.random((100, 90)) < chances)
+    return {
+        "pixels": (pixels.reshape(144, 12).astype(np.int8), np.array(0.25, np.float32)),
+        "transposed": (pixels.reshape(144, 12).T.astype(np.int8), np.array(0.5, np.float16)),
+        "scaled": (scaled.astype(np.int8), np.array(0.1)),
+        "uneven": (uneven.astype(np.int8), rng.random((1, 90)).astype(np.float32)),
+    }
+
+
+def test_levels_and_codebooks_of_the_golden_file(tmp_path):
+    golden = GOLDEN / "version2_levels.jxc"
+    for name, (levels, codebook) in read(golden).items():
+        for one, other in zip((levels, codebook), quantised()[name], strict=True):
+            assert (one.dtype, one.shape) == (other.dtype, other.shape)
+            assert one.tobytes() == other.tobytes()
+    write(tmp_path / "now.jxc", quantised())
+    assert (tmp_path / "now.jxc").read_bytes() == golden.read_bytes()
+
+
+def test_the_golden_levels_use_both_ways_to_code_them():
+    schemes = {}
+    for name, (levels, _) in quantised().items():
+        bounds = min(0, int(levels.min())), max(0, int(levels.max()))
+        schemes[name] = choose_scheme(levels, bounds, {})
+    assert schemes["pixels"].settings.period == 12
+    assert schemes["transposed"].transposed
+    assert schemes["scaled"].axes == (0, 1)
+    assert schemes["uneven"].settings.densities
 
 
 def test_the_same_weights_give_the_bytes_of_the_golden_file(tmp_path):

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from jaxcomp.codec.adaptive import MAX_MAGNITUDE, Settings
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Decoder, Encoder
+from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.scheme import AXES, Scheme, code_levels
 
 
@@ -127,6 +128,13 @@ def test_scales_along_the_input_and_output_axes_of_both_layouts():
     assert set(chosen(levels).axes) <= {0, 1}
     flax = np.ascontiguousarray(levels.transpose(2, 3, 1, 0))
     assert set(chosen(flax).axes) <= {-2, -1}
+
+
+def test_levels_out_of_their_bounds_are_refused():
+    levels = np.array([[0, -3], [3, 1]], np.int16)
+    scheme = Scheme(settings=Settings(1, False))
+    with pytest.raises(FormatError, match=r"from -3 to 3 are declared to be in \(-1, 3\)"):
+        code_levels(Encoder(), levels.shape, (-1, 3), scheme, {}, levels)
 
 
 def test_zeros_alone_cost_nothing():
