@@ -58,7 +58,7 @@ def whole(tmp_path_factory):
     return path.read_bytes()
 
 
-def test_mutations_are_refused_or_are_another_valid_file(whole, tmp_path, record_property):
+def test_mutations_are_refused_or_are_another_valid_file(whole, tmp_path, capsys):
     rng, path, refused, slowest = np.random.default_rng(1), tmp_path / "model.jxc", 0, 0.0
     tracemalloc.start()
     for number in range(MUTATIONS):
@@ -72,9 +72,11 @@ def test_mutations_are_refused_or_are_another_valid_file(whole, tmp_path, record
         except FormatError:
             refused += 1
         slowest = max(slowest, time.process_time() - begin)
-    for name, value in (("refused", refused), ("slowest", slowest), ("peak", peak)):
-        record_property(name, value)
-    print(f"{MUTATIONS} mutations: {refused} refused, slowest {slowest:.2f} s, peak {peak} bytes")
+    with capsys.disabled():
+        print(
+            f"\n{MUTATIONS:,} mutations: {refused:,} refused, {MUTATIONS - refused:,} other valid "
+            f"files; slowest {slowest:.2f} s, peak of {TRACED:,} {peak / 2**20:.1f} MiB"
+        )
     # A changed bias is simply another file.
     assert refused > 0.9 * MUTATIONS
     assert peak < MAX_MEMORY
