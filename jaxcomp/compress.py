@@ -103,16 +103,19 @@ def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
 
 
 def is_weight(entry: Entry) -> bool:
-    """Whether an array is one of weights: floating-point, of two axes or more."""
-    return len(entry.shape) > 1 and entry.dtype.name in _FLOATS
+    """Whether an array is one of weights: floating-point, of two axes or more, not empty."""
+    return len(entry.shape) > 1 and entry.elements > 0 and entry.dtype.name in _FLOATS
 
 
 def relative_error(before: np.ndarray, after: np.ndarray) -> float:
     """`||before - after||_2 / ||before||_2`; 0 if both are the same, bit for bit."""
     if before.dtype.kind in "biu" or before.tobytes() == after.tobytes():
         return 0.0
-    exact = before.astype(np.float64)
-    return float(np.linalg.norm(exact - after.astype(np.float64)) / np.linalg.norm(exact))
+    exact, other = before.astype(np.float64), after.astype(np.float64)
+    # Infinite weights that stay have no error.
+    change = np.subtract(exact, other, out=np.zeros_like(exact), where=exact != other)
+    norm = np.linalg.norm(exact)
+    return float(np.linalg.norm(change) / norm) if norm else 0.0
 
 
 def _pruning(checkpoint: Checkpoint, sparsity: float) -> Callable[[np.ndarray], np.ndarray]:

@@ -51,6 +51,20 @@ def test_biases_are_rounded_if_asked(tmp_path):
         np.testing.assert_array_equal(loaded[name]["kernel"], layer["kernel"])
 
 
+def test_empty_zero_and_infinite_weights(tmp_path):
+    params = {
+        "empty": np.zeros((0, 3)),
+        "zero": np.full((2, 2), -0.0),
+        "inf": np.array([[np.inf, 1.0, 2.0]]),
+    }
+    done = compress(params, tmp_path / "w.jxc", sparsity=0.3)
+    errors = {t.name: t.relative_error for t in done.tensors}
+    assert errors == {"empty": 0.0, "zero": 0.0, "inf": 0.0}
+    del params["inf"]
+    compress(params, tmp_path / "w.jxc", quantizer=lambda w: bits_levels(w, 4, axis=0))
+    assert jaxcomp.load(tmp_path / "w.jxc")["empty"].shape == (0, 3)
+
+
 def test_one_array_at_a_time_is_loaded_and_those_that_are_done_are_told(tmp_path):
     whole, loaded, told = in_memory(small_params()), [], []
     source = Checkpoint(whole.entries, lambda entry: loaded.append(entry) or whole.load(entry))
@@ -175,6 +189,8 @@ MODEL = ["compress", "model.safetensors", "-o", "x.jxc"]
         ([*MODEL, "--levels=4", "--per-channel"], "--per-channel needs --ternary or --bits"),
         ([*MODEL, "--prune=2"], r"in [0, 1), got 2.0"),
         ([*MODEL, "--report=nowhere/x.json"], "No such file"),
+        ([*MODEL, "--report=model.safetensors"], "--report needs a file of its own"),
+        ([*MODEL, "--report=."], "Is a directory"),
         (["compress", "nowhere.npz", "-o", "x.jxc"], "nowhere.npz: No such file"),
         (["compress", "model.pt", "-o", "x.jxc"], "choose from .safetensors, .npz, .msgpack"),
         (["compress", "model.safetensors", "-o", "model.safetensors"], "must be a .jxc file"),

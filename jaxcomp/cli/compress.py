@@ -105,7 +105,14 @@ def _check(options: argparse.Namespace) -> None:
 
     if Path(options.output).suffix != ".jxc":
         raise ValueError("the output must be a .jxc file")
+    if options.report and Path(options.report).resolve() in (
+        Path(options.output).resolve(),
+        Path(options.checkpoint).resolve(),
+    ):
+        raise ValueError("--report needs a file of its own")
     for path in filter(None, (options.output, options.report)):
+        if Path(path).is_dir():
+            raise IsADirectoryError(21, os.strerror(21), path)
         if not Path(path).parent.is_dir():
             raise FileNotFoundError(2, os.strerror(2), path)
     if not 0 <= options.prune < 1:

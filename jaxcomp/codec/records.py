@@ -176,7 +176,7 @@ def _code_facts(text: Text, known: Facts | None) -> Facts:
         raise FormatError("a table without values")
     if kind == Kind.STEPS:
         step_shape = tuple(
-            (text.byte(None if known is None else int(known.step_shape[i] != 1)) and shape[i]) or 1
+            shape[i] if text.byte(None if known is None else int(known.step_shape[i] != 1)) else 1
             for i in range(axes)
         )
     if kind != Kind.PLAIN:

@@ -3,17 +3,20 @@
 import numpy as np
 
 from jaxcomp.codec.levels import Quantised, negatives
+from jaxcomp.quantize import weighted_kmeans
 
 MAX_LEVELS = 256  # what a file finds in an array by itself
 EXACT = 2**17  # weights up to which the codebook is the best one
+_BINS = 2**13  # of equal count, and as many of equal width
 
 
 def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
     """The best codebook of at most `levels` values.
 
     It minimises the sum of squared errors (k-means in one dimension, by dynamic programming): among
-    all codebooks for up to 131,072 weights that are not zero; for more, it is the best one of a
-    sample of as many, evenly spaced in the order of the values. Exact zeros stay zeros: if there
+    all codebooks for up to 131,072 weights that are not zero. More are first put together in up to
+    16,384 bins, half of equal count and half of equal width, so that neither the middle nor the
+    tails are coarse, and the codebook is the best one of the bins. Exact zeros stay zeros: if there
     are any, zero is one of the values.
 
     Args:
@@ -41,8 +44,7 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
     elif values.size <= EXACT:
         centroids = np.array(kmeans1d.cluster(values, free)[1])
     else:
-        sample = values[np.linspace(0, values.size - 1, EXACT).astype(np.int64)]
-        centroids = np.array(kmeans1d.cluster(sample, free)[1])
+        centroids = weighted_kmeans.cluster(*_binned(values), free)
     return np.unique(np.concatenate([centroids, zero]).astype(w.dtype))
 
 
@@ -66,3 +68,11 @@ def codebook(w: np.ndarray, levels: int) -> np.ndarray:
     Arguments and errors as `fit_codebook`.
     """
     return nearest(w, fit_codebook(w, levels)).values()
+
+
+def _binned(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many of the ascending values are in each bin, and their sums, shape [bins]."""
+    equal_count = np.linspace(0, values.size, _BINS, endpoint=False).astype(np.int64)
+    equal_width = np.searchsorted(values, np.linspace(values[0], values[-1], _BINS))
+    starts = np.union1d(equal_count, equal_width)
+    return np.diff(starts, append=values.size), np.add.reduceat(values, starts)

@@ -32,7 +32,8 @@ def step_levels(w: np.ndarray, step: float) -> Quantised:
     """
     if not 0 < step < math.inf:
         raise ValueError(f"step must be positive and finite, got {step}")
-    return _rounded(w, np.array(step, w.dtype))
+    with np.errstate(over="ignore"):
+        return _rounded(w, np.array(step).astype(w.dtype))
 
 
 def bits_levels(w: np.ndarray, bits: int, *, axis: int | None = None) -> Quantised:
@@ -61,8 +62,8 @@ def codebook_levels(w: np.ndarray, levels: int) -> Quantised:
 
 
 def _rounded(w: np.ndarray, step: np.ndarray, largest: int = MAX_LEVEL) -> Quantised:
-    if not (step > 0).all():
-        raise ValueError(f"the step is zero in type {w.dtype}: give a larger one")
+    if not ((step > 0) & (step < np.inf)).all():
+        raise ValueError(f"the step is zero or infinite in type {w.dtype}: give another one")
     levels = np.rint(w.astype(np.float64) / step.astype(np.float64))
     beyond = np.abs(levels).max(initial=0)
     # A step that was rounded down makes the largest weight a little more than the largest level.

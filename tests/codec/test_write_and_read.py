@@ -60,6 +60,15 @@ def test_steps_for_each_slice(tmp_path, shape):
     np.testing.assert_array_equal(codec.load(tmp_path / "w.jxc")["w"], expected)
 
 
+def test_steps_of_arrays_without_entries(tmp_path):
+    steps = np.ones((0, 1), np.float32)
+    write(tmp_path / "w.jxc", {"w": (np.zeros((0, 3), int), steps), "v": (np.ones(9), None)})
+    back = read(tmp_path / "w.jxc")
+    assert same(back["w"][1], steps)
+    assert back["w"][0].shape == (0, 3)
+    np.testing.assert_array_equal(codec.load(tmp_path / "w.jxc")["v"], np.ones(9))
+
+
 def test_large_levels_and_arrays_without_a_codebook(tmp_path):
     rng = np.random.default_rng(0)
     levels = rng.integers(-32767, 32768, 50)

@@ -91,7 +91,7 @@ def test_a_codebook_as_an_array():
         (lambda w: step_levels(w, 0.0), "positive and finite, got 0.0"),
         (lambda w: step_levels(w, float("nan")), "positive and finite, got nan"),
         (lambda w: step_levels(w, 1e-8), "more than 32767: give a larger step"),
-        (lambda w: step_levels(w, 1e-60), "zero in type float32"),
+        (lambda w: step_levels(w, 1e-60), "zero or infinite in type float32"),
         (lambda w: bits_levels(w, 1), "from 2 to 8, got 1"),
         (lambda w: bits_levels(w, 9), "from 2 to 8, got 9"),
         (lambda w: codebook_levels(w, 257), "from 2 to 256, got 257"),
