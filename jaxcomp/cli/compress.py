@@ -1,6 +1,7 @@
 """`jaxcomp compress CHECKPOINT -o FILE.jxc`: anyone's checkpoint as a small file."""
 
 import argparse
+import errno
 import json
 import os
 from functools import partial
@@ -112,9 +113,9 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError("--report needs a file of its own")
     for path in filter(None, (options.output, options.report)):
         if Path(path).is_dir():
-            raise IsADirectoryError(21, os.strerror(21), path)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not Path(path).parent.is_dir():
-            raise FileNotFoundError(2, os.strerror(2), path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     if not 0 <= options.prune < 1:
         raise ValueError(f"--prune is the share of weights to drop, in [0, 1), got {options.prune}")
     for name, value, largest in (

@@ -1,17 +1,8 @@
 """The `.jxc` file: entropy-coded weights, readable with numpy and the coder alone."""
 
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.file import (
-    FileInfo,
-    TensorInfo,
-    Writer,
-    arrays,
-    describe,
-    load,
-    read,
-    save,
-    write,
-)
+from jaxcomp.codec.reading import FileInfo, TensorInfo, arrays, describe, load, read
+from jaxcomp.codec.writing import Writer, save, write
 
 __all__ = [
     "FileInfo",

@@ -47,6 +47,12 @@ def negatives(codebook: np.ndarray) -> int:
     return int(np.count_nonzero(codebook < 0))
 
 
+def smallest_dtype(levels: np.ndarray) -> type[np.signedinteger]:
+    """The smaller of int8 and int16 that holds all levels."""
+    low, high = levels.min(initial=0), levels.max(initial=0)
+    return np.int8 if low >= -128 and high < 128 else np.int16
+
+
 def quantised(array: np.ndarray) -> Quantised | None:
     """Levels and codebook of an array, exact to the bit, or None if it has more than 256 values.
 
@@ -69,7 +75,7 @@ def quantised(array: np.ndarray) -> Quantised | None:
         codebook, numbers = grid
     level_of = np.empty(values.size, np.int16)  # by place in `used`
     level_of[order] = numbers
-    levels = np.empty(bits.size, np.int8 if np.abs(level_of).max() < 128 else np.int16)
+    levels = np.empty(bits.size, smallest_dtype(level_of))
     for start in range(0, bits.size, _CHUNK):
         chunk = slice(start, start + _CHUNK)
         levels[chunk] = level_of[np.searchsorted(used, bits[chunk])]

@@ -1,67 +1,35 @@
-"""`.jxc` files: written array by array, read as a whole or array by array."""
+"""Writing `.jxc` files: array by array, or as a whole."""
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
-from jaxcomp.codec import segments, version1
-from jaxcomp.codec.coder import Decoder, Encoder, MeteringDecoder
-from jaxcomp.codec.container import OVERHEAD, ContainerWriter, read_container
+from jaxcomp.codec import segments
+from jaxcomp.codec.coder import Encoder
+from jaxcomp.codec.container import ContainerWriter
 from jaxcomp.codec.dtypes import code_of, dtype_of
-from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.grid import MAX_LEVEL
-from jaxcomp.codec.levels import Quantised, negatives, plain_bits, quantised
+from jaxcomp.codec.levels import Quantised, negatives, plain_bits, quantised, smallest_dtype
 from jaxcomp.codec.limits import Budget
 from jaxcomp.codec.names import (
     EMPTY,
-    NEXT_SEGMENT,
     Names,
-    NestedDict,
     Unflattened,
     check_names,
-    decode_names,
     encode_end,
     encode_names,
     encode_next_segment,
     flatten,
     join,
 )
-from jaxcomp.codec.records import (
-    Facts,
-    Hints,
-    Kind,
-    Record,
-    check_shape,
-    decode_record,
-    encode_record,
-)
+from jaxcomp.codec.records import Hints, check_shape, encode_record
 from jaxcomp.codec.text import Text
 from jaxcomp.files import replacing
-
-
-class TensorInfo(NamedTuple):
-    """What a file holds of one array."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    elements: int
-    nonzeros: int
-    values: int | None  # how many different ones there are; None for an array of many
-    payload_bytes: float  # names, shape and all; a fraction, since arrays share bytes
-
-
-class FileInfo(NamedTuple):
-    """What a file holds."""
-
-    version: int
-    file_bytes: int
-    tensors: list[TensorInfo]
 
 
 class Writer:
@@ -236,130 +204,6 @@ def write(
     return writer.file_bytes
 
 
-def load(path: str | os.PathLike) -> NestedDict:
-    """Read a `.jxc` file: a nested dict of numpy arrays with their names, shapes and types.
-
-    Raises:
-      FormatError: if the file is not a whole, untouched `.jxc` file.
-      ImportError: if it holds bfloat16 arrays and ml_dtypes is not installed.
-      OSError: if it cannot be read.
-    """
-    tree = Unflattened()
-    for names, record, _ in _File(path).records():
-        tree.add(names, EMPTY if record is None else record.values())
-    return tree.root
-
-
-def arrays(path: str | os.PathLike) -> Iterator[tuple[Names, np.ndarray]]:
-    """Read a `.jxc` file array by array, each with its names; errors as `load`."""
-    for names, record, _ in _File(path).records():
-        if record is not None:
-            yield names, record.values()
-
-
-def read(path: str | os.PathLike) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-    """Read what `write` wrote: `(levels, codebook)` by name; `(array, None)` for any other array.
-
-    Names of nested dicts are joined by `/`. Errors as `load`.
-    """
-    out = {}
-    for names, record, _ in _File(path).records():
-        if record is None:
-            continue
-        name = "/".join(map(str, names))
-        if record.quantised is None:
-            out[name] = (record.values(), None)
-        else:
-            levels, codebook = record.quantised
-            native = codebook.astype(codebook.dtype.newbyteorder("="))
-            out[name] = (levels.astype(_smallest(levels)), native)
-    return out
-
-
-def describe(path: str | os.PathLike) -> FileInfo:
-    """What a `.jxc` file holds, array by array. Reads and checks all of it; errors as `load`."""
-    file = _File(path)
-    tensors = []
-    for names, record, size in file.records(metered=True):
-        if record is None:
-            continue
-        array = record.values()
-        nonzeros = int(np.count_nonzero(array))
-        values = None if nonzeros else min(1, array.size)
-        if record.quantised is not None:
-            values = np.unique(record.quantised.levels).size
-        tensors.append(
-            TensorInfo(
-                name="/".join(map(str, names)),
-                shape=array.shape,
-                dtype=array.dtype.name,
-                elements=array.size,
-                nonzeros=nonzeros,
-                values=values,
-                payload_bytes=size,
-            )
-        )
-    return FileInfo(file.version, file.size, tensors)
-
-
-class _File:
-    """A file that has been read and whose checksum is right."""
-
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.version, self._body = read_container(path)
-        self.size = len(self._body) + OVERHEAD
-
-    def records(self, *, metered: bool = False) -> Iterator[tuple[Names, Record | None, float]]:
-        """Names, array and size in bytes of all arrays; no array for an empty dict."""
-        if self.version == 1:
-            yield from _records_of_version_1(self._body)
-            return
-        parts = iter(segments.split(self._body))
-        decoder = (MeteringDecoder if metered else Decoder)()
-        decoder.start(*next(parts))
-        text, budget, hints, taken = Text(decoder), Budget(self.size), {}, Unflattened()
-        before, read = 0.0, 0
-        while (found := decode_names(text)) is not None:
-            if found is NEXT_SEGMENT:
-                _check_used_up(decoder)
-                part = next(parts, None)
-                if part is None:
-                    raise FormatError("the last segment is followed by another")
-                decoder.start(*part)
-                continue
-            names, empty = found
-            try:
-                taken.add(names, EMPTY if empty else None)
-                record = None if empty else decode_record(decoder, text, budget, hints)
-                budget.spend("text", text.length - read)
-            except FormatError as error:
-                raise FormatError(f"{join(names)}: {error}") from error
-            except ValueError as error:
-                raise FormatError(str(error)) from error
-            read = text.length
-            size = decoder.spent if metered else 0.0
-            yield names, record, size - before
-            before = size
-        _check_used_up(decoder)
-        if next(parts, None) is not None:
-            raise FormatError("a segment belongs to no array")
-
-
-def _check_used_up(decoder: Decoder) -> None:
-    if decoder.raw_left:
-        raise FormatError(f"{decoder.raw_left} bytes belong to no array")
-
-
-def _records_of_version_1(body: memoryview) -> Iterator[tuple[Names, Record | None, float]]:
-    for names, array, size in version1.read_arrays(body):
-        if array is None:
-            yield names, None, 0.0
-            continue
-        few = quantised(array) if array.size else None
-        facts = Facts(Kind.PLAIN, array.dtype, array.shape)
-        yield names, Record(facts, few, None if few else array), float(size)
-
-
 @contextmanager
 def _named(names: Names) -> Iterator[None]:
     try:
@@ -397,11 +241,6 @@ def _checked(levels: Any, codebook: Any) -> Quantised:
             "each axis must be of size 1 or full"
         )
     return Quantised(
-        np.asarray(levels, _smallest(levels), order="C"),
+        np.asarray(levels, smallest_dtype(levels), order="C"),
         np.asarray(codebook, dtype, order="C"),
     )
-
-
-def _smallest(levels: np.ndarray) -> type[np.signedinteger]:
-    low, high = levels.min(initial=0), levels.max(initial=0)
-    return np.int8 if low >= -128 and high < 128 else np.int16
