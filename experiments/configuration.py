@@ -12,7 +12,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from jaxcomp.data import DATASETS
-from jaxcomp.losses import SCOPES
+from jaxcomp.losses import ARRAY_SCOPES, SCOPES
 from jaxcomp.models import MODELS
 from jaxcomp.quantize import LEVELS
 from jaxcomp.quantize.uniform import MAX_BITS
@@ -23,7 +23,7 @@ _CHOICES = {
     "data.name": DATASETS,
     "model": MODELS,
     "penalty.scope": SCOPES,
-    "prune.scope": SCOPES,
+    "prune.scope": ARRAY_SCOPES,
     "ternary.level": LEVELS,
 }
 _MAY_BE_ZERO = (

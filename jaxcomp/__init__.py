@@ -8,6 +8,7 @@ from typing import Any
 _HOMES = {
     "FormatError": "jaxcomp.codec",
     "add_compressibility": "jaxcomp.transforms",
+    "add_penalty": "jaxcomp.transforms",
     "compressibility": "jaxcomp.losses",
     "compressibility_tree": "jaxcomp.losses",
     "keep_masked": "jaxcomp.transforms",

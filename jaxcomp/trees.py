@@ -9,7 +9,8 @@ import jax.numpy as jnp
 PyTree = Any
 Mask = PyTree | Callable[[PyTree], PyTree]
 
-NOT_WEIGHTS = ("bias", "scale")
+# Also what is trained beside a tensor: its ternary level, the gates of its weights.
+NOT_WEIGHTS = ("bias", "scale", "level", "log_alpha")
 
 
 def path_name(path: tuple[Any, ...]) -> str:
@@ -32,8 +33,8 @@ def weight_mask(params: PyTree) -> PyTree:
     """The default choice of what is penalised, pruned and quantised: weights, and nothing else.
 
     A leaf counts as weights if it is of floating-point type, has two or more axes, and is not
-    called `bias` or `scale`. So biases, normalisation parameters and scalars are left alone, a
-    bias with several axes (attention heads) too.
+    called by one of `NOT_WEIGHTS`. So biases, normalisation parameters and scalars are left alone,
+    a bias with several axes (attention heads) too.
 
     Args:
       params: tree of arrays or of `jax.ShapeDtypeStruct`.

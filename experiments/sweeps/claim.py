@@ -32,7 +32,7 @@ from jaxcomp.analysis.measures import measures
 from jaxcomp.analysis.plots.claim import claim_figure
 from jaxcomp.data import DATASETS, Splits, batches, shuffled_batches
 from jaxcomp.files import replacing
-from jaxcomp.losses import compressibility_tree, l1_tree, l2_tree, level_tree
+from jaxcomp.losses import compressibility_tree, level_tree, penalty_tree
 from jaxcomp.models import MODELS
 from jaxcomp.train import TrainState, evaluate, fit, init_state, make_step
 
@@ -43,8 +43,8 @@ ZERO = 0.01  # weights up to c / 100 count as zero in the composite condition
 
 PENALTIES: dict[str, Callable[[PyTree], jax.Array]] = {
     "none": lambda params: jnp.zeros(()),
-    "l1": l1_tree,
-    "l2": l2_tree,
+    "l1": lambda params: penalty_tree(params, "l1"),
+    "l2": lambda params: penalty_tree(params, "l2"),
     "l1/l2 global": lambda params: compressibility_tree(params, "global"),
     "l1/l2 per tensor": lambda params: compressibility_tree(params, "tensor"),
     "l1/l2 global + 100 c": lambda params: compressibility_tree(params) + 100 * level_tree(params),
@@ -152,7 +152,7 @@ def measured(params: PyTree, lit: np.ndarray) -> dict[str, jax.Array]:
     return {
         **measures(params)._asdict(),
         **{f"lit_{key}": value for key, value in measures(others)._asdict().items()},
-        "unlit_share_of_squares": l2_tree({"kernel": first[~lit]}) / l2_tree(params),
+        "unlit_share_of_squares": penalty_tree(first[~lit], "l2") / penalty_tree(params, "l2"),
     }
 
 

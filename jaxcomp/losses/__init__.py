@@ -1,15 +1,27 @@
 """Penalties as pure functions of arrays and trees of arrays."""
 
-from jaxcomp.losses.baselines import l1_tree, l2_tree
+from jaxcomp.losses.distillation import distillation
+from jaxcomp.losses.group import GROUPS, group_norms
+from jaxcomp.losses.hard_concrete import Gated, gate, open_gates, sample_gates
+from jaxcomp.losses.penalties import PENALTIES, Penalty, penalty_tree
 from jaxcomp.losses.ratio import compressibility, ternary_level
-from jaxcomp.losses.tree import SCOPES, compressibility_tree, level_tree
+from jaxcomp.losses.tree import ARRAY_SCOPES, SCOPES, compressibility_tree, level_tree
 
 __all__ = [
+    "ARRAY_SCOPES",
+    "GROUPS",
+    "PENALTIES",
     "SCOPES",
+    "Gated",
+    "Penalty",
     "compressibility",
     "compressibility_tree",
-    "l1_tree",
-    "l2_tree",
+    "distillation",
+    "gate",
+    "group_norms",
     "level_tree",
+    "open_gates",
+    "penalty_tree",
+    "sample_gates",
     "ternary_level",
 ]

@@ -1,35 +1,56 @@
-"""The penalties that the compressibility loss is held against, of the weights of a network."""
+"""The penalties of the literature that the compressibility loss is held against.
+
+Each is a function of a sequence of arrays that are taken together as one vector, gives a scalar in
+float32 or wider, and has derivative 0 at exact zeros.
+"""
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
 from jaxcomp.numerics import accumulation_dtype, magnitude
-from jaxcomp.trees import Mask, PyTree, select
 
 
-def l1_tree(params: PyTree, mask: Mask | None = None) -> jax.Array:
-    r""":math:`\|w\|_1` of the weights of a network (lasso), with derivative 0 at exact zeros.
-
-    Arguments as in `jaxcomp.compressibility_tree`. It sees the scale of the weights.
+def l1_of(arrays: Sequence[jax.Array]) -> jax.Array:
+    r""":math:`\|w\|_1` (lasso). It sees the scale of the weights.
 
     Example:
       >>> import jax.numpy as jnp
-      >>> float(l1_tree({"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]]), "bias": jnp.ones(2)}))
+      >>> float(l1_of([jnp.array([3.0, 0.0, -4.0])]))
       7.0
     """
-    return sum(jnp.sum(magnitude(w.astype(accumulation_dtype(w)))) for w in select(params, mask))
+    return _total(magnitude, arrays)
 
 
-def l2_tree(params: PyTree, mask: Mask | None = None) -> jax.Array:
-    r""":math:`\frac{1}{2} \|w\|_2^2` of the weights of a network (ridge, weight decay).
-
-    Arguments as in `jaxcomp.compressibility_tree`. It sees the scale of the weights.
+def l2_of(arrays: Sequence[jax.Array]) -> jax.Array:
+    r""":math:`\frac{1}{2} \|w\|_2^2` (ridge, weight decay). It sees the scale of the weights.
 
     Example:
       >>> import jax.numpy as jnp
-      >>> float(l2_tree({"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]]), "bias": jnp.ones(2)}))
+      >>> float(l2_of([jnp.array([3.0, 0.0, -4.0])]))
       12.5
     """
-    return (
-        sum(jnp.sum(jnp.square(w.astype(accumulation_dtype(w)))) for w in select(params, mask)) / 2
-    )
+    return _total(jnp.square, arrays) / 2
+
+
+def transformed_l1_of(arrays: Sequence[jax.Array], a: float = 1.0) -> jax.Array:
+    r""":math:`\sum_i (a + 1) |w_i| / (a + |w_i|)`: from a count (`a` to 0) to l1 (`a` to infinity).
+
+    Source: Zhang and Xin, *Minimization of transformed l1 penalty*, Mathematical Programming 169
+    (2018). It sees the scale of the weights: `a` has their units.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> float(transformed_l1_of([jnp.array([3.0, 0.0, -1.0])]))
+      2.5
+    """
+
+    def of_entry(w: jax.Array) -> jax.Array:
+        return (a + 1) * magnitude(w) / (a + magnitude(w))
+
+    return _total(of_entry, arrays)
+
+
+def _total(of_entry, arrays: Sequence[jax.Array]) -> jax.Array:
+    return sum(jnp.sum(of_entry(w.astype(accumulation_dtype(w)))) for w in arrays)

@@ -1,33 +1,28 @@
-"""The penalties that the loss is held against."""
+"""The penalties of the literature: values and slopes that are known in closed form."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
+from hypothesis import given
 
-from jaxcomp.losses import l1_tree, l2_tree
-from tests.helpers import IDENTITY, small_params
-
-
-def joined(params):
-    return np.concatenate([np.asarray(layer["kernel"]).ravel() for layer in params.values()])
+from jaxcomp.losses.baselines import l1_of, l2_of, transformed_l1_of
+from tests.helpers import IDENTITY, weights
 
 
-def test_values_are_the_norms_of_all_weights_without_biases():
-    w = joined(small_params())
-    np.testing.assert_allclose(l1_tree(small_params()), np.abs(w).sum(), rtol=IDENTITY)
-    np.testing.assert_allclose(l2_tree(small_params()), (w**2).sum() / 2, rtol=IDENTITY)
+@given(weights())
+def test_norms_and_their_gradients(w):
+    np.testing.assert_allclose(l1_of([w]), np.abs(w).sum(), rtol=1e-5)
+    np.testing.assert_allclose(l2_of([w]), np.square(w).sum() / 2, rtol=1e-5)
+    np.testing.assert_array_equal(jax.grad(lambda w: l1_of([w]))(w), np.sign(w))
+    np.testing.assert_allclose(jax.grad(lambda w: l2_of([w]))(w), w, rtol=IDENTITY)
 
 
-def test_gradients_are_the_signs_and_the_weights_and_zero_at_zeros():
-    params = small_params()
-    l1, l2 = (joined(jax.grad(penalty)(params)) for penalty in (l1_tree, l2_tree))
-    np.testing.assert_array_equal(l1, np.sign(joined(params)))
-    np.testing.assert_allclose(l2, joined(params), rtol=IDENTITY)
+@given(weights())
+def test_transformed_l1_lies_between_the_count_and_the_norm(w):
+    np.testing.assert_allclose(transformed_l1_of([w], a=1e-9), np.count_nonzero(w), rtol=1e-5)
+    np.testing.assert_allclose(transformed_l1_of([w], a=1e6), np.abs(w).sum(), rtol=1e-3)
 
 
-@pytest.mark.parametrize("penalty", [l1_tree, l2_tree])
-def test_narrow_types_are_accumulated_in_float32(penalty):
-    params = {"kernel": jnp.ones((100, 100), jnp.bfloat16)}
-    assert penalty(params).dtype == jnp.float32
-    assert float(penalty(params)) in (10_000, 5_000)
+def test_transformed_l1_pulls_less_at_larger_weights():
+    slope = jax.grad(lambda w: transformed_l1_of([w]))(jnp.array([0.1, 1.0, 10.0]))
+    np.testing.assert_allclose(slope, 2 / (1 + np.array([0.1, 1.0, 10.0])) ** 2, rtol=IDENTITY)

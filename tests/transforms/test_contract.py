@@ -21,6 +21,9 @@ def keep_nonzeros(params):
 TRANSFORMS = {
     "add_compressibility": lambda: jaxcomp.add_compressibility(0.1, magnitude=1.0),
     "add_compressibility per tensor": lambda: jaxcomp.add_compressibility(0.1, scope="tensor"),
+    "add_penalty l2": lambda: jaxcomp.add_penalty("l2", 0.1),
+    "add_penalty per unit": lambda: jaxcomp.add_penalty("hoyer_square", 0.1, scope="unit"),
+    "add_penalty of groups": lambda: jaxcomp.add_penalty("l1", 0.1, groups="input"),
     "keep_masked": lambda: jaxcomp.keep_masked(keep_nonzeros),
 }
 

@@ -1,28 +1,92 @@
-"""The compressibility loss as an optax gradient transformation."""
+"""Penalties as optax gradient transformations."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcomp.losses.penalties import OfVector, check_arrangement, penalty_tree, resolve_penalty
 from jaxcomp.losses.tree import check_scope, compressibility_tree, level_tree
 from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.trees import Mask, PyTree, weight_mask
 
 
-class AddCompressibilityState(NamedTuple):
-    """State of `add_compressibility`: scalars to log, and the step for a schedule.
+class AddPenaltyState(NamedTuple):
+    """State of `add_penalty`: scalars to log, and the step for a schedule.
 
     Both values belong to the parameters that the last update was given, before it was applied.
     They are 0 until the first update.
     """
 
     count: jax.Array  # shape=(), dtype=int32: number of updates made
+    value: jax.Array  # shape=(), dtype=float32: the penalty without its weight
+    penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, weight included
+
+
+class AddCompressibilityState(NamedTuple):
+    """State of `add_compressibility`: that of `add_penalty`, but for the name of the value."""
+
+    count: jax.Array  # shape=(), dtype=int32: number of updates made
     # shape=(), dtype=float32: ||w||_1 / ||w||_2, in scope "tensor" the sum over the tensors
     compressibility: jax.Array
     penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, weight included
+
+
+def add_penalty(
+    penalty: str | OfVector,
+    weight: optax.ScalarOrSchedule,
+    *,
+    scope: str = "global",
+    groups: str | None = None,
+    mask: Mask | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Add the gradient of a penalty of the weights to the updates.
+
+    Trains on :math:`f(w) + \lambda \, P(w)`. Like every part of the loss it stands *before* the
+    preconditioner: see `jaxcomp.add_compressibility` for where it goes in a chain and why. The
+    values are kept in the state: `optax.tree.get(opt_state, "value")` is :math:`P`, and
+    `"penalty"` is :math:`\lambda P`. Weights at exactly zero get no gradient.
+
+    Args:
+      penalty: a name in `jaxcomp.losses.PENALTIES`, or a function from a sequence of arrays, taken
+        as one vector, to a scalar.
+      weight: :math:`\lambda \ge 0`, a number or an optax schedule.
+      scope: `"global"`, `"tensor"` or `"unit"` (see `jaxcomp.losses.penalty_tree`).
+      groups: None, or `"output"`, `"input"` or `"filter"` for the norms of such groups.
+      mask: which leaves are penalised, as in `jaxcomp.add_compressibility`. The default is that of
+        the penalty.
+
+    Returns:
+      A transformation that ignores extra arguments. Its updates keep the type they came in; the
+      penalty itself is computed in float32 or wider.
+
+    Raises:
+      ValueError: if a name is unknown, or a constant `weight` negative or not finite; at the first
+        update, if no parameters are given, or the mask selects none of them.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import optax
+      >>> tx = optax.chain(add_penalty("l1", 0.5), optax.sgd(1.0))
+      >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}
+      >>> state = tx.init(params)
+      >>> updates, state = tx.update(jax.tree.map(jnp.zeros_like, params), state, params)
+      >>> updates["kernel"].tolist(), float(optax.tree.get(state, "penalty"))
+      ([[-0.5, 0.0], [0.5, 0.0]], 3.5)
+    """
+    check_arrangement(scope, groups)
+    chosen = resolve_penalty(penalty)
+
+    def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
+        value = penalty_tree(weights, chosen.of, scope, groups, mask=True)
+        return value, value
+
+    return _penalise(
+        "add_penalty", objective, weight, AddPenaltyState, chosen.mask if mask is None else mask
+    )
 
 
 def add_compressibility(
@@ -33,6 +97,8 @@ def add_compressibility(
     mask: Mask | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Add the gradient of the compressibility penalty to the updates.
+
+    The case of `jaxcomp.add_penalty` that this library is about, with a term for the magnitudes.
 
     Trains on :math:`f(w) + \lambda \, (L(w) + \gamma \, c(w))` with the loss
     :math:`L = \|w\|_1 / \|w\|_2`, the ternary level :math:`c = \|w\|_2^2 / \|w\|_1`,
@@ -66,8 +132,8 @@ def add_compressibility(
 
     Args:
       weight: weight :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
-      scope: `"global"` for one ratio over all selected weights, `"tensor"` for the sum of the
-        ratios of the tensors.
+      scope: `"global"` for one ratio over all selected weights, `"tensor"` or `"unit"` for the sum
+        of the ratios of the tensors, or of their output units.
       magnitude: weight :math:`\gamma \ge 0` of the extra term. The ratio does not see the scale of
         the weights, and alone lets them grow; this term resists it.
       mask: which leaves are penalised, as in optax: a tree of bools with the structure of the
@@ -95,9 +161,7 @@ def add_compressibility(
       1.4
     """
     check_scope(scope)
-    for name, value in (("weight", weight), ("magnitude", magnitude)):
-        if isinstance(value, (int, float)) and not (value >= 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be finite and not negative, got {value}")
+    check_strength("magnitude", magnitude)
     with_magnitude = not (isinstance(magnitude, (int, float)) and magnitude == 0)
 
     def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
@@ -107,42 +171,66 @@ def add_compressibility(
         level = level_tree(weights, scope, mask=True)
         return ratio + jnp.asarray(magnitude, level.dtype) * level, ratio
 
-    def init_fn(params: PyTree) -> AddCompressibilityState:
+    return _penalise(
+        "add_compressibility",
+        objective,
+        weight,
+        AddCompressibilityState,
+        weight_mask if mask is None else mask,
+    )
+
+
+def check_strength(name: str, value: optax.ScalarOrSchedule) -> None:
+    """Raises a ValueError if `value` is a number that is negative or not finite."""
+    if isinstance(value, int | float) and not (value >= 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be finite and not negative, got {value}")
+
+
+def _penalise(
+    name: str,
+    objective: Callable[[PyTree], tuple[jax.Array, jax.Array]],
+    weight: optax.ScalarOrSchedule,
+    new_state: type,
+    mask: Mask,
+) -> optax.GradientTransformationExtraArgs:
+    """Adds `weight` times the gradient of the first value of `objective`, and logs the second."""
+    check_strength("weight", weight)
+
+    def init_fn(params: PyTree) -> NamedTuple:
         del params
         # Three arrays, not one three times: a training step may donate the state's memory.
-        return AddCompressibilityState(
-            count=jnp.zeros((), jnp.int32),
-            compressibility=jnp.zeros((), jnp.float32),
-            penalty=jnp.zeros((), jnp.float32),
+        return new_state(
+            jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
         )
 
     def update_fn(
-        updates: PyTree, state: AddCompressibilityState, params: PyTree | None = None, **extra_args
-    ) -> tuple[PyTree, AddCompressibilityState]:
+        updates: PyTree, state: NamedTuple, params: PyTree | None = None, **extra_args
+    ) -> tuple[PyTree, NamedTuple]:
         del extra_args
         if params is None:
             raise ValueError(
-                "add_compressibility penalises the current parameters, but none were given: "
+                f"{name} penalises the current parameters, but none were given: "
                 "call tx.update(updates, state, params)"
             )
         strength = weight(state.count) if callable(weight) else weight
         wide = jax.tree.map(lambda p: p.astype(accumulation_dtype(p)), params)
-        (value, ratio), gradients = jax.value_and_grad(objective, has_aux=True)(wide)
+        (total, value), gradients = jax.value_and_grad(objective, has_aux=True)(wide)
         updates = jax.tree.map(
             lambda u, g: None if u is None else _add(u, strength, g),
             updates,
             gradients,
             is_leaf=lambda u: u is None,
         )
-        return updates, AddCompressibilityState(
-            count=optax.safe_increment(state.count),
-            compressibility=ratio.astype(jnp.float32),
-            penalty=(jnp.asarray(strength, value.dtype) * value).astype(jnp.float32),
+        penalty = jnp.asarray(strength, total.dtype) * total
+        return updates, new_state(
+            optax.safe_increment(state.count),
+            value.astype(jnp.float32),
+            penalty.astype(jnp.float32),
         )
 
     # `masked` hides the leaves that are not selected, so that all that is left is penalised.
     penalise = optax.GradientTransformationExtraArgs(init_fn, update_fn)
-    return optax.masked(penalise, weight_mask if mask is None else mask)
+    return optax.masked(penalise, mask)
 
 
 def _add(update: jax.Array, strength: jax.Array | float, gradient: jax.Array) -> jax.Array:

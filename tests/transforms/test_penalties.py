@@ -1,4 +1,4 @@
-"""The penalty as a part of an optimizer."""
+"""Penalties as a part of an optimizer."""
 
 import jax
 import jax.numpy as jnp
@@ -7,11 +7,11 @@ import optax
 import pytest
 
 import jaxcomp
-from jaxcomp.losses import level_tree
+from jaxcomp.losses import SCOPES, level_tree, penalty_tree
 from tests.helpers import IDENTITY, small_params
 
 
-@pytest.mark.parametrize("scope", ["tensor", "global"])
+@pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("magnitude", [0.0, 2.0])
 def test_equals_the_gradient_of_the_whole_objective_under_sgd(scope, magnitude):
     params = small_params()
@@ -39,6 +39,41 @@ def test_equals_the_gradient_of_the_whole_objective_under_sgd(scope, magnitude):
         jaxcomp.compressibility_tree(params, scope),
         rtol=IDENTITY,
     )
+
+
+@pytest.mark.parametrize("groups", [None, "output"])
+def test_any_penalty_is_added_to_the_loss(groups):
+    params = small_params()
+    tx = optax.chain(jaxcomp.add_penalty("l1", 0.3, groups=groups), optax.sgd(1.0))
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, state = tx.update(zeros, tx.init(params), params)
+    value, slope = jax.value_and_grad(penalty_tree)(params, "l1", groups=groups)
+    jax.tree.map(lambda u, g: np.testing.assert_allclose(u, -0.3 * g, rtol=1e-5), updates, slope)
+    np.testing.assert_allclose(optax.tree.get(state, "value"), value, rtol=IDENTITY)
+    np.testing.assert_allclose(optax.tree.get(state, "penalty"), 0.3 * value, rtol=IDENTITY)
+
+
+def test_the_compressibility_loss_is_one_of_the_penalties():
+    params = small_params()
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    one, other = (
+        tx.update(zeros, tx.init(params), params)[0]
+        for tx in (jaxcomp.add_compressibility(0.3), jaxcomp.add_penalty("l1_over_l2", 0.3))
+    )
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_a_penalty_of_one_s_own():
+    def saturating(arrays):
+        return sum(jnp.sum(jnp.tanh(jnp.abs(w))) for w in arrays)
+
+    params = small_params()
+    tx = jaxcomp.add_penalty(saturating, 1.0)
+    _, state = tx.update(params, tx.init(params), params)
+    expected = sum(float(jnp.tanh(jnp.abs(params[n]["kernel"])).sum()) for n in params)
+    np.testing.assert_allclose(optax.tree.get(state, "value"), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="unknown penalty 'l3'"):
+        jaxcomp.add_penalty("l3", 1.0)
 
 
 def test_biases_and_exact_zeros_get_no_penalty():

@@ -1,0 +1,106 @@
+"""All penalties by name, and any of them for a whole network."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+
+from jaxcomp.losses.baselines import l1_of, l2_of, transformed_l1_of
+from jaxcomp.losses.group import check_groups, group_norms
+from jaxcomp.losses.hard_concrete import expected_nonzeros_of, gate_mask
+from jaxcomp.losses.hoyer import hoyer_square_of, normalized_hoyer_of
+from jaxcomp.losses.ratio import ratio_of
+from jaxcomp.losses.ternary_gap import ternary_gap_of
+from jaxcomp.losses.tree import check_scope, over_scope
+from jaxcomp.trees import Mask, PyTree, select, weight_mask
+
+OfVector = Callable[[Sequence[jax.Array]], jax.Array]
+
+
+class Penalty(NamedTuple):
+    """A penalty, and the leaves of a network that it is meant for."""
+
+    of: OfVector  # a scalar, of arrays that are taken together as one vector
+    mask: Mask = weight_mask
+
+
+PENALTIES: dict[str, Penalty] = {
+    "l1_over_l2": Penalty(ratio_of),
+    "hoyer_square": Penalty(hoyer_square_of),
+    "normalized_hoyer": Penalty(normalized_hoyer_of),
+    "ternary_gap": Penalty(ternary_gap_of),
+    "l1": Penalty(l1_of),
+    "l2": Penalty(l2_of),
+    "transformed_l1": Penalty(transformed_l1_of),
+    "l0_hard_concrete": Penalty(expected_nonzeros_of, gate_mask),
+}
+
+
+def penalty_tree(
+    params: PyTree,
+    penalty: str | OfVector,
+    scope: str = "global",
+    groups: str | None = None,
+    mask: Mask | None = None,
+) -> jax.Array:
+    r"""A penalty of the weights of a network.
+
+    Args:
+      params: tree of arrays.
+      penalty: a name in `PENALTIES`, or a function from a sequence of arrays, which it takes as one
+        vector, to a scalar.
+      scope: `"global"` for all selected weights as one vector, `"tensor"` for the sum over arrays,
+        `"unit"` for the sum over the output units (last axis) of each array.
+      groups: None for the weights themselves; `"output"`, `"input"` or `"filter"` for the vector of
+        the norms of such groups (`jaxcomp.losses.group_norms`).
+      mask: which leaves count (see `jaxcomp.compressibility_tree`). The default is that of the
+        penalty: weights, and the gates for `"l0_hard_concrete"`.
+
+    Returns:
+      A scalar.
+
+    Raises:
+      ValueError: if a name is unknown, the mask does not fit or selects nothing, or groups are
+        asked for in scope `"unit"`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]]), "bias": jnp.ones(2)}
+      >>> float(penalty_tree(params, "l1")), float(penalty_tree(params, "l1", groups="output"))
+      (7.0, 5.0)
+    """
+    check_arrangement(scope, groups)
+    chosen = resolve_penalty(penalty)
+    arrays = select(params, chosen.mask if mask is None else mask)
+    if groups is not None:
+        arrays = [group_norms(array, groups) for array in arrays]
+    return over_scope(chosen.of, arrays, scope)
+
+
+def resolve_penalty(penalty: str | OfVector) -> Penalty:
+    """The penalty of that name, or one of that function.
+
+    Raises:
+      ValueError: if the name is unknown; it lists the names.
+      TypeError: if it is neither a name nor a function.
+    """
+    if callable(penalty):
+        return Penalty(penalty)
+    if not isinstance(penalty, str):
+        raise TypeError(f"a penalty is a name or a function, got {penalty!r}")
+    if penalty not in PENALTIES:
+        names = ", ".join(map(repr, PENALTIES))
+        raise ValueError(f"unknown penalty {penalty!r}: choose from {names}, or give a function")
+    return PENALTIES[penalty]
+
+
+def check_arrangement(scope: str, groups: str | None) -> None:
+    """Raises a ValueError unless weights can be arranged by `scope` and `groups`."""
+    check_scope(scope)
+    if groups is not None:
+        check_groups(groups)
+        if scope == "unit":
+            raise ValueError(
+                f"groups={groups!r} leave nothing to take per unit: choose scope 'tensor' or "
+                "'global', or no groups"
+            )
