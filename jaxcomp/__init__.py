@@ -13,6 +13,7 @@ _HOMES = {
     "compressibility_tree": "jaxcomp.losses",
     "keep_masked": "jaxcomp.transforms",
     "load": "jaxcomp.codec",
+    "prune_gradually": "jaxcomp.transforms",
     "save": "jaxcomp.codec",
     "ternary_level": "jaxcomp.losses",
 }
@@ -24,6 +25,7 @@ _SUBPACKAGES = (
     "models",
     "prune",
     "quantize",
+    "schedules",
     "train",
     "transforms",
 )

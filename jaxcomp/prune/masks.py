@@ -4,8 +4,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.losses.ratio import level_of
-from jaxcomp.losses.tree import check_scope, scope_groups
+from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope
+from jaxcomp.prune.patterns import Entries, Pattern
 from jaxcomp.trees import Mask, PyTree, resolve_mask, select
+
+ENTRIES = Entries()
 
 
 def threshold_mask(
@@ -31,7 +34,7 @@ def threshold_mask(
     """
     if not threshold >= 0:
         raise ValueError(f"threshold must be at least 0, got {threshold}")
-    check_scope(scope)
+    check_scope(scope, ARRAY_SCOPES)
     level = level_of(select(params, mask))
 
     def keep(p: jax.Array) -> jax.Array:
@@ -42,7 +45,12 @@ def threshold_mask(
 
 
 def top_k_mask(
-    params: PyTree, density: float, *, scope: str = "global", mask: Mask | None = None
+    params: PyTree,
+    density: float,
+    *,
+    scope: str = "global",
+    pattern: Pattern = ENTRIES,
+    mask: Mask | None = None,
 ) -> PyTree:
     """Keep the largest magnitudes, exactly `round(density * n)` of `n` weights.
 
@@ -51,6 +59,8 @@ def top_k_mask(
       density: fraction to keep, in (0, 1].
       scope: `"global"` to rank all selected weights together, `"tensor"` to keep the same fraction
         of each tensor. At least one weight is kept in each ranking.
+      pattern: what is kept or pruned as one: `Entries()`, `Blocks(rows, columns)`, `Units(side)` or
+        `OfEach(m)` of `jaxcomp.prune`.
       mask: which leaves are pruned (see `jaxcomp.compressibility_tree`).
 
     Returns:
@@ -58,13 +68,19 @@ def top_k_mask(
       Among equal magnitudes the first in tree order, then in row-major order, are kept.
 
     Raises:
-      ValueError: if `density` is outside (0, 1], `scope` unknown, or nothing is selected.
+      ValueError: if `density` is outside (0, 1], `scope` unknown, the pattern does not fit, or
+        nothing is selected.
     """
+    check_density(density)
+    magnitudes = [jnp.abs(p) for p in select(params, mask)]
+    kept = iter(pattern.keep(magnitudes, density, scope))
+    return _over_selected(lambda _: next(kept), params, mask)
+
+
+def check_density(density: float) -> None:
+    """Raises a ValueError unless `density` is in (0, 1]."""
     if not 0 < density <= 1:
         raise ValueError(f"density is the fraction of weights to keep, in (0, 1], got {density}")
-    groups = scope_groups(select(params, mask), scope)
-    kept = iter([keep for group in groups for keep in _largest(group, density)])
-    return _over_selected(lambda _: next(kept), params, mask)
 
 
 def apply_mask(params: PyTree, keep: PyTree) -> PyTree:
@@ -78,16 +94,3 @@ def _over_selected(function, params: PyTree, mask: Mask | None) -> PyTree:
         resolve_mask(mask, params),
         params,
     )
-
-
-def _largest(leaves: list[jax.Array], density: float) -> list[jax.Array]:
-    magnitudes = jnp.concatenate([jnp.abs(leaf).ravel() for leaf in leaves])  # [...] -> [n]
-    k = max(1, round(density * magnitudes.size))
-    # A threshold would keep more than k under ties; `top_k` breaks them by index.
-    _, indices = jax.lax.top_k(magnitudes, k)
-    keep = jnp.zeros(magnitudes.shape, bool).at[indices].set(True)
-    parts, start = [], 0
-    for leaf in leaves:
-        parts.append(keep[start : start + leaf.size].reshape(leaf.shape))
-        start += leaf.size
-    return parts

@@ -7,12 +7,15 @@ from jaxcomp.transforms.penalties import (
     add_compressibility,
     add_penalty,
 )
+from jaxcomp.transforms.prune_gradually import PruneGraduallyState, prune_gradually
 
 __all__ = [
     "AddCompressibilityState",
     "AddPenaltyState",
     "KeepMaskedState",
+    "PruneGraduallyState",
     "add_compressibility",
     "add_penalty",
     "keep_masked",
+    "prune_gradually",
 ]

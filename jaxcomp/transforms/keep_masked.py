@@ -63,16 +63,20 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
                 "keep_masked moves the current parameters to zero, but none were given: "
                 "call tx.update(updates, state, params)"
             )
-        updates = jax.tree.map(
-            lambda u, keep, p: None if u is None else _keep(u, keep, p),
-            updates,
-            state.mask,
-            params,
-            is_leaf=lambda u: u is None,
-        )
-        return updates, state
+        return hold(updates, state.mask, params), state
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+
+
+def hold(updates: PyTree, mask: PyTree, params: PyTree) -> PyTree:
+    """Updates that move parameters outside `mask` to exact zero; None stays None."""
+    return jax.tree.map(
+        lambda u, keep, p: None if u is None else _keep(u, keep, p),
+        updates,
+        mask,
+        params,
+        is_leaf=lambda u: u is None,
+    )
 
 
 def _keep(update: jax.Array, keep: jax.Array, param: jax.Array) -> jax.Array:

@@ -25,6 +25,8 @@ TRANSFORMS = {
     "add_penalty per unit": lambda: jaxcomp.add_penalty("hoyer_square", 0.1, scope="unit"),
     "add_penalty of groups": lambda: jaxcomp.add_penalty("l1", 0.1, groups="input"),
     "keep_masked": lambda: jaxcomp.keep_masked(keep_nonzeros),
+    "prune_gradually": lambda: jaxcomp.prune_gradually(0.3),
+    "prune_gradually per tensor": lambda: jaxcomp.prune_gradually(0.3, scope="tensor"),
 }
 
 

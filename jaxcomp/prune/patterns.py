@@ -1,0 +1,158 @@
+"""Which weights are kept or pruned together: single ones, blocks, units, n of m.
+
+A pattern is an object with one method `keep(scores, density, scope)`: from an array of scores for
+each tensor, not negative, and the fraction to keep (it may be traced), to bool arrays of the same
+shapes. In scope `"global"` all tensors are ranked together, in scope `"tensor"` each by itself; at
+least one item is kept in each ranking.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+
+from jaxcomp.losses.tree import scope_groups
+from jaxcomp.prune.largest import largest
+
+
+class Pattern(Protocol):
+    """What is kept or pruned as one."""
+
+    def keep(
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+    ) -> list[jax.Array]:
+        """Masks of the weights to keep."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Each weight for itself."""
+
+    def keep(
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+    ) -> list[jax.Array]:
+        """The largest scores, exactly `round(density * n)` of `n`."""
+        return [
+            mask
+            for group in scope_groups(scores, scope)
+            for mask in largest(group, _count(density, sum(score.size for score in group)))
+        ]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of `rows` inputs times `columns` outputs, ranked by their mean score.
+
+    They tile the last two axes of a kernel [..., inputs, outputs], whose sizes they must divide.
+    """
+
+    rows: int
+    columns: int
+
+    def keep(
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+    ) -> list[jax.Array]:
+        """The blocks of the largest means.
+
+        Raises:
+          ValueError: if the blocks do not tile a tensor.
+        """
+        means = [self._split(score).mean(axis=(-3, -1)) for score in scores]
+        return [
+            jnp.broadcast_to(mask[..., :, None, :, None], self._split(score).shape).reshape(
+                score.shape
+            )
+            for mask, score in zip(Entries().keep(means, density, scope), scores, strict=True)
+        ]
+
+    def _split(self, score: jax.Array) -> jax.Array:
+        if score.ndim < 2 or score.shape[-2] % self.rows or score.shape[-1] % self.columns:
+            raise ValueError(
+                f"blocks of {self.rows} x {self.columns} do not tile the last two axes of a tensor "
+                f"of shape {score.shape}: choose divisors of them, or leave it out with a mask"
+            )
+        *lead, inputs, outputs = score.shape
+        tiles = (inputs // self.rows, self.rows, outputs // self.columns, self.columns)
+        return score.reshape(*lead, *tiles)
+
+
+@dataclass(frozen=True)
+class Units:
+    """All weights of an output unit (last axis), or of an input unit, ranked by their mean score.
+
+    In a convolution the units are the channels.
+    """
+
+    side: str = "output"
+
+    def __post_init__(self):
+        if self.side not in ("output", "input"):
+            raise ValueError(f"unknown side {self.side!r}: choose from 'output', 'input'")
+
+    def keep(
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+    ) -> list[jax.Array]:
+        """The units of the largest means.
+
+        Raises:
+          ValueError: if a tensor has less than two axes.
+        """
+        means = [score.mean(axis=self._others(score), keepdims=True) for score in scores]
+        return [
+            jnp.broadcast_to(mask, score.shape)
+            for mask, score in zip(Entries().keep(means, density, scope), scores, strict=True)
+        ]
+
+    def _others(self, score: jax.Array) -> tuple[int, ...]:
+        if score.ndim < 2:
+            raise ValueError(
+                f"units are those of a kernel [..., inputs, outputs], got shape {score.shape}: "
+                "leave it out with a mask"
+            )
+        own = score.ndim - (1 if self.side == "output" else 2)
+        return tuple(axis for axis in range(score.ndim) if axis != own)
+
+
+@dataclass(frozen=True)
+class OfEach:
+    """The largest of each `m` weights that follow one another along the input axis (n:m sparsity).
+
+    `OfEach(4)` with density 0.5 is the 2:4 pattern of sparse tensor cores. The scope does not
+    matter: each group of `m` is a ranking of its own.
+    """
+
+    m: int
+
+    def keep(
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+    ) -> list[jax.Array]:
+        """The `round(density * m)` largest of each group, at least one.
+
+        Raises:
+          ValueError: if the input axis of a tensor is not a multiple of `m`.
+        """
+        scope_groups(scores, scope)  # refuses an unknown one
+        return [self._of_tensor(score, _count(density, self.m)) for score in scores]
+
+    def _of_tensor(self, score: jax.Array, n: jax.Array | int) -> jax.Array:
+        if score.ndim < 2 or score.shape[-2] % self.m:
+            raise ValueError(
+                f"groups of {self.m} do not divide the input axis of a tensor of shape "
+                f"{score.shape}: choose a divisor of it, or leave it out with a mask"
+            )
+        *lead, inputs, outputs = score.shape
+        groups = score.reshape(*lead, inputs // self.m, self.m, outputs)
+        mine, other = groups[..., :, None, :], groups[..., None, :, :]  # [..., m, m, outputs]
+        place = jax.lax.broadcasted_iota(jnp.int32, groups.shape, groups.ndim - 2)
+        earlier = place[..., None, :, :] < place[..., :, None, :]
+        rank = jnp.sum((other > mine) | ((other == mine) & earlier), axis=-2)
+        return (rank < n).reshape(score.shape)
+
+
+def _count(density: jax.Array | float, size: int) -> jax.Array | int:
+    """`round(density * size)`, at least one."""
+    if isinstance(density, float | int):
+        return max(1, round(density * size))
+    return jnp.maximum(1, jnp.round(density * size).astype(jnp.int32))

@@ -1,0 +1,121 @@
+"""Gradual pruning: a mask that follows a schedule of densities, in the optimizer's state."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope
+from jaxcomp.prune.masks import ENTRIES, check_density
+from jaxcomp.prune.patterns import Pattern
+from jaxcomp.transforms.keep_masked import hold
+from jaxcomp.trees import Mask, PyTree, select, weight_mask
+
+
+class PruneGraduallyState(NamedTuple):
+    """State of `prune_gradually`."""
+
+    count: jax.Array  # shape=(), dtype=int32: number of updates made
+    mask: PyTree  # bool arrays of the shapes of the parameters: True for those that are kept
+
+
+def prune_gradually(
+    density: optax.ScalarOrSchedule,
+    *,
+    every: int = 100,
+    scope: str = "global",
+    pattern: Pattern = ENTRIES,
+    score: Callable[[jax.Array], jax.Array] = jnp.abs,
+    mask: Mask | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    """Keep the weights of the largest scores, fewer and fewer, and hold the others at exact zero.
+
+    It must be the *last* element of a chain, like `jaxcomp.keep_masked`. At every `every`-th step
+    it ranks the parameters that the step would give and keeps the fraction that the schedule says;
+    between these steps it holds the zeros. What has been pruned stays pruned::
+
+        tx = optax.chain(
+            optax.adam(1e-3),
+            jaxcomp.prune_gradually(jaxcomp.schedules.cubic_density(0.02, steps=10_000)),
+        )
+
+    Args:
+      density: fraction of the selected weights to keep, in (0, 1]: a number, which prunes at the
+        first step, or a schedule (`jaxcomp.schedules.cubic_density`). A schedule that rises again
+        has no effect.
+      every: number of steps between two rankings, at least 1. The first is at the first step.
+      scope: `"global"` to rank all selected weights together, `"tensor"` each tensor by itself.
+      pattern: what is kept or pruned as one (see `jaxcomp.prune.top_k_mask`).
+      score: from an array of parameters to one of scores, not negative; magnitude by default.
+      mask: which leaves are pruned (see `jaxcomp.add_compressibility`).
+
+    Returns:
+      A transformation that ignores extra arguments. `optax.tree.get(opt_state, "mask")` is the mask
+      of the weights that are kept.
+
+    Raises:
+      ValueError: if a constant `density` is outside (0, 1], `every` less than 1, or `scope`
+        unknown; at `init`, if the mask does not fit; at `update`, if no parameters are given, the
+        mask selects none of them, or the pattern does not fit them.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import optax
+      >>> params = {"kernel": jnp.array([[3.0, 0.1], [-4.0, 0.2]])}
+      >>> tx = optax.chain(optax.adam(0.01), prune_gradually(0.5))
+      >>> updates, state = tx.update(params, tx.init(params), params)
+      >>> (optax.apply_updates(params, updates)["kernel"] != 0).tolist()
+      [[True, False], [True, False]]
+    """
+    check_scope(scope, ARRAY_SCOPES)
+    if isinstance(density, int | float):
+        check_density(density)
+    if every < 1:
+        raise ValueError(f"every is a number of steps, at least 1, got {every}")
+
+    def init_fn(params: PyTree) -> PruneGraduallyState:
+        everything = jax.tree.map(lambda p: jnp.ones_like(p, dtype=bool), params)
+        return PruneGraduallyState(jnp.zeros((), jnp.int32), everything)
+
+    def update_fn(
+        updates: PyTree, state: PruneGraduallyState, params: PyTree | None = None, **extra_args
+    ) -> tuple[PyTree, PruneGraduallyState]:
+        del extra_args
+        if params is None:
+            raise ValueError(
+                "prune_gradually ranks the current parameters, but none were given: "
+                "call tx.update(updates, state, params)"
+            )
+        leaves, structure = select(params, mask=True), jax.tree.structure(params)
+        changes = structure.flatten_up_to(updates)
+        old = structure.flatten_up_to(state.mask)
+
+        tiny = jnp.finfo(jnp.float32).tiny
+
+        def ranked(_) -> list[jax.Array]:
+            scores = [
+                # Pruned weights rank below all others, also below those that are zero by chance.
+                jnp.where(keep, jnp.maximum(score(_after(p, u)).astype(jnp.float32), tiny), 0)
+                for p, u, keep in zip(leaves, changes, old, strict=True)
+            ]
+            return [
+                new & keep
+                for new, keep in zip(pattern.keep(scores, wanted, scope), old, strict=True)
+            ]
+
+        wanted = density(state.count) if callable(density) else density
+        masks = jax.lax.cond(state.count % every == 0, ranked, lambda _: old, None)
+        new_state = PruneGraduallyState(
+            optax.safe_increment(state.count), jax.tree.unflatten(structure, masks)
+        )
+        return hold(updates, new_state.mask, params), new_state
+
+    # `masked` hides the leaves that are not selected, so that all that is left is pruned.
+    prune = optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    return optax.masked(prune, weight_mask if mask is None else mask)
+
+
+def _after(param: jax.Array, update: jax.Array | None) -> jax.Array:
+    return param if update is None else param + update.astype(param.dtype)
