@@ -34,18 +34,27 @@ def group_norms(kernel: jax.Array, groups: str) -> jax.Array:
     Raises:
       ValueError: if `groups` is unknown, or the kernel has less than two axes.
     """
+    axes = summed_axes(kernel, groups)
+    wide = kernel.astype(accumulation_dtype(kernel))
+    # The norm is of degree one, so that the scale needs no derivative (see `numerics`).
+    scale = jax.lax.stop_gradient(jnp.max(jnp.abs(wide), initial=0))
+    scaled = safe_quotient(wide, jnp.broadcast_to(scale, wide.shape))
+    return scale * safe_sqrt(jnp.sum(jnp.square(scaled), axis=axes))
+
+
+def summed_axes(kernel: jax.Array, groups: str) -> tuple[int, ...]:
+    """The axes of a kernel [..., inputs, outputs] over which each group of `groups` extends.
+
+    Raises:
+      ValueError: if `groups` is unknown, or the kernel has less than two axes.
+    """
     check_groups(groups)
     if kernel.ndim < 2:
         raise ValueError(
             f"groups are those of a kernel [..., inputs, outputs], got shape {kernel.shape}: "
             "leave it out with a mask"
         )
-    axes = _SUMMED[groups](kernel.ndim)
-    wide = kernel.astype(accumulation_dtype(kernel))
-    # The norm is of degree one, so that the scale needs no derivative (see `numerics`).
-    scale = jax.lax.stop_gradient(jnp.max(jnp.abs(wide), initial=0))
-    scaled = safe_quotient(wide, jnp.broadcast_to(scale, wide.shape))
-    return scale * safe_sqrt(jnp.sum(jnp.square(scaled), axis=axes))
+    return _SUMMED[groups](kernel.ndim)
 
 
 def check_groups(groups: str) -> None:

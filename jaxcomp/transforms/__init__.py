@@ -1,5 +1,11 @@
 """Gradient transformations: everything that belongs into an `optax.chain`."""
 
+from jaxcomp.transforms.apply_prox import (
+    ApplyPreconditionedProxState,
+    ApplyProxState,
+    apply_preconditioned_prox,
+    apply_prox,
+)
 from jaxcomp.transforms.keep_masked import KeepMaskedState, keep_masked
 from jaxcomp.transforms.penalties import (
     AddCompressibilityState,
@@ -12,10 +18,14 @@ from jaxcomp.transforms.prune_gradually import PruneGraduallyState, prune_gradua
 __all__ = [
     "AddCompressibilityState",
     "AddPenaltyState",
+    "ApplyPreconditionedProxState",
+    "ApplyProxState",
     "KeepMaskedState",
     "PruneGraduallyState",
     "add_compressibility",
     "add_penalty",
+    "apply_preconditioned_prox",
+    "apply_prox",
     "keep_masked",
     "prune_gradually",
 ]

@@ -24,6 +24,11 @@ TRANSFORMS = {
     "add_penalty l2": lambda: jaxcomp.add_penalty("l2", 0.1),
     "add_penalty per unit": lambda: jaxcomp.add_penalty("hoyer_square", 0.1, scope="unit"),
     "add_penalty of groups": lambda: jaxcomp.add_penalty("l1", 0.1, groups="input"),
+    "apply_prox": lambda: jaxcomp.apply_prox("soft", 0.5, 1.0),
+    "apply_prox of the ratio": lambda: jaxcomp.apply_prox("ratio", 0.5, 1.0),
+    "apply_preconditioned_prox": lambda: jaxcomp.apply_preconditioned_prox(
+        optax.chain(optax.scale_by_rms(), optax.scale(-0.1)), "soft", 0.5, 0.1
+    ),
     "keep_masked": lambda: jaxcomp.keep_masked(keep_nonzeros),
     "prune_gradually": lambda: jaxcomp.prune_gradually(0.3),
     "prune_gradually per tensor": lambda: jaxcomp.prune_gradually(0.3, scope="tensor"),
@@ -40,7 +45,7 @@ def ones(params):
 
 
 def assert_same(one, other):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7), one, other)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), one, other)
 
 
 def test_the_table_has_every_transform():

@@ -1,0 +1,61 @@
+"""The proximal operator of the group lasso."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from jaxcomp.losses.group import check_groups, group_norms, summed_axes
+from jaxcomp.numerics import safe_quotient
+from jaxcomp.prox.separable import widened
+
+_STEPS = 60  # of bisection: each gains a bit
+
+
+@dataclass(frozen=True)
+class Group:
+    r"""Group soft threshold: :math:`f = \sum_g \|w_g\|_2`.
+
+    Groups are those of `jaxcomp.losses.group_norms`. With one :math:`\tau` for all, :math:`x_g = (1 - \tau / \|y_g\|)_+ \, y_g`.
+    """
+
+    groups: str = "output"
+
+    def __post_init__(self):
+        check_groups(self.groups)
+
+    def value(self, w: jax.Array) -> jax.Array:
+        """The sum of the norms of the groups."""
+        return jnp.sum(group_norms(w, self.groups))
+
+    def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
+        r"""Groups shrink as a whole, and become exactly zero if they are small.
+
+        In the metric of a preconditioner a group is zero if and only if
+        :math:`\|y / \tau\| \le 1`. Otherwise :math:`x_i = \rho \, y_i / (\rho + \tau_i)` with the
+        norm :math:`\rho` of the result, the root of
+        :math:`\sum_i y_i^2 / (\rho + \tau_i)^2 = 1`, which is found by bisection.
+        """
+        axes = summed_axes(y, self.groups)
+        wide, each = widened(y, tau)
+
+        def norm(w: jax.Array) -> jax.Array:
+            return jnp.sqrt(jnp.sum(jnp.square(w), axis=axes, keepdims=True))
+
+        # The root lies where the largest and the smallest tau of the group alone would put it.
+        low = jnp.maximum(norm(wide) - jnp.max(each, axis=axes, keepdims=True), 0)
+        high = jnp.maximum(norm(wide) - jnp.min(each, axis=axes, keepdims=True), 0)
+        if jnp.ndim(tau):
+
+            def halve(_, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+                low, high = bounds
+                middle = (low + high) / 2
+                above = norm(safe_quotient(wide, middle + each)) > 1
+                return jnp.where(above, middle, low), jnp.where(above, high, middle)
+
+            low, high = jax.lax.fori_loop(0, _STEPS, halve, (low, high))
+            # The bounds alone would leave a group of zero norm a little above it.
+            fixed = jnp.any((each == 0) & (wide != 0), axis=axes, keepdims=True)
+            high = jnp.where((norm(safe_quotient(wide, each)) > 1) | fixed, high, 0)
+        root = jnp.broadcast_to(high, y.shape)
+        return (wide * safe_quotient(root, root + each)).astype(y.dtype)

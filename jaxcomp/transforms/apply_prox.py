@@ -1,0 +1,215 @@
+"""Proximal steps: weights become exactly zero by the penalty itself, without pruning."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxcomp.numerics import accumulation_dtype
+from jaxcomp.prox import PROXES, Prox
+from jaxcomp.transforms.penalties import check_strength
+from jaxcomp.trees import Mask, PyTree, resolve_mask, select, weight_mask
+
+
+class ApplyProxState(NamedTuple):
+    """State of `apply_prox`: the step, for schedules."""
+
+    count: jax.Array  # shape=(), dtype=int32: number of updates made
+
+
+class ApplyPreconditionedProxState(NamedTuple):
+    """State of `apply_preconditioned_prox`: the step, and the state of the optimizer inside."""
+
+    count: jax.Array  # shape=(), dtype=int32: number of updates made
+    optimizer: optax.OptState
+
+
+def apply_prox(
+    prox: str | Prox,
+    weight: optax.ScalarOrSchedule,
+    learning_rate: optax.ScalarOrSchedule,
+    *,
+    mask: Mask | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Follow each step by the proximal operator of a penalty: proximal gradient descent.
+
+    After it, parameters are :math:`\mathrm{prox}_{\eta \lambda f}(w + u)` of what the step alone
+    would give, in each tensor, with the learning rate :math:`\eta` and the `weight`
+    :math:`\lambda`: exact zeros, which later steps may leave again. It must be the *last* element
+    of a chain::
+
+        tx = optax.chain(optax.sgd(0.1), jaxcomp.apply_prox("soft", 1e-4, learning_rate=0.1))
+
+    After Adam, whose steps have the same size for weights that matter and for weights that do not,
+    this threshold sparsifies little; `jaxcomp.apply_preconditioned_prox` uses Adam's own metric.
+
+    Args:
+      prox: a name in `jaxcomp.prox.PROXES` or an object like those.
+      weight: weight :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
+      learning_rate: that of the chain, a number or the same schedule.
+      mask: which leaves it is applied to (see `jaxcomp.add_compressibility`).
+
+    Returns:
+      A transformation that ignores extra arguments.
+
+    Raises:
+      ValueError: if the name is unknown, or a constant is negative or not finite; at `update`, if
+        no parameters are given, or the mask selects none of them.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import optax
+      >>> tx = optax.chain(optax.sgd(1.0), apply_prox("soft", 0.5, learning_rate=1.0))
+      >>> params = {"kernel": jnp.array([[3.0, 0.25]])}
+      >>> zeros = {"kernel": jnp.zeros((1, 2))}
+      >>> updates, _ = tx.update(zeros, tx.init(params), params)
+      >>> optax.apply_updates(params, updates)["kernel"].tolist()
+      [[2.5, 0.0]]
+    """
+    operator = _resolve(prox)
+    check_strength("weight", weight)
+    check_strength("learning_rate", learning_rate)
+
+    def init_fn(params: PyTree) -> ApplyProxState:
+        del params
+        return ApplyProxState(jnp.zeros((), jnp.int32))
+
+    def update_fn(
+        updates: PyTree, state: ApplyProxState, params: PyTree | None = None, **extra_args
+    ) -> tuple[PyTree, ApplyProxState]:
+        del extra_args
+        _check_given("apply_prox", params)
+        select(params, mask=True)  # nothing to apply it to is a mistake
+        tau = _at(weight, state.count) * _at(learning_rate, state.count)
+        updates = jax.tree.map(
+            lambda u, p: None if u is None else _proximal(operator, u, p, tau),
+            updates,
+            params,
+            is_leaf=lambda u: u is None,
+        )
+        return updates, ApplyProxState(optax.safe_increment(state.count))
+
+    # `masked` hides the leaves that are not selected.
+    plain = optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    return optax.masked(plain, weight_mask if mask is None else mask)
+
+
+def apply_preconditioned_prox(
+    optimizer: optax.GradientTransformation,
+    prox: str | Prox,
+    weight: optax.ScalarOrSchedule,
+    learning_rate: optax.ScalarOrSchedule,
+    *,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    mask: Mask | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""An optimizer of Adam's kind, followed by a proximal operator in its own metric.
+
+    Adam divides the gradient of weight `i` by :math:`d_i = \sqrt{v_i} + \epsilon`. The proximal
+    step that fits to it divides the penalty likewise: its threshold for weight `i` is
+    :math:`\tau_i = \eta \lambda / d_i`, large where gradients are small::
+
+        tx = jaxcomp.apply_preconditioned_prox(optax.adam(1e-3), "soft", 1e-5, 1e-3)
+
+    Source: Yun, Lozano, Yang, *Adaptive proximal gradient methods for structured neural networks*,
+    NeurIPS 2021.
+
+    Args:
+      optimizer: with the second moments `nu` of the gradients in its state, such as `optax.adam`,
+        or a chain with it; it does all but the proximal step.
+      prox: a name in `jaxcomp.prox.PROXES` or an object like those.
+      weight: weight :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
+      learning_rate: that of the optimizer, a number or the same schedule.
+      b2: decay of the second moments in the optimizer.
+      eps: the optimizer's :math:`\epsilon`.
+      mask: which leaves the prox is applied to (see `jaxcomp.add_compressibility`).
+
+    Returns:
+      A whole optimizer; what should have the last word comes after it in a chain.
+
+    Raises:
+      ValueError: as `apply_prox`; and at `update`, if the optimizer has no second moments.
+    """
+    operator = _resolve(prox)
+    check_strength("weight", weight)
+    check_strength("learning_rate", learning_rate)
+    inner = optax.with_extra_args_support(optimizer)
+
+    def init_fn(params: PyTree) -> ApplyPreconditionedProxState:
+        return ApplyPreconditionedProxState(jnp.zeros((), jnp.int32), inner.init(params))
+
+    def update_fn(
+        updates: PyTree,
+        state: ApplyPreconditionedProxState,
+        params: PyTree | None = None,
+        **extra_args,
+    ) -> tuple[PyTree, ApplyPreconditionedProxState]:
+        _check_given("apply_preconditioned_prox", params)
+        select(params, mask)
+        updates, inner_state = inner.update(updates, state.optimizer, params, **extra_args)
+        count = optax.safe_increment(state.count)
+        moments = optax.tree.get(inner_state, "nu")
+        if moments is None:
+            raise ValueError(
+                "apply_preconditioned_prox needs the second moments `nu` in the state of its "
+                "optimizer: give optax.adam, optax.adamw or a chain with one; after others use "
+                "apply_prox"
+            )
+        tau = _at(weight, state.count) * _at(learning_rate, state.count)
+        seen = 1 - b2 ** count.astype(jnp.float32)
+
+        def proximal(selected: bool, u: jax.Array | None, p: jax.Array, nu: jax.Array):
+            if u is None or not selected:
+                return u
+            nu = nu.astype(accumulation_dtype(p))
+            scale = jnp.sqrt(nu / seen.astype(nu.dtype)) + eps
+            return _proximal(operator, u, p, jnp.asarray(tau).astype(nu.dtype) / scale)
+
+        structure = jax.tree.structure(params)
+        chosen = jax.tree.leaves(resolve_mask(weight_mask if mask is None else mask, params))
+        updates = jax.tree.unflatten(
+            structure,
+            [
+                proximal(*leaf)
+                for leaf in zip(
+                    chosen,
+                    structure.flatten_up_to(updates),
+                    jax.tree.leaves(params),
+                    structure.flatten_up_to(moments),
+                    strict=True,
+                )
+            ],
+        )
+        return updates, ApplyPreconditionedProxState(count, inner_state)
+
+    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+
+
+def _resolve(prox: str | Prox) -> Prox:
+    if not isinstance(prox, str):
+        return prox
+    if prox not in PROXES:
+        raise ValueError(f"unknown prox {prox!r}: choose from {', '.join(map(repr, PROXES))}")
+    return PROXES[prox]
+
+
+def _check_given(name: str, params: PyTree | None) -> None:
+    if params is None:
+        raise ValueError(
+            f"{name} moves the current parameters, but none were given: "
+            "call tx.update(updates, state, params)"
+        )
+
+
+def _at(value: optax.ScalarOrSchedule, count: jax.Array) -> jax.Array | float:
+    return value(count) if callable(value) else value
+
+
+def _proximal(operator: Prox, u: jax.Array, p: jax.Array, tau: jax.Array | float) -> jax.Array:
+    # An update narrower than its parameter could not hold -p exactly.
+    dtype = max(u.dtype, p.dtype, key=lambda dtype: dtype.itemsize)
+    p = p.astype(dtype)
+    # `x - p` may be rounded, except where x is 0: p + (0 - p) is exactly 0.
+    return operator.prox(p + u.astype(dtype), tau) - p
