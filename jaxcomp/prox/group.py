@@ -16,7 +16,8 @@ _STEPS = 60  # of bisection: each gains a bit
 class Group:
     r"""Group soft threshold: :math:`f = \sum_g \|w_g\|_2`.
 
-    Groups are those of `jaxcomp.losses.group_norms`. With one :math:`\tau` for all, :math:`x_g = (1 - \tau / \|y_g\|)_+ \, y_g`.
+    Groups are those of `jaxcomp.losses.group_norms`. With one :math:`\tau` for all,
+    :math:`x_g = (1 - \tau / \|y_g\|)_+ \, y_g`.
     """
 
     groups: str = "output"

@@ -38,9 +38,9 @@ class Ratio:
         r"""The exact minimiser for a scalar `tau`, a linearised step for an array.
 
         In the metric of a preconditioner, the smooth part of the gradient at `y` is followed, and
-        the rest is a soft threshold, :math:`x = S_{\tau_i / r}(y_i + \tau_i a y_i / r^3)` with :math:`a = \|y\|_1` and
-        :math:`r = \|y\|_2`: one step of proximal gradient descent, which is close to the minimiser
-        for small `tau`.
+        the rest is a soft threshold, :math:`x = S_{\tau_i / r}(y_i + \tau_i a y_i / r^3)` with
+        :math:`a = \|y\|_1` and :math:`r = \|y\|_2`: one step of proximal gradient descent, close
+        to the minimiser for small `tau`.
         """
         if jnp.ndim(tau):
             return self._linearised(y, tau)
