@@ -14,7 +14,7 @@ from experiments.layers import LAYERS
 from experiments.objective import cross_entropy
 from jaxcomp.data import Splits, shuffled_batches
 from jaxcomp.prune import apply_mask, remove_dead_units, top_k_mask
-from jaxcomp.quantize import dequantize, step_of_bits, ternarize, ternary_mask, uniform
+from jaxcomp.quantize import dequantize, latent_mask, step_of_bits, ternarize, uniform
 from jaxcomp.train import TrainState, fit, init_state, make_step
 from jaxcomp.trees import weight_mask
 
@@ -89,7 +89,7 @@ def train_and_compress(
     pruned = train("fine-tune", 1, config.finetune, pruned, after=(jaxcomp.keep_masked(keep),))
 
     ternary = ternarize(pruned, level=config.ternary.level)
-    hold = jaxcomp.keep_masked(ternary_mask(ternary, keep))
+    hold = jaxcomp.keep_masked(latent_mask(ternary, keep))
     ternary = train("ternary", 2, config.ternary, ternary, after=(hold,), to_params=dequantize)
     ternary = dequantize(ternary)
     inputs = math.prod(splits.train.images.shape[1:])

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 PyTree = Any
 Mask = PyTree | Callable[[PyTree], PyTree]
 
-# Also what is trained beside a tensor: its ternary level, the gates of its weights.
-NOT_WEIGHTS = ("bias", "scale", "level", "log_alpha")
+# Also what is trained beside a tensor: its levels, the gates of its weights.
+NOT_WEIGHTS = ("bias", "scale", "levels", "log_alpha")
 
 
 def path_name(path: tuple[Any, ...]) -> str:

@@ -1,24 +1,20 @@
 """Quantisation: few-valued weights, as pure functions of a parameter tree."""
 
 from jaxcomp.quantize.codebook import codebook
-from jaxcomp.quantize.ternary import (
-    LEVELS,
-    Ternary,
-    dequantize,
-    least_squares_level,
-    ternarize,
-    ternary_mask,
-)
+from jaxcomp.quantize.levels import LEVELS, PER, few_levels, least_squares_level, ternarize
+from jaxcomp.quantize.straight_through import Quantized, dequantize, latent_mask
 from jaxcomp.quantize.uniform import step_of_bits, uniform
 
 __all__ = [
     "LEVELS",
-    "Ternary",
+    "PER",
+    "Quantized",
     "codebook",
     "dequantize",
+    "few_levels",
+    "latent_mask",
     "least_squares_level",
     "step_of_bits",
     "ternarize",
-    "ternary_mask",
     "uniform",
 ]

@@ -1,4 +1,4 @@
-"""Ternary weights: fixed points, optimal levels, the straight-through gradient written out."""
+"""Few-valued weights: fixed points, optimal levels, the straight-through gradient written out."""
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +11,12 @@ import jaxcomp
 from jaxcomp.losses import compressibility, ternary_level
 from jaxcomp.quantize import (
     LEVELS,
-    Ternary,
+    Quantized,
     dequantize,
+    few_levels,
+    latent_mask,
     least_squares_level,
     ternarize,
-    ternary_mask,
 )
 from tests.helpers import IDENTITY, small_params, weights
 
@@ -33,7 +34,7 @@ def test_every_level_leaves_a_ternary_vector_as_it_is(level):
 @pytest.mark.parametrize(("name", "expected"), [("theorem", 10 / 4), ("least_squares", 4 / 2)])
 def test_levels_of_a_vector_that_is_not_ternary(name, expected):
     node = ternarize({"kernel": jnp.array([[0.0, 1.0, -3.0]])}, level=name)["kernel"]
-    np.testing.assert_allclose(node.level, expected, rtol=IDENTITY)
+    np.testing.assert_allclose(node.levels, [expected], rtol=IDENTITY)
 
 
 def test_quantising_twice_is_quantising_once(level):
@@ -71,20 +72,79 @@ def test_levels_at_the_zero_vector(level):
 def test_only_weights_become_ternary_and_types_are_kept():
     params = jax.tree.map(lambda p: p.astype(jnp.bfloat16), small_params())
     ternary = ternarize(params)
-    assert isinstance(ternary["Dense_0"]["kernel"], Ternary)
+    assert isinstance(ternary["Dense_0"]["kernel"], Quantized)
     assert {leaf.dtype for leaf in jax.tree.leaves(dequantize(ternary))} == {
         jnp.dtype(jnp.bfloat16)
     }
     assert ternary["Dense_0"]["bias"] is params["Dense_0"]["bias"]
 
 
-def test_straight_through_gradient():
-    node = Ternary(latent=jnp.array([0.5, -3.0, 0.0]), level=jnp.array(2.0))
+@pytest.mark.parametrize("levels", [[2.0], [[2.0, 2.0, 2.0]]], ids=["per tensor", "per unit"])
+def test_straight_through_gradient_of_a_ternary_tensor(levels):
+    node = Quantized(latent=jnp.array([0.5, -3.0, 0.0]), levels=jnp.array(levels))
     values, pullback = jax.vjp(dequantize, node)
     np.testing.assert_array_equal(values, [2.0, -2.0, 0.0])
     (gradient,) = pullback(jnp.array([10.0, 20.0, 40.0]))
     np.testing.assert_array_equal(gradient.latent, [10.0, 20.0, 0.0])  # identity on the support
-    assert gradient.level == 10.0 - 20.0  # sum of g_i sign(v_i)
+    assert gradient.levels.sum() == 10.0 - 20.0  # sum of g_i sign(v_i)
+
+
+def test_straight_through_gradient_of_two_levels():
+    node = Quantized(latent=jnp.array([[0.5, -3.0], [1.5, 0.0]]), levels=jnp.array([1.0, 2.5]))
+    values, pullback = jax.vjp(dequantize, node)
+    np.testing.assert_array_equal(values, [[1.0, -2.5], [1.0, 0.0]])
+    (gradient,) = pullback(jnp.array([[10.0, 20.0], [40.0, 80.0]]))
+    np.testing.assert_array_equal(gradient.latent, [[10.0, 20.0], [40.0, 0.0]])
+    np.testing.assert_array_equal(gradient.levels, [10.0 + 40.0, -20.0])
+
+
+def test_levels_per_unit_are_those_of_each_unit_alone(level):
+    kernel = jnp.array([[1.0, 0.0, 4.0], [-3.0, 2.0, 0.0]])
+    node = ternarize({"kernel": kernel}, level=level, per="unit")["kernel"]
+    expected = [LEVELS[level](column) for column in kernel.T]
+    np.testing.assert_allclose(node.levels, [expected], rtol=IDENTITY)
+    values = np.asarray(dequantize(node))
+    np.testing.assert_allclose(values, np.sign(kernel) * np.array(expected), rtol=IDENTITY)
+
+
+@pytest.mark.parametrize("per", ["tensor", "unit"])
+def test_few_values_are_found_again(per):
+    rng = np.random.default_rng(0)
+    kernel = rng.choice([-5.0, -1.0, 0.0, 1.0, 5.0], size=(3, 40, 4)).astype(np.float32)
+    node = few_levels({"kernel": jnp.array(kernel)}, 2, per=per)["kernel"]
+    assert node.levels.shape == {"tensor": (2,), "unit": (2, 4)}[per]
+    np.testing.assert_allclose(dequantize(node), kernel, rtol=1e-5)
+
+
+def test_more_levels_are_closer():
+    w = jax.random.normal(jax.random.key(0), (1000, 1))
+    errors = [
+        float(jnp.square(dequantize(few_levels(w, m, mask=True)) - w).sum()) for m in (1, 2, 3, 5)
+    ]
+    assert errors == sorted(errors, reverse=True)
+    one = dequantize(few_levels(w, 1, mask=True))
+    np.testing.assert_allclose(
+        one, dequantize(ternarize(w, level="least_squares", mask=True)), rtol=1e-5
+    )
+
+
+def test_fitted_levels_are_means_of_what_is_nearest():
+    w = jax.random.normal(jax.random.key(0), (1000, 1))
+    node = few_levels(w, 3, mask=True)
+    values = np.abs(np.asarray(dequantize(node)))
+    for level in np.asarray(node.levels):
+        own = np.abs(np.asarray(w))[np.isclose(values, level)]
+        np.testing.assert_allclose(own.mean(), level, rtol=1e-4)
+
+
+@pytest.mark.parametrize("per", ["tensor", "unit"])
+def test_tensors_and_units_of_zeros_stay_zeros(per):
+    kernel = jnp.zeros((4, 3)).at[1, 0].set(2.0)
+    for quantize in (lambda p: ternarize(p, per=per), lambda p: few_levels(p, 2, per=per)):
+        for w in (kernel, jnp.zeros((4, 3))):
+            node = quantize({"kernel": w})["kernel"]
+            assert jnp.isfinite(node.levels).all()
+            np.testing.assert_array_equal(dequantize(node), w)
 
 
 @pytest.mark.usefixtures("standard_promotion")
@@ -93,7 +153,7 @@ def test_fine_tuning_keeps_weights_ternary_and_pruned_ones_zero():
     keep = jax.tree.map(lambda p: p != 0, params)
     ternary = ternarize(params)
     tx = optax.chain(
-        optax.adamw(0.1, weight_decay=0.1), jaxcomp.keep_masked(ternary_mask(ternary, keep))
+        optax.adamw(0.1, weight_decay=0.1), jaxcomp.keep_masked(latent_mask(ternary, keep))
     )
     state = tx.init(ternary)
 
@@ -115,6 +175,10 @@ def test_fine_tuning_keeps_weights_ternary_and_pruned_ones_zero():
         assert not np.allclose(layer["bias"], before["bias"])  # the rest did train
 
 
-def test_unknown_level_names_the_choices():
+def test_what_is_unknown_is_named_with_the_choices():
+    with pytest.raises(ValueError, match=r"unknown per 'row'.*'tensor', 'unit'"):
+        ternarize(small_params(), per="row")
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        few_levels(small_params(), 0)
     with pytest.raises(ValueError, match=r"'median'.*'theorem', 'least_squares'"):
         ternarize(small_params(), level="median")

@@ -1,0 +1,116 @@
+"""The levels of few-valued weights: one, as in the theorem, or a small codebook."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxcomp.losses.ratio import ternary_level
+from jaxcomp.numerics import accumulation_dtype, magnitude, safe_quotient
+from jaxcomp.quantize.straight_through import Quantized
+from jaxcomp.trees import Mask, PyTree, resolve_mask
+
+PER = ("tensor", "unit")
+_LLOYD_STEPS = 50
+
+
+def least_squares_level(w: jax.Array) -> jax.Array:
+    r"""The level :math:`\|w\|_1 / k` that minimises :math:`\|w - c \, \mathrm{sign}(w)\|_2`.
+
+    It is the mean magnitude of the `k` non-zero entries of `w` (any shape); 0 for the zero vector.
+    """
+    w = w.astype(accumulation_dtype(w))
+    nonzeros = jnp.count_nonzero(w).astype(w.dtype)
+    return safe_quotient(jnp.sum(magnitude(w)), nonzeros)
+
+
+# How the level is fitted to the weights that survived pruning.
+LEVELS = {
+    "theorem": ternary_level,  # c = ||w||_2^2 / ||w||_1: where the compressibility loss rests
+    "least_squares": least_squares_level,
+}
+
+
+def ternarize(
+    params: PyTree, *, level: str = "theorem", per: str = "tensor", mask: Mask | None = None
+) -> PyTree:
+    """Replace weights by `Quantized` nodes of one level: the survivors' signs, and that level.
+
+    Args:
+      params: tree of arrays in which pruned weights are exactly zero.
+      level: `"theorem"` for `c = ||w||_2^2 / ||w||_1` over the survivors, `"least_squares"` for
+        their mean magnitude, the closest ternary tensor in the Euclidean norm.
+      per: `"tensor"` for one level in each tensor, `"unit"` for one in each output unit (last
+        axis).
+      mask: which leaves become ternary (see `jaxcomp.compressibility_tree`).
+
+    Returns:
+      The tree with a `Quantized` in place of each selected leaf.
+
+    Raises:
+      ValueError: if `level` or `per` is unknown, or the mask does not fit.
+    """
+    if level not in LEVELS:
+        raise ValueError(f"unknown level {level!r}: choose from {', '.join(map(repr, LEVELS))}")
+    return _quantize(params, lambda w: LEVELS[level](w)[None], per, mask)
+
+
+def few_levels(
+    params: PyTree, levels: int, *, per: str = "tensor", mask: Mask | None = None
+) -> PyTree:
+    """Replace weights by `Quantized` nodes of a few levels: a symmetric codebook with zero.
+
+    The levels are fitted to the magnitudes of the survivors by Lloyd's iteration from their
+    quantiles: a local minimum of the squared error, from which training goes on.
+
+    Args:
+      params: tree of arrays in which pruned weights are exactly zero.
+      levels: how many magnitudes `m`, at least 1: entries take at most `2 m + 1` values.
+      per: `"tensor"` or `"unit"`, as in `ternarize`.
+      mask: which leaves are quantised (see `jaxcomp.compressibility_tree`).
+
+    Returns:
+      The tree with a `Quantized` in place of each selected leaf.
+
+    Raises:
+      ValueError: if `levels` is less than 1, `per` unknown, or the mask does not fit.
+    """
+    if levels < 1:
+        raise ValueError(f"levels is a number of magnitudes, at least 1, got {levels}")
+    return _quantize(params, lambda w: fit_levels(w, levels), per, mask)
+
+
+def fit_levels(w: jax.Array, levels: int) -> jax.Array:
+    """Ascending magnitudes, shape [levels], near the magnitudes of the non-zero entries of `w`."""
+    magnitudes = jnp.abs(w.astype(accumulation_dtype(w))).ravel()
+    # Zeros are put aside as infinite, so that the first k of the sorted magnitudes are the others.
+    ordered = jnp.sort(jnp.where(magnitudes > 0, magnitudes, jnp.inf))
+    k = jnp.count_nonzero(magnitudes)
+    places = ((2 * jnp.arange(levels) + 1) * k) // (2 * levels)
+    start = jnp.where(k > 0, ordered[jnp.minimum(places, jnp.maximum(k - 1, 0))], 0)
+    start = start.astype(magnitudes.dtype)
+
+    def lloyd(_, centres: jax.Array) -> jax.Array:
+        borders = (centres[1:] + centres[:-1]) / 2
+        nearest = jnp.searchsorted(borders, magnitudes)
+        own = nearest[:, None] == jnp.arange(levels)[None]
+        own = own & (magnitudes > 0)[:, None]
+        counts = own.sum(axis=0).astype(magnitudes.dtype)
+        sums = jnp.where(own, magnitudes[:, None], 0).sum(axis=0)
+        return jnp.where(counts > 0, safe_quotient(sums, counts), centres)
+
+    return jax.lax.fori_loop(0, _LLOYD_STEPS, lloyd, start)
+
+
+def _quantize(
+    params: PyTree, fit: Callable[[jax.Array], jax.Array], per: str, mask: Mask | None
+) -> PyTree:
+    if per not in PER:
+        raise ValueError(f"unknown per {per!r}: choose from {', '.join(map(repr, PER))}")
+    if per == "unit":
+        fit = jax.vmap(fit, in_axes=-1, out_axes=-1)
+    return jax.tree.map(
+        lambda selected, w: Quantized(w, fit(w).astype(w.dtype)) if selected else w,
+        resolve_mask(mask, params),
+        params,
+    )
