@@ -13,6 +13,7 @@ _HOMES = {
     "apply_prox": "jaxcomp.transforms",
     "compressibility": "jaxcomp.losses",
     "compressibility_tree": "jaxcomp.losses",
+    "control_weight": "jaxcomp.transforms",
     "keep_masked": "jaxcomp.transforms",
     "load": "jaxcomp.codec",
     "prune_gradually": "jaxcomp.transforms",

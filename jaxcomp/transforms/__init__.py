@@ -6,6 +6,7 @@ from jaxcomp.transforms.apply_prox import (
     apply_preconditioned_prox,
     apply_prox,
 )
+from jaxcomp.transforms.control_weight import ControlWeightState, control_weight
 from jaxcomp.transforms.keep_masked import KeepMaskedState, keep_masked
 from jaxcomp.transforms.penalties import (
     AddCompressibilityState,
@@ -20,12 +21,14 @@ __all__ = [
     "AddPenaltyState",
     "ApplyPreconditionedProxState",
     "ApplyProxState",
+    "ControlWeightState",
     "KeepMaskedState",
     "PruneGraduallyState",
     "add_compressibility",
     "add_penalty",
     "apply_preconditioned_prox",
     "apply_prox",
+    "control_weight",
     "keep_masked",
     "prune_gradually",
 ]

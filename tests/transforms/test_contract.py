@@ -29,6 +29,10 @@ TRANSFORMS = {
     "apply_preconditioned_prox": lambda: jaxcomp.apply_preconditioned_prox(
         optax.chain(optax.scale_by_rms(), optax.scale(-0.1)), "soft", 0.5, 0.1
     ),
+    "control_weight": lambda: jaxcomp.control_weight(jaxcomp.add_compressibility, 5, initial=0.1),
+    "control_weight of a prox": lambda: jaxcomp.control_weight(
+        lambda weight: jaxcomp.apply_prox("soft", weight, 0.5), 100, measure="bytes", initial=1.0
+    ),
     "keep_masked": lambda: jaxcomp.keep_masked(keep_nonzeros),
     "prune_gradually": lambda: jaxcomp.prune_gradually(0.3),
     "prune_gradually per tensor": lambda: jaxcomp.prune_gradually(0.3, scope="tensor"),

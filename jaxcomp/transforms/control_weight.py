@@ -1,0 +1,164 @@
+"""A controller: the weight of a penalty that reaches a target, and holds it."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxcomp.losses.ratio import level_of
+from jaxcomp.trees import Mask, PyTree, select
+
+# Of log weight, for each step: what follows changes of the error, what adds it up, and where the
+# error is cut.
+_PROPORTIONAL, _INTEGRAL, _CUT = 3.0, 0.005, 2.0
+# Of what is measured: the loss is noisy, and a prox answers to its weight at once.
+_SMOOTHING = 0.99
+LOWEST, HIGHEST = 1e-9, 1e3  # of the weight, where a target is out of reach
+
+
+class ControlWeightState(NamedTuple):
+    """State of `control_weight`."""
+
+    control_weight: jax.Array  # shape=(), dtype=float32: the weight that the next update takes
+    measured: jax.Array  # shape=(), dtype=float32: at the last update
+    smoothed: jax.Array  # shape=(), dtype=float32: its moving average
+    error: jax.Array  # shape=(), dtype=float32: log(smoothed / target), within -2 and 2
+    count: jax.Array  # shape=(), dtype=int32: number of updates made
+    controlled: optax.OptState
+
+
+def nonzeros(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = None) -> jax.Array:
+    r"""How many weights are not zero, or not nearly: :math:`|w_i| > \tau c`, a float32.
+
+    In training weights come close to zero and move about it; the ternary level
+    :math:`c = \|w\|_2^2 / \|w\|_1` over all of them is the natural unit for what is close.
+
+    Args:
+      params: tree of arrays.
+      threshold: :math:`\tau`, as a fraction of `c`; 0 for exact zeros, as a prox gives.
+      mask: which leaves count (see `jaxcomp.compressibility_tree`).
+    """
+    arrays = select(params, mask)
+    bound = threshold * level_of(arrays)
+    return sum(jnp.sum(jnp.abs(w.astype(bound.dtype)) > bound, dtype=jnp.float32) for w in arrays)
+
+
+def entropy_bytes(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = None) -> jax.Array:
+    r"""Bytes of a ternary network by the entropy bound, :math:`(n H(k / n) + k) / 8`, a float32.
+
+    With the number of weights `n`, that of the non-zeros `k` (`nonzeros`) and the entropy `H` of
+    their share in bits: positions without structure, and one bit for each sign. A file that finds
+    structure in the positions is smaller; biases and names come on top.
+    """
+    n = sum(w.size for w in select(params, mask))
+    share = nonzeros(params, threshold=threshold, mask=mask) / n
+    entropy = (jax.scipy.special.entr(share) + jax.scipy.special.entr(1 - share)) / math.log(2)
+    return n * (entropy + share) / 8
+
+
+MEASURES = {"nonzeros": nonzeros, "bytes": entropy_bytes}
+
+
+def control_weight(
+    make: Callable[[jax.Array], optax.GradientTransformation],
+    target: float,
+    *,
+    measure: str = "nonzeros",
+    initial: float = 1e-5,
+    threshold: float = 0.1,
+    mask: Mask | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Move the weight of a penalty until a measure of the network is at its target; hold it there.
+
+    No weight has to be chosen by hand::
+
+        tx = optax.chain(
+            jaxcomp.control_weight(jaxcomp.add_compressibility, target=5_000),
+            optax.adam(1e-3),
+        )
+
+    At each step the logarithm of the weight moves by :math:`3 (e - e_{\mathrm{last}}) + 0.005 \, e`
+    with the error :math:`e = \log(\mathrm{measured} / \mathrm{target})` of a moving average over
+    some hundred steps, cut to [-2, 2] (a proportional-integral controller). Far from the target it
+    grows a thousandfold in some 700 steps, and it falls back before the target is passed, since
+    weights that have come to zero hardly come back. Plan for several thousand steps. It stays
+    between 1e-9 and 1e3. A learning rate that decays to zero freezes what has been reached.
+
+    Args:
+      make: from a weight to the transformation that it is the weight of, such as
+        `jaxcomp.add_compressibility` or
+        `lambda weight: jaxcomp.add_penalty("l1", weight, scope="tensor")`.
+      target: what the measure should be, greater than 0.
+      measure: `"nonzeros"`, the number of weights with :math:`|w_i| > \tau c`; `"bytes"`, of the
+        ternary network by the entropy bound (`entropy_bytes`); or `"loss"`, the training loss,
+        which `update` must then be given as `value=`. More non-zeros or bytes than the target raise
+        the weight, a higher loss lowers it.
+      initial: weight at the first step.
+      threshold: :math:`\tau`, what counts as zero, as a fraction of the ternary level `c`.
+      mask: which leaves are counted; the default is weights. What is penalised is up to `make`.
+
+    Returns:
+      A transformation. `optax.tree.get(opt_state, "control_weight")` is the weight, and
+      `"measured"` what was measured at the last update.
+
+    Raises:
+      ValueError: if `measure` is unknown, `target`, `initial` or `threshold` out of range; at
+        `update`, if no parameters are given, or no loss where it is needed.
+    """
+    if measure not in (*MEASURES, "loss"):
+        names = ", ".join(map(repr, (*MEASURES, "loss")))
+        raise ValueError(f"unknown measure {measure!r}: choose from {names}")
+    if not (target > 0 and math.isfinite(target)):
+        raise ValueError(f"target must be finite and greater than 0, got {target}")
+    if not LOWEST <= initial <= HIGHEST:
+        raise ValueError(f"initial must be from {LOWEST} to {HIGHEST}, got {initial}")
+    if not 0 <= threshold < 1:
+        raise ValueError(
+            f"threshold is a fraction of the ternary level, in [0, 1), got {threshold}"
+        )
+    sign = -1.0 if measure == "loss" else 1.0
+
+    def init_fn(params: PyTree) -> ControlWeightState:
+        return ControlWeightState(
+            control_weight=jnp.full((), initial, jnp.float32),
+            measured=jnp.zeros((), jnp.float32),
+            smoothed=jnp.zeros((), jnp.float32),
+            error=jnp.zeros((), jnp.float32),
+            count=jnp.zeros((), jnp.int32),
+            controlled=make(jnp.float32(initial)).init(params),
+        )
+
+    def update_fn(
+        updates: PyTree, state: ControlWeightState, params: PyTree | None = None, **extra_args
+    ) -> tuple[PyTree, ControlWeightState]:
+        if params is None:
+            raise ValueError(
+                "control_weight measures the current parameters, but none were given: "
+                "call tx.update(updates, state, params)"
+            )
+        first = state.count == 0
+        if measure != "loss":
+            measured = MEASURES[measure](params, threshold=threshold, mask=mask)
+        elif extra_args.get("value") is None:
+            raise ValueError(
+                'control_weight with measure="loss" needs the training loss: '
+                "call tx.update(updates, state, params, value=loss)"
+            )
+        else:
+            measured = jnp.asarray(extra_args["value"]).astype(jnp.float32)
+        average = _SMOOTHING * state.smoothed + (1 - _SMOOTHING) * measured
+        smoothed = jnp.where(first, measured, average)
+        tiny = jnp.finfo(jnp.float32).tiny
+        error = jnp.clip(jnp.log(jnp.maximum(smoothed, tiny) / target), -_CUT, _CUT)
+        change = jnp.where(first, 0, error - state.error)
+        factor = jnp.exp(sign * (_PROPORTIONAL * change + _INTEGRAL * error))
+        weight = jnp.clip(state.control_weight * factor, LOWEST, HIGHEST)
+        inner = optax.with_extra_args_support(make(weight))
+        updates, controlled = inner.update(updates, state.controlled, params, **extra_args)
+        count = optax.safe_increment(state.count)
+        return updates, ControlWeightState(weight, measured, smoothed, error, count, controlled)
+
+    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
