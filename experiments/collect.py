@@ -67,7 +67,7 @@ def _numbers(report: dict[str, Any]) -> dict[str, float]:
         **{f"test_accuracy_{name}": value for name, value in report["test_accuracy"].items()},
         **{
             f"validation_accuracy_{name}": report["validation_accuracy"][name]
-            for name in ("ternary", "compressed")
+            for name in ("quantized", "compressed")
         },
         "nonzero_weights": stored["nonzero_weights"],
         **{f"bytes_{name}": size for name, size in stored["bytes"].items()},

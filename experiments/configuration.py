@@ -11,10 +11,11 @@ from typing import NoReturn
 from absl import flags
 from ml_collections import ConfigDict
 
+from experiments.penalty import GROUP_NAMES, NAMES
 from jaxcomp.data import DATASETS
 from jaxcomp.losses import ARRAY_SCOPES, SCOPES
 from jaxcomp.models import MODELS
-from jaxcomp.quantize import LEVELS
+from jaxcomp.quantize import LEVELS, PER
 from jaxcomp.quantize.uniform import MAX_BITS
 
 DEFAULT = Path(__file__).parent / "configs" / "digits_lenet300.py"
@@ -22,15 +23,30 @@ DEFAULT = Path(__file__).parent / "configs" / "digits_lenet300.py"
 _CHOICES = {
     "data.name": DATASETS,
     "model": MODELS,
+    "penalty.name": NAMES,
     "penalty.scope": SCOPES,
+    "penalty.groups": GROUP_NAMES,
+    "penalty.start": ("init", "dense"),
     "prune.scope": ARRAY_SCOPES,
-    "ternary.level": LEVELS,
+    "quantize.level": LEVELS,
+    "quantize.per": PER,
 }
 _MAY_BE_ZERO = (
     "seed",
     "data.split_seed",
     "penalty.weight",
+    "data.train_on_validation",
+    "dropout.input_dropout",
+    "dropout.hidden_dropout",
     "penalty.magnitude",
+    "penalty.l2",
+    "penalty.steps",
+    "prune.steps",
+    "prune.structure",
+    "gap.weight",
+    "gap.steps",
+    "distill.weight",
+    "quantize.steps",
     "finetune.steps",
     "biases.bits",
 )
@@ -105,10 +121,34 @@ def check(config: ConfigDict) -> None:
         if not math.isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
             bound = "at least 0" if may_be_zero else "greater than 0"
             raise ValueError(f"{key}={value} must be finite and {bound}")
-    if values["prune.density"] > 1:
-        raise ValueError(f"prune.density={values['prune.density']}: a fraction in (0, 1]")
+    for key, bound in (("prune.density", "(0, 1]"), ("distill.weight", "[0, 1]")):
+        if values[key] > 1:
+            raise ValueError(f"{key}={values[key]}: a fraction in {bound}")
+    for key in ("dropout.input_dropout", "dropout.hidden_dropout"):
+        if values[key] >= 1:
+            raise ValueError(f"{key}={values[key]}: a fraction in [0, 1)")
+    _check_together(values)
     if values["biases.bits"] not in (0, *range(2, MAX_BITS + 1)):
         raise ValueError(f"biases.bits={values['biases.bits']}: 2 to {MAX_BITS}, or 0 for float32")
+
+
+def _check_together(values: dict[str, object]) -> None:
+    """Refuse values that are good alone, but not together."""
+    if values["penalty.scope"] == "unit" and values["penalty.groups"] != "none":
+        raise ValueError("penalty.scope='unit' does not go with penalty.groups: choose one of them")
+    plain_ratio = values["penalty.name"] == "l1_over_l2" and values["penalty.groups"] == "none"
+    if values["penalty.magnitude"] and not plain_ratio:
+        raise ValueError(
+            f"penalty.magnitude={values['penalty.magnitude']} is a term of l1_over_l2 without "
+            "groups: set it to 0, and use penalty.l2 with other penalties"
+        )
+    if values["prune.steps"] > values["penalty.steps"]:
+        raise ValueError(
+            f"prune.steps={values['prune.steps']} are those of the penalty phase in which weights "
+            f"are pruned, at most penalty.steps={values['penalty.steps']}"
+        )
+    if values["prune.structure"] and not values["prune.steps"]:
+        raise ValueError("prune.structure needs pruning on the way: set prune.steps")
 
 
 def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, object]]:

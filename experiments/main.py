@@ -23,7 +23,7 @@ from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.objective import classification_metrics
 from experiments.recipe import total_steps, train_and_compress
 from experiments.watch import EVALUATION_BATCH, Watcher
-from jaxcomp.data import DATASETS, Examples, batches
+from jaxcomp.data import DATASETS, Examples, batches, joined
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError, evaluate
 
@@ -52,7 +52,9 @@ def run() -> None:
 
     with console.status(f"reading {config.data.name}"):
         splits = DATASETS[config.data.name](config.data.split_seed)
-    model = MODELS[config.model]()
+    if config.data.train_on_validation:
+        splits = splits._replace(train=joined(splits.train, splits.validation))
+    model = MODELS[config.model](**config.dropout)
     metrics = classification_metrics(model.apply)
     with Watcher(metrics, splits.validation, total_steps(config)) as watcher:
         outcome = train_and_compress(config, model, splits, watcher.phase)

@@ -1,6 +1,5 @@
-"""The recipe: train with the penalty, prune, make the weights ternary, fine-tune them, tidy up."""
+"""The recipe: a dense teacher, a sparse network, few-valued weights, and a tidy end."""
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,11 +9,13 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 import jaxcomp
-from experiments.layers import LAYERS
-from experiments.objective import cross_entropy
+from experiments.layers import LAYERS, input_units
+from experiments.objective import classification_loss
+from experiments.penalty import penalty_of
 from jaxcomp.data import Splits, shuffled_batches
-from jaxcomp.prune import apply_mask, remove_dead_units, top_k_mask
-from jaxcomp.quantize import dequantize, latent_mask, step_of_bits, ternarize, uniform
+from jaxcomp.prune import apply_mask, remove_dead_units, structured_magnitude, top_k_mask
+from jaxcomp.quantize import dequantize, few_levels, latent_mask, step_of_bits, ternarize, uniform
+from jaxcomp.schedules import cubic_density
 from jaxcomp.train import TrainState, fit, init_state, make_step
 from jaxcomp.trees import weight_mask
 
@@ -28,21 +29,32 @@ Watch = Callable[[str, ToParams], Callable[[TrainState], None]]
 class Outcome(NamedTuple):
     """Parameters of the same network after different treatments."""
 
-    dense: PyTree  # trained without the penalty: the reference
-    penalized: PyTree  # trained with it, from the same start on the same batches
-    ternary: PyTree  # pruned, ternary and fine-tuned
+    dense: PyTree  # trained without the penalty: the reference, and the teacher
+    penalized: PyTree  # trained with it, and pruned on the way where `prune.steps` says so
+    quantized: PyTree  # pruned, few-valued and fine-tuned
     compressed: PyTree  # the same without dead units and with rounded biases
 
 
 def total_steps(config: ConfigDict) -> int:
     """Number of training steps of all phases."""
-    return 2 * config.train.steps + config.finetune.steps + config.ternary.steps
+    phases = (config.train, config.penalty, config.finetune, config.gap, config.quantize)
+    return sum(phase.steps for phase in phases)
 
 
 def train_and_compress(
     config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch
 ) -> Outcome:
     """Run all phases of the recipe. Sees the training split only.
+
+    1. *dense*: no penalty; with dropout, if any.
+    2. *penalty*: the penalty from the same start, or from the dense network, and pruning: on the
+       way, or at once in the end.
+    3. *fine-tune*: the survivors as floats.
+    4. *gap*: the ternary gap of the survivors, ramped up.
+    5. *quantize*: signs, levels and biases, straight through.
+    6. Dead units are removed and biases rounded.
+
+    All but the first may learn from the dense network (`config.distill`).
 
     Args:
       config: see `experiments/configs/digits_lenet300.py`.
@@ -53,48 +65,115 @@ def train_and_compress(
     Raises:
       jaxcomp.train.NonFiniteLossError: if training diverges.
     """
-    loss = cross_entropy(model.apply)
+    train = _Trainer(config, model, splits, watch)
+    start = model.init(jax.random.key(config.seed), splits.train.images[:1])["params"]
+    dense = train("dense", 0, config.train, start, dropout=True)
 
-    def train(
+    train.teach(dense)
+    penalty, prune = (penalty_of(config.penalty),), config.prune
+    if prune.steps:
+        follow = jaxcomp.prune_gradually(
+            cubic_density(prune.density, prune.steps),
+            scope=prune.scope,
+            score=structured_magnitude(prune.structure),
+        )
+        penalty_phase = {"before": penalty, "after": (follow,), "hold": prune.steps}
+    else:
+        penalty_phase = {"before": penalty}
+    origin = {"init": start, "dense": dense}[config.penalty.start]
+    penalized = train("penalty", 0, config.penalty, origin, **penalty_phase)
+
+    # After pruning on the way it finds the zeros that are there.
+    keep = top_k_mask(penalized, prune.density, scope=prune.scope)
+    hold = jaxcomp.keep_masked(keep)
+    pruned = apply_mask(penalized, keep)
+    pruned = train("fine-tune", 1, config.finetune, pruned, after=(hold,))
+
+    ramp = optax.linear_schedule(0.0, config.gap.weight, max(1, config.gap.steps))
+    gap = jaxcomp.add_penalty("ternary_gap", ramp, scope=config.quantize.per)
+    pruned = train("gap", 3, config.gap, pruned, before=(gap,), after=(hold,))
+
+    quantized = _quantized(pruned, config.quantize)
+    hold = jaxcomp.keep_masked(latent_mask(quantized, keep))
+    quantized = dequantize(
+        train("quantize", 2, config.quantize, quantized, after=(hold,), to_params=dequantize)
+    )
+    layers = LAYERS[config.model]
+    inputs = input_units(layers, splits.train.images.shape[1:])
+    alive = remove_dead_units(quantized, layers, inputs=inputs).params
+    return Outcome(dense, penalized, quantized, _round_biases(alive, config.biases.bits))
+
+
+class _Trainer:
+    """Runs one phase after the other on the same data, with or without a teacher."""
+
+    def __init__(self, config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch):
+        self._config, self._model, self._splits, self._watch = config, model, splits, watch
+        self._teacher: PyTree | None = None
+
+    def teach(self, params: PyTree) -> None:
+        """From here on networks learn from this one too, if the configuration says so."""
+        if self._config.distill.weight:
+            self._teacher = params
+
+    def __call__(
+        self,
         phase: str,
         order: int,
         settings: ConfigDict,
         params: PyTree,
+        *,
         before: tuple[optax.GradientTransformation, ...] = (),
         after: tuple[optax.GradientTransformation, ...] = (),
+        hold: int = 0,
         to_params: ToParams = lambda params: params,
+        dropout: bool = False,
     ) -> PyTree:
-        rate = optax.cosine_decay_schedule(settings.learning_rate, max(1, settings.steps))
+        """Parameters at the end of a phase of Adam.
+
+        Args:
+          phase: its name, for those who watch.
+          order: which order of the batches.
+          settings: number of steps and learning rate, constant for `hold` steps, then with cosine
+            decay to zero.
+          params: where to start from.
+          before: what comes before Adam in the chain.
+          after: what comes after it.
+          hold: see `settings`.
+          to_params: from what is trained to parameters of the model.
+          dropout: whether units are dropped while training.
+        """
+        config = self._config
+        loss = classification_loss(
+            self._model.apply, self._teacher, config.distill, dropout=dropout
+        )
+        rate = optax.join_schedules(
+            [
+                optax.constant_schedule(settings.learning_rate),
+                optax.cosine_decay_schedule(settings.learning_rate, max(1, settings.steps - hold)),
+            ],
+            [hold],
+        )
         optimizer = optax.chain(*before, optax.adam(rate), *after)
         state = fit(
-            make_step(lambda params, batch: loss(to_params(params), batch), optimizer),
+            make_step(
+                lambda params, batch, key: loss(to_params(params), batch, key),
+                optimizer,
+                jax.random.key(config.seed),
+            ),
             init_state(params, optimizer),
-            shuffled_batches(splits.train, config.batch_size, (config.seed, order)),
+            shuffled_batches(self._splits.train, config.batch_size, (config.seed, order)),
             steps=settings.steps,
             look_every=config.look_every,
-            look=watch(phase, to_params),
+            look=self._watch(phase, to_params),
         )
         return state.params
 
-    start = model.init(jax.random.key(config.seed), splits.train.images[:1])["params"]
-    dense = train("dense", 0, config.train, start)
 
-    penalty = jaxcomp.add_compressibility(
-        config.penalty.weight, scope=config.penalty.scope, magnitude=config.penalty.magnitude
-    )
-    penalized = train("penalty", 0, config.train, start, before=(penalty,))
-
-    keep = top_k_mask(penalized, config.prune.density, scope=config.prune.scope)
-    pruned = apply_mask(penalized, keep)
-    pruned = train("fine-tune", 1, config.finetune, pruned, after=(jaxcomp.keep_masked(keep),))
-
-    ternary = ternarize(pruned, level=config.ternary.level)
-    hold = jaxcomp.keep_masked(latent_mask(ternary, keep))
-    ternary = train("ternary", 2, config.ternary, ternary, after=(hold,), to_params=dequantize)
-    ternary = dequantize(ternary)
-    inputs = math.prod(splits.train.images.shape[1:])
-    alive = remove_dead_units(ternary, LAYERS[config.model], inputs=inputs).params
-    return Outcome(dense, penalized, ternary, _round_biases(alive, config.biases.bits))
+def _quantized(params: PyTree, settings: ConfigDict) -> PyTree:
+    if settings.levels == 1:
+        return ternarize(params, level=settings.level, per=settings.per)
+    return few_levels(params, settings.levels, per=settings.per)
 
 
 def _round_biases(params: PyTree, bits: int) -> PyTree:

@@ -24,7 +24,7 @@ _STORAGE_NAMES = {
 _ACCURACY_NAMES = {
     "dense": "dense, trained without the penalty",
     "penalized": "trained with the penalty",
-    "ternary": "pruned, ternary, fine-tuned",
+    "quantized": "pruned, few-valued, fine-tuned",
     "compressed": "compressed: no dead units, biases rounded",
     "read_back": "read back from the file, in a fresh process",
 }
@@ -61,12 +61,12 @@ def storage(compressed: Any, file_bytes: int) -> dict[str, Any]:
 
 
 def layers(compressed: Any) -> dict[str, dict[str, Any]]:
-    """Shape, non-zeros and level of each ternary tensor, by name."""
+    """Shape, non-zeros and levels of each few-valued tensor, by name."""
     return {
         name: {
             "shape": list(w.shape),
             "nonzeros": int(np.count_nonzero(w)),
-            "level": float(np.abs(w).max()),
+            "levels": np.unique(np.abs(w[w != 0])).tolist(),
         }
         for name, w in _weights(compressed).items()
     }

@@ -19,30 +19,54 @@ def get_config() -> ConfigDict:
     config.data = ConfigDict()
     config.data.name = "digits"
     config.data.split_seed = 0  # which examples are for training, validation and test
+    config.data.train_on_validation = False  # after all has been chosen, train on both
     config.model = "lenet_300_100"
     config.batch_size = 64
 
-    config.train = ConfigDict()  # Adam with cosine decay; once without the penalty, once with it
+    config.dropout = ConfigDict()  # of the dense network
+    config.dropout.input_dropout = 0.0
+    config.dropout.hidden_dropout = 0.0
+
+    config.train = ConfigDict()  # the dense network; all phases are Adam with cosine decay
     config.train.steps = 2_000
     config.train.learning_rate = 1e-3
 
-    config.penalty = ConfigDict()  # weight * (L + magnitude * c)
-    config.penalty.weight = 0.03
-    config.penalty.magnitude = 100.0
-    config.penalty.scope = "global"
+    config.distill = ConfigDict()  # what all other phases learn from the dense network
+    config.distill.weight = 0.0  # the rest is that of the labels
+    config.distill.temperature = 2.0
 
-    config.prune = ConfigDict()  # keep the largest magnitudes
+    config.penalty = ConfigDict()  # weight * (P + magnitude * c) + l2 * ||w||^2 / 2
+    config.penalty.name = "l1_over_l2"
+    config.penalty.weight = 0.03
+    config.penalty.scope = "global"
+    config.penalty.groups = "none"
+    config.penalty.magnitude = 100.0  # of l1_over_l2 only
+    config.penalty.l2 = 0.0
+    config.penalty.start = "init"  # or "dense"
+    config.penalty.steps = 2_000
+    config.penalty.learning_rate = 1e-3
+
+    config.prune = ConfigDict()  # keep the largest scores
     config.prune.density = 0.07
     config.prune.scope = "global"
+    config.prune.steps = 0  # of the penalty phase, to get there gradually; 0 for at its end
+    config.prune.structure = 0.0  # how much weights of full rows and columns are preferred
 
     config.finetune = ConfigDict()  # the survivors, as floats
     config.finetune.steps = 1_000
     config.finetune.learning_rate = 5e-3
 
-    config.ternary = ConfigDict()  # signs, levels and biases, straight through
-    config.ternary.level = "theorem"
-    config.ternary.steps = 2_000
-    config.ternary.learning_rate = 5e-3
+    config.gap = ConfigDict()  # the ternary gap of the survivors, ramped up to this weight
+    config.gap.weight = 0.0
+    config.gap.steps = 0
+    config.gap.learning_rate = 1e-3
+
+    config.quantize = ConfigDict()  # signs, levels and biases, straight through
+    config.quantize.levels = 1  # magnitudes in each tensor: 1 is ternary
+    config.quantize.level = "theorem"  # how that one is fitted
+    config.quantize.per = "tensor"  # or "unit"
+    config.quantize.steps = 2_000
+    config.quantize.learning_rate = 5e-3
 
     config.biases = ConfigDict()  # after the last step
     config.biases.bits = 5  # 0 leaves them in float32

@@ -20,12 +20,12 @@ def get_config() -> ConfigDict:
     config.data.name = "mnist"
     config.batch_size = 128
 
-    config.train.steps = 8_000
+    config.train.steps = config.penalty.steps = 8_000
     config.penalty.weight = 0.003
     config.finetune.steps = 4_000
     config.finetune.learning_rate = 2e-3
-    config.ternary.steps = 16_000
-    config.ternary.learning_rate = 2e-3
+    config.quantize.steps = 16_000
+    config.quantize.learning_rate = 2e-3
 
     config.look_every = 500
     return config

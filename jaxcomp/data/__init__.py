@@ -1,10 +1,19 @@
 """Data sets as arrays in memory."""
 
 from jaxcomp.data.digits import digits
-from jaxcomp.data.examples import Examples, Splits, batches, shuffled_batches
+from jaxcomp.data.examples import Examples, Splits, batches, joined, shuffled_batches
 from jaxcomp.data.mnist import mnist
 
 # By the name that a configuration gives: functions from a seed of the split to `Splits`.
 DATASETS = {"digits": digits, "mnist": mnist}
 
-__all__ = ["DATASETS", "Examples", "Splits", "batches", "digits", "mnist", "shuffled_batches"]
+__all__ = [
+    "DATASETS",
+    "Examples",
+    "Splits",
+    "batches",
+    "digits",
+    "joined",
+    "mnist",
+    "shuffled_batches",
+]

@@ -26,6 +26,11 @@ def take(examples: Examples, indices: np.ndarray) -> Examples:
     return Examples(examples.images[indices], examples.labels[indices])
 
 
+def joined(one: Examples, other: Examples) -> Examples:
+    """The examples of both."""
+    return Examples(*(np.concatenate(parts) for parts in zip(one, other, strict=True)))
+
+
 def batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
     """All examples once, in order; the last batch is as short as it has to be."""
     for start in range(0, len(examples.labels), batch_size):

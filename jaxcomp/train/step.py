@@ -30,18 +30,26 @@ def init_state(params: PyTree, optimizer: optax.GradientTransformation) -> Train
 
 
 def make_step(
-    loss: Callable[[PyTree, Any], jax.Array], optimizer: optax.GradientTransformation
+    loss: Callable[..., jax.Array],
+    optimizer: optax.GradientTransformation,
+    key: jax.Array | None = None,
 ) -> Callable[[TrainState, Any], TrainState]:
     """A compiled step: gradient of `loss(params, batch)`, update, new state.
+
+    With a random key the loss is `loss(params, batch, key)`, with another key at each step. The
+    optimizer is given the loss as the extra argument `value`.
 
     The memory of the state that is passed in is reused: do not use that state again. A loss that
     is not finite is noted in the state and not acted on, so that no step waits for the device.
     """
 
+    extended = optax.with_extra_args_support(optimizer)
+
     @partial(jax.jit, donate_argnums=0)
     def step(state: TrainState, batch: Any) -> TrainState:
-        value, gradients = jax.value_and_grad(loss)(state.params, batch)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        random = () if key is None else (jax.random.fold_in(key, state.step),)
+        value, gradients = jax.value_and_grad(loss)(state.params, batch, *random)
+        updates, opt_state = extended.update(gradients, state.opt_state, state.params, value=value)
         number = state.step + 1
         newly_bad = (state.first_bad_step == 0) & ~jnp.isfinite(value)
         return TrainState(

@@ -48,7 +48,8 @@ def prune_gradually(
       every: number of steps between two rankings, at least 1. The first is at the first step.
       scope: `"global"` to rank all selected weights together, `"tensor"` each tensor by itself.
       pattern: what is kept or pruned as one (see `jaxcomp.prune.top_k_mask`).
-      score: from an array of parameters to one of scores, not negative; magnitude by default.
+      score: from an array of parameters, zero where pruned, to one of scores, not negative; the
+        magnitude by default (others: `jaxcomp.prune.structured_magnitude`).
       mask: which leaves are pruned (see `jaxcomp.add_compressibility`).
 
     Returns:
@@ -95,11 +96,11 @@ def prune_gradually(
         tiny = jnp.finfo(jnp.float32).tiny
 
         def ranked(_) -> list[jax.Array]:
-            scores = [
+            scores = []
+            for p, u, keep in zip(leaves, changes, old, strict=True):
+                after = score(jnp.where(keep, _after(p, u), jnp.zeros_like(p)))
                 # Pruned weights rank below all others, also below those that are zero by chance.
-                jnp.where(keep, jnp.maximum(score(_after(p, u)).astype(jnp.float32), tiny), 0)
-                for p, u, keep in zip(leaves, changes, old, strict=True)
-            ]
+                scores.append(jnp.where(keep, jnp.maximum(after.astype(jnp.float32), tiny), 0))
             return [
                 new & keep
                 for new, keep in zip(pattern.keep(scores, wanted, scope), old, strict=True)

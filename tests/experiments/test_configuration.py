@@ -22,12 +22,17 @@ def test_every_configuration_can_be_used_and_is_named_after_its_file(path):
         ("model", "lenet", "lenet_300_100"),
         ("data.name", "svhn", "digits, mnist"),
         ("penalty.scope", "row", "tensor, global"),
-        ("ternary.level", "median", "theorem, least_squares"),
+        ("quantize.level", "median", "theorem, least_squares"),
         ("penalty.weight", -1.0, "at least 0"),
         ("train.learning_rate", 0.0, "greater than 0"),
         ("train.learning_rate", float("nan"), "finite"),
         ("batch_size", 0, "greater than 0"),
         ("prune.density", 1.5, r"in \(0, 1\]"),
+        ("penalty.name", "l3", "none, l1_over_l2"),
+        ("penalty.groups", "row", "none, output"),
+        ("distill.weight", 1.5, r"in \[0, 1\]"),
+        ("dropout.hidden_dropout", 1.0, r"in \[0, 1\)"),
+        ("prune.steps", 3000, "at most penalty.steps=2000"),
         ("biases.bits", 1, "2 to 8, or 0"),
         ("biases.bits", 9, "2 to 8, or 0"),
     ],
@@ -36,6 +41,21 @@ def test_values_that_cannot_work(key, value, message):
     config = load(DEFAULT)
     config.update_from_flattened_dict({key: value})
     with pytest.raises(ValueError, match=f"{key}={value}.*{message}|{key}='{value}'.*{message}"):
+        check(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"penalty.name": "l1"}, "magnitude=100.0 is a term of l1_over_l2"),
+        ({"penalty.scope": "unit", "penalty.groups": "input"}, "choose one of them"),
+        ({"prune.structure": 0.3}, "set prune.steps"),
+    ],
+)
+def test_values_that_do_not_go_together(changes, message):
+    config = load(DEFAULT)
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(ValueError, match=message):
         check(config)
 
 

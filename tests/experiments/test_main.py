@@ -10,8 +10,9 @@ from tests.helpers import run_module
 
 SHORT = [
     "--config.train.steps=1000",
+    "--config.penalty.steps=1000",
     "--config.finetune.steps=300",
-    "--config.ternary.steps=500",
+    "--config.quantize.steps=500",
     "--config.look_every=100",
     "--config.seed=7",
 ]
@@ -59,7 +60,7 @@ def test_removing_dead_units_does_not_change_the_network(workdirs, report):
     assert not params["Dense_0"]["bias"][~alive].any()
     # Biases of 8 bits are what may differ.
     accuracy = report["validation_accuracy"]
-    assert abs(accuracy["ternary"] - accuracy["compressed"]) < 0.02
+    assert abs(accuracy["quantized"] - accuracy["compressed"]) < 0.02
 
 
 def test_what_is_read_back_is_what_was_written(workdirs, report):
@@ -84,7 +85,7 @@ def test_the_report_has_every_number(workdirs, report):
     assert "jax" in report["versions"]
     assert report["device"].startswith("cpu")
     phases = [point["phase"] for point in report["history"]]
-    assert list(dict.fromkeys(phases)) == ["dense", "penalty", "fine-tune", "ternary"]
+    assert list(dict.fromkeys(phases)) == ["dense", "penalty", "fine-tune", "quantize"]
     assert len(phases) == 10 + 10 + 3 + 5
     penalty = [p["penalty"] for p in report["history"] if p["phase"] == "penalty"]
     assert penalty[-1] < penalty[0]

@@ -41,6 +41,31 @@ def test_a_step_is_one_update_of_the_optimizer(params):
     assert (int(state.step), int(state.first_bad_step)) == (1, 0)
 
 
+def test_a_loss_with_a_key_sees_another_one_at_each_step(params):
+    def noise(params, batch, key):
+        return jnp.sum(params["kernel"] * jax.random.normal(key, (2, 1)))
+
+    optimizer, key = optax.sgd(1.0), jax.random.key(3)
+    step, state = make_step(noise, optimizer, key), init_state(params, optimizer)
+    moves = []
+    for number in range(2):
+        before = np.array(state.params["kernel"])
+        state = step(state, None)
+        moves.append(before - state.params["kernel"])
+        expected = jax.random.normal(jax.random.fold_in(key, number), (2, 1))
+        np.testing.assert_allclose(moves[-1], expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(*moves)
+
+
+def test_the_optimizer_is_given_the_loss(params):
+    seen = optax.GradientTransformationExtraArgs(
+        lambda params: jnp.zeros(()), lambda updates, state, params, *, value: (updates, value)
+    )
+    batch = next(stream())
+    state = make_step(squares, seen)(init_state(params, seen), batch)
+    np.testing.assert_allclose(state.opt_state, squares(params, batch), rtol=IDENTITY)
+
+
 def test_steps_do_not_compile_again_and_the_parameters_given_are_kept(params):
     optimizer = optax.chain(jaxcomp.add_compressibility(0.1), optax.sgd(0.1, momentum=0.9))
     step, batches = make_step(squares, optimizer), stream()

@@ -13,7 +13,8 @@ _STYLES = {
     "dense": (BLACK, ":"),
     "penalty": (BLUE, "-"),
     "fine-tune": (GREEN, "-."),
-    "ternary": (ORANGE, "--"),
+    "gap": (BLACK, "-."),
+    "quantize": (ORANGE, "--"),
 }
 
 Layers = Mapping[str, np.ndarray]
