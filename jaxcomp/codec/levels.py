@@ -9,6 +9,8 @@ from jaxcomp.codec.grid import fit_grid, multiples
 MAX_VALUES = 256  # that are looked for in an array
 _CHUNK = 2**20
 _FEW = 2**10  # entries that show an array that was never rounded
+_FEW_UNITS = 4  # the same of units
+_FEWEST = 7  # the largest multiple of the smallest magnitude of a unit
 
 
 class Quantised(NamedTuple):
@@ -80,6 +82,37 @@ def quantised(array: np.ndarray) -> Quantised | None:
         chunk = slice(start, start + _CHUNK)
         levels[chunk] = level_of[np.searchsorted(used, bits[chunk])]
     return Quantised(levels.reshape(array.shape), codebook)
+
+
+def quantised_by_unit(array: np.ndarray) -> Quantised | None:
+    """Levels with a step for each slice along the last axis, exact to the bit, or None.
+
+    It finds weights that have been made ternary for each output unit by itself: entries of a slice
+    have to be small multiples of its smallest magnitude.
+
+    Args:
+      array: contiguous little-endian array with at least one entry.
+    """
+    if array.ndim < 2 or array.dtype.kind == "b":
+        return None
+    flat = array.reshape(-1, array.shape[-1])
+    if any(np.unique(column).size > MAX_VALUES for column in flat[:, :_FEW_UNITS].T):
+        return None
+    wide = flat.astype(np.float64)
+    if not np.isfinite(wide).all():
+        return None
+    smallest = np.min(np.abs(wide), axis=0, where=wide != 0, initial=np.inf)
+    steps = np.where(np.isfinite(smallest), smallest, 0)
+    with np.errstate(over="ignore"):  # of subnormal steps
+        levels = np.rint(wide / np.where(steps > 0, steps, 1))
+    if not np.abs(levels).max() <= _FEWEST:
+        return None
+    axes = (1,) * (array.ndim - 1)
+    found = Quantised(
+        levels.astype(np.int8).reshape(array.shape),
+        steps.astype(array.dtype).reshape(*axes, -1),
+    )
+    return found if found.values().tobytes() == array.tobytes() else None
 
 
 def _different(bits: np.ndarray) -> np.ndarray | None:

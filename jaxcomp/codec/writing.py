@@ -14,7 +14,14 @@ from jaxcomp.codec.coder import Encoder
 from jaxcomp.codec.container import ContainerWriter
 from jaxcomp.codec.dtypes import code_of, dtype_of
 from jaxcomp.codec.grid import MAX_LEVEL
-from jaxcomp.codec.levels import Quantised, negatives, plain_bits, quantised, smallest_dtype
+from jaxcomp.codec.levels import (
+    Quantised,
+    negatives,
+    plain_bits,
+    quantised,
+    quantised_by_unit,
+    smallest_dtype,
+)
 from jaxcomp.codec.limits import Budget
 from jaxcomp.codec.names import (
     EMPTY,
@@ -92,8 +99,7 @@ class Writer:
             check_shape(array.shape)
             array = np.asarray(array)
             array = np.asarray(array, dtype_of(code_of(array.dtype)), order="C")
-        few = quantised(array) if array.size and array.view(f"u{array.itemsize}").any() else None
-        self._add(names, array if few is None or few.bits() > plain_bits(array) else few)
+        self._add(names, _smallest(array))
 
     def add_levels(self, names: Names, levels: np.ndarray, codebook: np.ndarray) -> None:
         """Store quantised weights.
@@ -149,8 +155,9 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
     """Write a nested dict of arrays to a `.jxc` file: exactly what it is given, smaller.
 
     Arrays of at most 256 different values (ternary weights, small codebooks) are stored as
-    entropy-coded levels with a codebook, zeros of others as a pattern. Nothing is rounded. The file
-    appears whole or not at all: it is written beside its place, then moved there.
+    entropy-coded levels with a codebook; those that are so in each slice along the last axis
+    (ternary output units) with a step for each; zeros of others as a pattern. Nothing is rounded.
+    The file appears whole or not at all: it is written beside its place, then moved there.
 
     Args:
       path: where to write; an existing file is replaced.
@@ -202,6 +209,18 @@ def write(
             else:
                 writer.add_levels((name,), levels, codebook)
     return writer.file_bytes
+
+
+def _smallest(array: np.ndarray) -> Quantised | np.ndarray:
+    """The form of an array that takes the fewest bits: levels of some kind, or as it is."""
+    if not (array.size and array.view(f"u{array.itemsize}").any()):
+        return array
+    few = quantised(array)
+    # A common step is as good as it gets.
+    by_unit = None if few is not None and few.codebook.ndim == 0 else quantised_by_unit(array)
+    forms = [form for form in (few, by_unit) if form is not None]
+    best = min(forms, key=Quantised.bits, default=None)
+    return array if best is None or best.bits() > plain_bits(array) else best
 
 
 @contextmanager

@@ -229,3 +229,14 @@ def test_missing_folder_and_missing_file_are_system_errors(tmp_path):
 def test_public_names_are_the_codec_s():
     assert jaxcomp.save is save
     assert jaxcomp.load is load
+
+
+def test_weights_that_are_ternary_unit_by_unit_are_found(tmp_path):
+    rng = np.random.default_rng(0)
+    signs = rng.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=(400, 100)).astype(np.float32)
+    one, each = (
+        signs * np.abs(level).astype(np.float32) + 0 for level in (0.37, rng.normal(size=100))
+    )
+    sizes = [save(tmp_path / "w.jxc", {"kernel": kernel}) for kernel in (one, each)]
+    assert load(tmp_path / "w.jxc")["kernel"].tobytes() == each.tobytes()
+    assert sizes[1] < sizes[0] + 4 * 100 + 50  # a float32 for each unit, and nothing else

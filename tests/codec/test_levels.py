@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxcomp.codec.grid import fit_grid, multiples
-from jaxcomp.codec.levels import MAX_VALUES, negatives, quantised
+from jaxcomp.codec.levels import MAX_VALUES, negatives, quantised, quantised_by_unit
 
 FLOATS = [np.float16, np.float32, np.float64, ml_dtypes.bfloat16]
 
@@ -78,3 +78,34 @@ def test_values_far_from_any_grid_are_a_table():
     assert fit_grid(np.array([1.0, np.nan])) is None
     assert fit_grid(np.array([-0.0, 0.0, 1.0])) is None
     assert fit_grid(np.array([False, True])) is None
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, np.int32])
+@pytest.mark.parametrize("shape", [(50, 6), (3, 3, 8, 20)])
+def test_steps_of_units_are_found_again(dtype, shape):
+    rng = np.random.default_rng(0)
+    levels = rng.integers(-2, 3, size=shape)
+    levels[..., 0] = 0
+    levels.reshape(-1, shape[-1])[0, 1:] = 1  # each unit has its step among its values
+    steps = rng.uniform(1, 100, size=shape[-1]).astype(dtype)
+    w = multiples(levels, steps)
+    found = quantised_by_unit(w)
+    assert found.values().tobytes() == w.tobytes()
+    np.testing.assert_array_equal(found.levels, levels)
+    np.testing.assert_array_equal(found.codebook.ravel()[1:], steps[1:])
+
+
+@pytest.mark.parametrize(
+    "w",
+    [
+        np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32),
+        np.array([[1.0, np.inf], [2.0, 1.0]], np.float32),
+        np.array([[1.0, -0.0], [2.0, 1.0]], np.float32),
+        np.array([[1.0, 0.5], [100.0, 1.0]], np.float32),
+        np.ones(5, np.float32),
+        np.ones((2, 2), bool),
+    ],
+    ids=["many values", "infinite", "minus zero", "far apart", "one axis", "bool"],
+)
+def test_what_has_no_steps_of_units(w):
+    assert quantised_by_unit(w) is None
