@@ -25,7 +25,17 @@ def test_docstrings():
 
 def test_public_functions_of_the_package_have_an_example():
     # Files are shown in the README instead.
-    for name in ("add_compressibility", "compressibility", "compressibility_tree", "keep_masked"):
+    names = (
+        "add_compressibility",
+        "add_penalty",
+        "apply_prox",
+        "compressibility",
+        "compressibility_tree",
+        "control_weight",
+        "keep_masked",
+        "prune_gradually",
+    )
+    for name in names:
         assert ">>>" in getattr(jaxcomp, name).__doc__
 
 

@@ -107,6 +107,16 @@ def control_weight(
     Raises:
       ValueError: if `measure` is unknown, `target`, `initial` or `threshold` out of range; at
         `update`, if no parameters are given, or no loss where it is needed.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import optax
+      >>> import jaxcomp
+      >>> tx = optax.chain(control_weight(jaxcomp.add_compressibility, target=1), optax.sgd(1e-2))
+      >>> params = {"kernel": jnp.array([[3.0, 1.0], [-4.0, 2.0]])}
+      >>> updates, state = tx.update(params, tx.init(params), params)
+      >>> float(optax.tree.get(state, "measured"))
+      4.0
     """
     if measure not in (*MEASURES, "loss"):
         names = ", ".join(map(repr, (*MEASURES, "loss")))
