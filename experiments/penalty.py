@@ -1,28 +1,69 @@
-"""The penalty of a configuration, as what stands before the optimizer."""
+"""The penalty of a configuration: what it adds to the optimizer, and what it trains."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
 import optax
 from ml_collections import ConfigDict
 
 import jaxcomp
-from jaxcomp.losses import GROUPS, PENALTIES
+from jaxcomp.losses import GROUPS, PENALTIES, gate, open_gates, sample_gates
+from jaxcomp.prox import PROXES
 
-# The gates of l0 are parameters of their own, and the gap is a phase of its own.
-NAMES = ("none", *(name for name in PENALTIES if name not in ("l0_hard_concrete", "ternary_gap")))
+PyTree = Any
+
+GATES = "l0_hard_concrete"
+PROX = "prox_"  # before the name of a proximal operator, which is applied in Adam's metric
+# The ternary gap is a phase of its own.
+NAMES = (
+    "none",
+    *(name for name in PENALTIES if name != "ternary_gap"),
+    *(PROX + name for name in PROXES),
+)
 GROUP_NAMES = ("none", *GROUPS)
 
 
-def penalty_of(settings: ConfigDict) -> optax.GradientTransformation:
+def _adam(rate: optax.Schedule) -> optax.GradientTransformation:
+    return optax.adam(rate)
+
+
+def _same(params: PyTree) -> PyTree:
+    return params
+
+
+class Method(NamedTuple):
+    """How a penalty takes part in training."""
+
+    before: optax.GradientTransformation  # stands before the optimizer
+    optimizer: Callable[[optax.Schedule], optax.GradientTransformation] = _adam
+    start: Callable[[PyTree], PyTree] = _same  # from parameters to what is trained
+    # From what is trained and a random key to parameters, at each step; and in the end.
+    sample: Callable[[PyTree, jax.Array], PyTree] = lambda trained, key: trained
+    end: Callable[[PyTree], PyTree] = _same
+
+
+def method_of(settings: ConfigDict) -> Method:
     """`weight * P`, with the magnitude term of the ratio, and `l2 * ||w||^2 / 2` beside it."""
     ridge = jaxcomp.add_penalty("l2", settings.l2) if settings.l2 else optax.identity()
-    if settings.name == "none":
-        return ridge
-    if settings.name == "l1_over_l2" and settings.groups == "none":
+    name, weight = settings.name, settings.weight
+    groups = None if settings.groups == "none" else settings.groups
+    if name == "none":
+        return Method(ridge)
+    if name.startswith(PROX):
+        return Method(
+            ridge,
+            optimizer=lambda rate: jaxcomp.apply_preconditioned_prox(
+                optax.adam(rate), name.removeprefix(PROX), weight, rate
+            ),
+        )
+    if name == GATES:
+        gates = jaxcomp.add_penalty(GATES, weight)
+        return Method(optax.chain(gates, ridge), start=gate, sample=sample_gates, end=open_gates)
+    if name == "l1_over_l2" and groups is None:
         penalty = jaxcomp.add_compressibility(
-            settings.weight, scope=settings.scope, magnitude=settings.magnitude
+            weight, scope=settings.scope, magnitude=settings.magnitude
         )
     else:
-        groups = None if settings.groups == "none" else settings.groups
-        penalty = jaxcomp.add_penalty(
-            settings.name, settings.weight, scope=settings.scope, groups=groups
-        )
-    return optax.chain(penalty, ridge)
+        penalty = jaxcomp.add_penalty(name, weight, scope=settings.scope, groups=groups)
+    return Method(optax.chain(penalty, ridge))

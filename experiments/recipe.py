@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 import jaxcomp
 from experiments.layers import LAYERS, input_units
 from experiments.objective import classification_loss
-from experiments.penalty import penalty_of
-from jaxcomp.data import Splits, shuffled_batches
+from experiments.penalty import Method, method_of
+from jaxcomp.data import Examples, Splits, shuffled_batches
 from jaxcomp.prune import apply_mask, remove_dead_units, structured_magnitude, top_k_mask
 from jaxcomp.quantize import dequantize, few_levels, latent_mask, step_of_bits, ternarize, uniform
 from jaxcomp.schedules import cubic_density
@@ -24,6 +24,9 @@ ToParams = Callable[[PyTree], PyTree]
 # Called with the name of a phase and a function from what it trains to parameters of the model;
 # gives the function that looks at the states of that phase.
 Watch = Callable[[str, ToParams], Callable[[TrainState], None]]
+
+
+PLAIN = Method(optax.identity())
 
 
 class Outcome(NamedTuple):
@@ -70,18 +73,21 @@ def train_and_compress(
     dense = train("dense", 0, config.train, start, dropout=True)
 
     train.teach(dense)
-    penalty, prune = (penalty_of(config.penalty),), config.prune
-    if prune.steps:
-        follow = jaxcomp.prune_gradually(
-            cubic_density(prune.density, prune.steps),
-            scope=prune.scope,
-            score=structured_magnitude(prune.structure),
-        )
-        penalty_phase = {"before": penalty, "after": (follow,), "hold": prune.steps}
-    else:
-        penalty_phase = {"before": penalty}
-    origin = {"init": start, "dense": dense}[config.penalty.start]
-    penalized = train("penalty", 0, config.penalty, origin, **penalty_phase)
+    prune = config.prune
+    follow = jaxcomp.prune_gradually(
+        cubic_density(prune.density, max(1, prune.steps)),
+        scope=prune.scope,
+        score=structured_magnitude(prune.structure),
+    )
+    penalized = train(
+        "penalty",
+        0,
+        config.penalty,
+        {"init": start, "dense": dense}[config.penalty.start],
+        method=method_of(config.penalty),
+        after=(follow,) if prune.steps else (),
+        constant_steps=prune.steps,
+    )
 
     # After pruning on the way it finds the zeros that are there.
     keep = top_k_mask(penalized, prune.density, scope=prune.scope)
@@ -91,13 +97,16 @@ def train_and_compress(
 
     ramp = optax.linear_schedule(0.0, config.gap.weight, max(1, config.gap.steps))
     gap = jaxcomp.add_penalty("ternary_gap", ramp, scope=config.quantize.per)
-    pruned = train("gap", 3, config.gap, pruned, before=(gap,), after=(hold,))
+    pruned = train("gap", 3, config.gap, pruned, method=Method(gap), after=(hold,))
 
-    quantized = _quantized(pruned, config.quantize)
-    hold = jaxcomp.keep_masked(latent_mask(quantized, keep))
-    quantized = dequantize(
-        train("quantize", 2, config.quantize, quantized, after=(hold,), to_params=dequantize)
+    rounding = Method(
+        optax.identity(),
+        start=lambda params: _quantized(params, config.quantize),
+        sample=lambda trained, key: dequantize(trained),
+        end=dequantize,
     )
+    hold = jaxcomp.keep_masked(latent_mask(rounding.start(pruned), keep))
+    quantized = train("quantize", 2, config.quantize, pruned, method=rounding, after=(hold,))
     layers = LAYERS[config.model]
     inputs = input_units(layers, splits.train.images.shape[1:])
     alive = remove_dead_units(quantized, layers, inputs=inputs).params
@@ -123,24 +132,22 @@ class _Trainer:
         settings: ConfigDict,
         params: PyTree,
         *,
-        before: tuple[optax.GradientTransformation, ...] = (),
+        method: Method = PLAIN,
         after: tuple[optax.GradientTransformation, ...] = (),
-        hold: int = 0,
-        to_params: ToParams = lambda params: params,
+        constant_steps: int = 0,
         dropout: bool = False,
     ) -> PyTree:
-        """Parameters at the end of a phase of Adam.
+        """Parameters at the end of a phase.
 
         Args:
           phase: its name, for those who watch.
           order: which order of the batches.
-          settings: number of steps and learning rate, constant for `hold` steps, then with cosine
-            decay to zero.
+          settings: number of steps and learning rate, constant for `constant_steps`, then with
+            cosine decay to zero.
           params: where to start from.
-          before: what comes before Adam in the chain.
-          after: what comes after it.
-          hold: see `settings`.
-          to_params: from what is trained to parameters of the model.
+          method: what is trained, and how.
+          after: what comes after the optimizer in the chain.
+          constant_steps: see `settings`.
           dropout: whether units are dropped while training.
         """
         config = self._config
@@ -150,24 +157,27 @@ class _Trainer:
         rate = optax.join_schedules(
             [
                 optax.constant_schedule(settings.learning_rate),
-                optax.cosine_decay_schedule(settings.learning_rate, max(1, settings.steps - hold)),
+                optax.cosine_decay_schedule(
+                    settings.learning_rate, max(1, settings.steps - constant_steps)
+                ),
             ],
-            [hold],
+            [constant_steps],
         )
-        optimizer = optax.chain(*before, optax.adam(rate), *after)
+        optimizer = optax.chain(method.before, method.optimizer(rate), *after)
+
+        def objective(trained: PyTree, batch: Examples, key: jax.Array) -> jax.Array:
+            sample, drop = jax.random.split(key)
+            return loss(method.sample(trained, sample), batch, drop)
+
         state = fit(
-            make_step(
-                lambda params, batch, key: loss(to_params(params), batch, key),
-                optimizer,
-                jax.random.key(config.seed),
-            ),
-            init_state(params, optimizer),
+            make_step(objective, optimizer, jax.random.key(config.seed)),
+            init_state(method.start(params), optimizer),
             shuffled_batches(self._splits.train, config.batch_size, (config.seed, order)),
             steps=settings.steps,
             look_every=config.look_every,
-            look=self._watch(phase, to_params),
+            look=self._watch(phase, method.end),
         )
-        return state.params
+        return method.end(state.params)
 
 
 def _quantized(params: PyTree, settings: ConfigDict) -> PyTree:
