@@ -53,6 +53,7 @@ def collect(reports: list[dict[str, Any]]) -> dict[str, Any]:
     statistic = {"mean": statistics.fmean, "min": min, "max": max}
     return {
         **common[0],
+        "weights": reports[0]["storage"]["weights"],
         "seeds": {str(seed): numbers[seed] for seed in sorted(numbers)},
         **{
             name: {key: f(run[key] for run in numbers.values()) for key in numbers[seeds[0]]}

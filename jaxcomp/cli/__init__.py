@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
-from jaxcomp.cli import compress, decompress, inspect, verify
+from jaxcomp.cli import compress, decompress, inspect, table, verify
 
-COMMANDS = (compress, decompress, inspect, verify)
+COMMANDS = (compress, decompress, inspect, table, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ def report(seed, accuracy, steps=10):
         "test_examples": 360,
         "test_accuracy": {"compressed": accuracy},
         "storage": {
+            "weights": 50,
             "nonzero_weights": 5,
             "bytes": {"jxc": 100 * seed},
             "ratio_to_float32": {"jxc": 40.0},
