@@ -87,6 +87,8 @@ def run() -> None:
     (workdir / "report.json").write_text(json.dumps(numbers, indent=1))
     report.figure(outcome, watcher.history).savefig(workdir / "figure.png", dpi=120)
     report.show(numbers, console)
+    if config.data.train_on_validation:
+        console.print("The validation split was trained on: its accuracy says nothing.")
     console.print(f"model.jxc, figure.png and report.json are in {workdir}")
     if accuracy["read_back"] != accuracy["compressed"]:
         sys.exit("error: the network read back from the file differs from the one written")

@@ -10,6 +10,7 @@ import jax
 import pytest
 
 import jaxcomp
+from jaxcomp.cli import main
 from tests.helpers import RESULTS, ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -80,3 +81,9 @@ def test_the_sizes_of_sets_in_the_readme_are_those_of_the_record():
         shown = (f"{one['entropy_bytes']:,}", f"{theirs:,}", f"{ours:,}")
         change = f"{100 * (ours / theirs - 1):+.1f} %"
         assert f"| {name} | {one['weights']:,} | {' | '.join(shown)} | {change} |" in README
+
+
+def test_the_table_beside_published_rows_is_that_of_the_records(capsys):
+    records = [str(RESULTS / f"{name}.json") for name in ("mnist_lenet300",)]
+    assert main(["table", *records, "--published", str(RESULTS / "published.json")]) == 0
+    assert capsys.readouterr().out in README

@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
     """The configuration of the best network without its teacher, in fewer steps."""
     config = mnist_lenet300.get_config()
     config.name = "mnist_baselines"
+    config.data.train_on_validation = False
     config.dropout.input_dropout = config.dropout.hidden_dropout = 0.0
     config.train.steps = 1  # no dense network is needed
     config.distill.weight = 0.0

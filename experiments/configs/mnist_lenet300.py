@@ -5,7 +5,8 @@ Data:     MNIST prepared by TFDS (the error of a machine without it says how)
 Cost:     about 4 minutes on two CPU cores, and 20 s once to decode the data
 Expected: see the README
 
-The values were chosen on the validation split, 5,000 examples of the training set.
+The values were chosen on the validation split, 5,000 examples of the training set. With all chosen,
+those are trained on too: what the run calls validation accuracy then says nothing.
 """
 
 from ml_collections import ConfigDict
@@ -18,6 +19,7 @@ def get_config() -> ConfigDict:
     config = digits_lenet300.get_config()
     config.name = "mnist_lenet300"
     config.data.name = "mnist"
+    config.data.train_on_validation = True  # False to choose anything
     config.batch_size = 128
 
     config.dropout.input_dropout = 0.2
@@ -31,7 +33,7 @@ def get_config() -> ConfigDict:
     config.penalty.magnitude = 0.0
     config.penalty.l2 = 2e-4
     config.penalty.steps = 26_000
-    config.penalty.learning_rate = 4e-3
+    config.penalty.learning_rate = 8e-3
 
     config.prune.density = 0.015  # 3,993 weights
     config.prune.steps = 13_000
@@ -40,8 +42,8 @@ def get_config() -> ConfigDict:
     config.finetune.steps = 0
     config.quantize.levels = 2
     config.quantize.steps = 17_000
-    config.quantize.learning_rate = 2e-3
+    config.quantize.learning_rate = 4e-3
 
-    config.biases.bits = 3
+    config.biases.bits = 4
     config.look_every = 2_000
     return config

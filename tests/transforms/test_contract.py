@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
 from flax import nnx
 
@@ -119,6 +120,18 @@ def test_sharded_parameters_give_the_same_updates(transform):
     params = jax.device_put(params, sharding)
     updates, _ = jax.jit(transform.update)(ones(params), transform.init(params), params)
     assert_same(updates, expected)
+
+
+def test_a_restored_state_goes_on_as_if_nothing_had_happened(transform, tmp_path):
+    params = small_params()
+    _, state = transform.update(ones(params), transform.init(params), params)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "state", state)
+        checkpointer.wait_until_finished()
+        restored = checkpointer.restore(tmp_path / "state", jax.eval_shape(lambda: state))
+    assert jax.tree.structure(restored) == jax.tree.structure(state)
+    expected = transform.update(ones(params), state, params)
+    assert_same(transform.update(ones(params), restored, params), expected)
 
 
 class LinenNet(nn.Module):
