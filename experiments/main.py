@@ -2,7 +2,7 @@
 
 python -m experiments.main [--config=FILE.py] [--config.KEY=VALUE ...] [--workdir=DIR]
 
-Writes config.json, model.jxc, report.json and figure.png into the workdir.
+Writes config.json, metrics.jsonl, model.jxc, report.json and figure.png into the workdir.
 The configurations are in experiments/configs; the default needs no download.
 """
 
@@ -26,6 +26,8 @@ from experiments.watch import EVALUATION_BATCH, Watcher
 from jaxcomp.data import DATASETS, Examples, batches, joined
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError, evaluate
+
+METRICS_FILE = "metrics.jsonl"
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "configuration to run [experiments/configs/digits_lenet300.py]"
@@ -56,7 +58,8 @@ def run() -> None:
         splits = splits._replace(train=joined(splits.train, splits.validation))
     model = MODELS[config.model](**config.dropout)
     metrics = classification_metrics(model.apply)
-    with Watcher(metrics, splits.validation, total_steps(config)) as watcher:
+    followed = workdir / METRICS_FILE
+    with Watcher(metrics, splits.validation, total_steps(config), followed) as watcher:
         outcome = train_and_compress(config, model, splits, watcher.phase)
 
     file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)

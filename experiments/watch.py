@@ -1,6 +1,8 @@
 """Watching a run: a progress bar, and points for the curves."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,13 +20,16 @@ EVALUATION_BATCH = 1_000
 class Watcher:
     """Shows progress and keeps a history while training runs (used as a context).
 
+    Each point is also a line of JSON in a file, which can be followed while training runs.
+
     Attributes:
       history: one dict for each look, with phase, step within the phase, loss of the last batch,
         validation accuracy, compressibility (global) and the penalty that was added to the loss.
     """
 
-    def __init__(self, metrics: Callable, validation: Examples, total_steps: int):
+    def __init__(self, metrics: Callable, validation: Examples, total_steps: int, file: Path):
         self.history: list[dict[str, Any]] = []
+        self._file = file
         self._metrics = metrics
         self._validation = validation
         columns = (
@@ -39,6 +44,7 @@ class Watcher:
         self._bar = self._progress.add_task("start", total=total_steps, accuracy="-")
 
     def __enter__(self) -> Self:
+        self._lines = self._file.open("w")
         self._progress.start()
         return self
 
@@ -46,6 +52,7 @@ class Watcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
     ) -> None:
         self._progress.stop()
+        self._lines.close()
 
     def phase(self, name: str, to_params: Callable[[Any], Any]) -> Callable[[TrainState], None]:
         """A function that looks at the states of one phase (`experiments.recipe.Watch`)."""
@@ -64,6 +71,7 @@ class Watcher:
                 "penalty": float(optax.tree.get(state.opt_state, "penalty", 0.0)),
             }
             self.history.append(point)
+            print(json.dumps(point), file=self._lines, flush=True)
             self._progress.update(
                 self._bar,
                 advance=point["step"] - seen,

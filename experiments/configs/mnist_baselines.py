@@ -4,7 +4,7 @@ Command:  python -m experiments.main --config=experiments/configs/mnist_baseline
           python -m experiments.sweeps.baselines (all methods)
 Data:     MNIST prepared by TFDS (the error of a machine without it says how)
 Cost:     about 100 s on two CPU cores
-Expected: a file about 350 times smaller than float32, test error 2.1 to 2.7 %
+Expected: a file about 380 times smaller than float32, validation error about 2.5 % (with l2)
 
 Each method begins at the initial weights; its own weight is chosen on the validation split.
 """
@@ -28,6 +28,7 @@ def get_config() -> ConfigDict:
     config.penalty.l2 = 0.0
     config.penalty.start = "init"
     config.penalty.steps = 20_000
+    config.prune.density = 0.015  # 3,993 weights
     config.prune.steps = 12_000
     config.gap.steps = 4_000
     config.gap.learning_rate = 1e-3

@@ -1,9 +1,9 @@
-"""LeNet-300-100 on MNIST: 270 to 350 times smaller.
+"""LeNet-300-100 on MNIST: a teacher, gradual pruning, two levels.
 
 Command:  python -m experiments.main --config=experiments/configs/mnist_lenet300.py
 Data:     MNIST prepared by TFDS (the error of a machine without it says how)
-Cost:     about 4 minutes on two CPU cores, and 20 s once to decode the data
-Expected: see the README
+Cost:     about 4 minutes on a CPU, and 20 s once to decode the data
+Expected: a file about 350 times smaller than float32, test error 1.7 to 2.0 %
 
 The values were chosen on the validation split, 5,000 examples of the training set. With all chosen,
 those are trained on too: what the run calls validation accuracy then says nothing.
@@ -35,7 +35,7 @@ def get_config() -> ConfigDict:
     config.penalty.steps = 26_000
     config.penalty.learning_rate = 8e-3
 
-    config.prune.density = 0.015  # 3,993 weights
+    config.prune.density = 0.0145  # 3,860 weights
     config.prune.steps = 13_000
     config.prune.structure = 0.25
 
@@ -44,6 +44,6 @@ def get_config() -> ConfigDict:
     config.quantize.steps = 17_000
     config.quantize.learning_rate = 4e-3
 
-    config.biases.bits = 4
+    config.biases.bits = 5
     config.look_every = 2_000
     return config

@@ -91,6 +91,11 @@ def test_the_report_has_every_number(workdirs, report):
     assert penalty[-1] < penalty[0]
 
 
+def test_the_metrics_are_lines_of_json(workdirs, report):
+    lines = (workdirs[0][0] / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == report["history"]
+
+
 def test_the_screen_shows_the_table(workdirs, report):
     shown = workdirs[1]
     for expected in (

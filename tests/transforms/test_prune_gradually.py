@@ -88,6 +88,12 @@ def test_weights_that_are_zero_by_chance_are_kept_before_those_that_were_pruned(
     np.testing.assert_array_equal(mask, [[True, False, True, False]])
 
 
+def test_a_density_that_rises_again_brings_nothing_back():
+    tx = jaxcomp.prune_gradually(lambda count: jnp.where(count == 0, 0.1, 0.9), every=1)
+    *_, (params, _) = train(optax.chain(optax.sgd(0.1), tx), range(3))
+    assert sum(counts(params)) == 30
+
+
 def test_n_of_m_in_the_end():
     tx = jaxcomp.prune_gradually(cubic_density(0.5, 10), every=1, pattern=OfEach(5))
     *_, (params, _) = train(optax.chain(optax.sgd(0.1), tx), range(12))
