@@ -28,12 +28,12 @@ def test_curves_are_split_by_phase(axes):
     history = [
         {"phase": "dense", "step": 5, "penalty": 1.0},
         {"phase": "dense", "step": 10, "penalty": 2.0},
-        {"phase": "ternary", "step": 5, "penalty": 3.0},
+        {"phase": "quantize", "step": 5, "penalty": 3.0},
     ]
     curves(axes, history, "penalty")
     assert {line.get_label(): line.get_xydata().tolist() for line in axes.lines} == {
         "dense": [[5, 1], [10, 2]],
-        "ternary": [[5, 3]],
+        "quantize": [[5, 3]],
     }
 
 
