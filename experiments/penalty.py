@@ -24,10 +24,6 @@ NAMES = (
 GROUP_NAMES = ("none", *GROUPS)
 
 
-def _adam(rate: optax.Schedule) -> optax.GradientTransformation:
-    return optax.adam(rate)
-
-
 def _same(params: PyTree) -> PyTree:
     return params
 
@@ -36,7 +32,7 @@ class Method(NamedTuple):
     """How a penalty takes part in training."""
 
     before: optax.GradientTransformation  # stands before the optimizer
-    optimizer: Callable[[optax.Schedule], optax.GradientTransformation] = _adam
+    optimizer: Callable[[optax.Schedule], optax.GradientTransformation] = optax.adam
     start: Callable[[PyTree], PyTree] = _same  # from parameters to what is trained
     # From what is trained and a random key to parameters, at each step; and in the end.
     sample: Callable[[PyTree, jax.Array], PyTree] = lambda trained, key: trained

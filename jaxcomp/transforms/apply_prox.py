@@ -9,6 +9,7 @@ import optax
 from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.prox import PROXES, Prox
 from jaxcomp.transforms.penalties import check_strength
+from jaxcomp.transforms.updates import at_step, check_params, map_updates, wider_dtype
 from jaxcomp.trees import Mask, PyTree, resolve_mask, select, weight_mask
 
 
@@ -79,15 +80,10 @@ def apply_prox(
         updates: PyTree, state: ApplyProxState, params: PyTree | None = None, **extra_args
     ) -> tuple[PyTree, ApplyProxState]:
         del extra_args
-        _check_given("apply_prox", params)
+        check_params(params, "apply_prox moves")
         select(params, mask=True)  # nothing to apply it to is a mistake
-        tau = _at(weight, state.count) * _at(learning_rate, state.count)
-        updates = jax.tree.map(
-            lambda u, p: None if u is None else _proximal(operator, u, p, tau),
-            updates,
-            params,
-            is_leaf=lambda u: u is None,
-        )
+        tau = at_step(weight, state.count) * at_step(learning_rate, state.count)
+        updates = map_updates(lambda u, p: _proximal(operator, u, p, tau), updates, params)
         return updates, ApplyProxState(optax.safe_increment(state.count))
 
     # `masked` hides the leaves that are not selected.
@@ -146,7 +142,7 @@ def apply_preconditioned_prox(
         params: PyTree | None = None,
         **extra_args,
     ) -> tuple[PyTree, ApplyPreconditionedProxState]:
-        _check_given("apply_preconditioned_prox", params)
+        check_params(params, "apply_preconditioned_prox moves")
         select(params, mask)
         updates, inner_state = inner.update(updates, state.optimizer, params, **extra_args)
         count = optax.safe_increment(state.count)
@@ -157,31 +153,18 @@ def apply_preconditioned_prox(
                 "optimizer: give optax.adam, optax.adamw or a chain with one; after others use "
                 "apply_prox"
             )
-        tau = _at(weight, state.count) * _at(learning_rate, state.count)
+        tau = at_step(weight, state.count) * at_step(learning_rate, state.count)
         seen = 1 - b2 ** count.astype(jnp.float32)
 
-        def proximal(selected: bool, u: jax.Array | None, p: jax.Array, nu: jax.Array):
-            if u is None or not selected:
+        def proximal(u: jax.Array, selected: bool, p: jax.Array, nu: jax.Array) -> jax.Array:
+            if not selected:
                 return u
             nu = nu.astype(accumulation_dtype(p))
             scale = jnp.sqrt(nu / seen.astype(nu.dtype)) + eps
             return _proximal(operator, u, p, jnp.asarray(tau).astype(nu.dtype) / scale)
 
-        structure = jax.tree.structure(params)
-        chosen = jax.tree.leaves(resolve_mask(weight_mask if mask is None else mask, params))
-        updates = jax.tree.unflatten(
-            structure,
-            [
-                proximal(*leaf)
-                for leaf in zip(
-                    chosen,
-                    structure.flatten_up_to(updates),
-                    jax.tree.leaves(params),
-                    structure.flatten_up_to(moments),
-                    strict=True,
-                )
-            ],
-        )
+        chosen = resolve_mask(mask, params)
+        updates = map_updates(proximal, updates, chosen, params, moments)
         return updates, ApplyPreconditionedProxState(count, inner_state)
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
@@ -195,21 +178,8 @@ def _resolve(prox: str | Prox) -> Prox:
     return PROXES[prox]
 
 
-def _check_given(name: str, params: PyTree | None) -> None:
-    if params is None:
-        raise ValueError(
-            f"{name} moves the current parameters, but none were given: "
-            "call tx.update(updates, state, params)"
-        )
-
-
-def _at(value: optax.ScalarOrSchedule, count: jax.Array) -> jax.Array | float:
-    return value(count) if callable(value) else value
-
-
 def _proximal(operator: Prox, u: jax.Array, p: jax.Array, tau: jax.Array | float) -> jax.Array:
-    # An update narrower than its parameter could not hold -p exactly.
-    dtype = max(u.dtype, p.dtype, key=lambda dtype: dtype.itemsize)
+    dtype = wider_dtype(u, p)
     p = p.astype(dtype)
     # `x - p` may be rounded, except where x is 0: p + (0 - p) is exactly 0.
     return operator.prox(p + u.astype(dtype), tau) - p

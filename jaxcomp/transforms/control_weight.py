@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxcomp.losses.ratio import level_of
+from jaxcomp.transforms.updates import check_params
 from jaxcomp.trees import Mask, PyTree, select
 
 # Of log weight, for each step: what follows changes of the error, what adds it up, and where the
@@ -144,11 +145,7 @@ def control_weight(
     def update_fn(
         updates: PyTree, state: ControlWeightState, params: PyTree | None = None, **extra_args
     ) -> tuple[PyTree, ControlWeightState]:
-        if params is None:
-            raise ValueError(
-                "control_weight measures the current parameters, but none were given: "
-                "call tx.update(updates, state, params)"
-            )
+        check_params(params, "control_weight measures")
         first = state.count == 0
         if measure != "loss":
             measured = MEASURES[measure](params, threshold=threshold, mask=mask)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcomp.transforms.updates import check_params, map_updates, wider_dtype
 from jaxcomp.trees import Mask, PyTree, path_name, resolve_mask
 
 
@@ -58,11 +59,7 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
         updates: PyTree, state: KeepMaskedState, params: PyTree | None = None, **extra_args
     ) -> tuple[PyTree, KeepMaskedState]:
         del extra_args
-        if params is None:
-            raise ValueError(
-                "keep_masked moves the current parameters to zero, but none were given: "
-                "call tx.update(updates, state, params)"
-            )
+        check_params(params, "keep_masked moves")
         return hold(updates, state.mask, params), state
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
@@ -70,18 +67,11 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
 
 def hold(updates: PyTree, mask: PyTree, params: PyTree) -> PyTree:
     """Updates that move parameters outside `mask` to exact zero; None stays None."""
-    return jax.tree.map(
-        lambda u, keep, p: None if u is None else _keep(u, keep, p),
-        updates,
-        mask,
-        params,
-        is_leaf=lambda u: u is None,
-    )
+    return map_updates(_keep, updates, mask, params)
 
 
 def _keep(update: jax.Array, keep: jax.Array, param: jax.Array) -> jax.Array:
-    # An update narrower than its parameter could not hold -p exactly.
-    dtype = max(update.dtype, param.dtype, key=lambda dtype: dtype.itemsize)
+    dtype = wider_dtype(update, param)
     return jnp.where(keep, update.astype(dtype), -param.astype(dtype))
 
 

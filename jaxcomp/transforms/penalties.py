@@ -11,6 +11,7 @@ import optax
 from jaxcomp.losses.penalties import OfVector, check_arrangement, penalty_tree, resolve_penalty
 from jaxcomp.losses.tree import check_scope, compressibility_tree, level_tree
 from jaxcomp.numerics import accumulation_dtype
+from jaxcomp.transforms.updates import at_step, check_params, map_updates
 from jaxcomp.trees import Mask, PyTree, weight_mask
 
 
@@ -207,20 +208,11 @@ def _penalise(
         updates: PyTree, state: NamedTuple, params: PyTree | None = None, **extra_args
     ) -> tuple[PyTree, NamedTuple]:
         del extra_args
-        if params is None:
-            raise ValueError(
-                f"{name} penalises the current parameters, but none were given: "
-                "call tx.update(updates, state, params)"
-            )
-        strength = weight(state.count) if callable(weight) else weight
+        check_params(params, f"{name} penalises")
+        strength = at_step(weight, state.count)
         wide = jax.tree.map(lambda p: p.astype(accumulation_dtype(p)), params)
         (total, value), gradients = jax.value_and_grad(objective, has_aux=True)(wide)
-        updates = jax.tree.map(
-            lambda u, g: None if u is None else _add(u, strength, g),
-            updates,
-            gradients,
-            is_leaf=lambda u: u is None,
-        )
+        updates = map_updates(lambda u, g: _add(u, strength, g), updates, gradients)
         penalty = jnp.asarray(strength, total.dtype) * total
         return updates, new_state(
             optax.safe_increment(state.count),

@@ -11,6 +11,7 @@ from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope
 from jaxcomp.prune.masks import ENTRIES, check_density
 from jaxcomp.prune.patterns import Pattern
 from jaxcomp.transforms.keep_masked import hold
+from jaxcomp.transforms.updates import at_step, check_params
 from jaxcomp.trees import Mask, PyTree, select, weight_mask
 
 
@@ -84,11 +85,7 @@ def prune_gradually(
         updates: PyTree, state: PruneGraduallyState, params: PyTree | None = None, **extra_args
     ) -> tuple[PyTree, PruneGraduallyState]:
         del extra_args
-        if params is None:
-            raise ValueError(
-                "prune_gradually ranks the current parameters, but none were given: "
-                "call tx.update(updates, state, params)"
-            )
+        check_params(params, "prune_gradually ranks")
         leaves, structure = select(params, mask=True), jax.tree.structure(params)
         changes = structure.flatten_up_to(updates)
         old = structure.flatten_up_to(state.mask)
@@ -106,7 +103,7 @@ def prune_gradually(
                 for new, keep in zip(pattern.keep(scores, wanted, scope), old, strict=True)
             ]
 
-        wanted = density(state.count) if callable(density) else density
+        wanted = at_step(density, state.count)
         masks = jax.lax.cond(state.count % every == 0, ranked, lambda _: old, None)
         new_state = PruneGraduallyState(
             optax.safe_increment(state.count), jax.tree.unflatten(structure, masks)
