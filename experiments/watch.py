@@ -62,13 +62,15 @@ class Watcher:
             nonlocal seen
             params = to_params(state.params)
             validation = batches(self._validation, EVALUATION_BATCH)
+            # A chain may have more than one, such as that of the configuration and l2 beside it.
+            penalties = optax.tree.get_all_with_path(state.opt_state, "penalty")
             point = {
                 "phase": name,
                 "step": int(state.step),
                 "loss": float(state.loss),
                 "validation_accuracy": evaluate(self._metrics, params, validation)["accuracy"],
                 "compressibility": float(jax.jit(compressibility_tree)(params)),
-                "penalty": float(optax.tree.get(state.opt_state, "penalty", 0.0)),
+                "penalty": sum((float(value) for _, value in penalties), 0.0),
             }
             self.history.append(point)
             print(json.dumps(point), file=self._lines, flush=True)
