@@ -40,6 +40,7 @@ _MAY_BE_ZERO = (
     "dropout.hidden_dropout",
     "penalty.magnitude",
     "penalty.l2",
+    "penalty.decoupled",
     "penalty.steps",
     "prune.steps",
     "prune.structure",

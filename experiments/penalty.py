@@ -14,7 +14,7 @@ from jaxcomp.prox import PROXES
 PyTree = Any
 
 GATES = "l0_hard_concrete"
-PROX = "prox_"  # before the name of a proximal operator, which is applied in Adam's metric
+PROX = "prox_"  # before the name of a proximal operator
 # The ternary gap is a phase of its own.
 NAMES = (
     "none",
@@ -28,11 +28,18 @@ def _same(params: PyTree) -> PyTree:
     return params
 
 
+Optimizer = Callable[[optax.Schedule], optax.GradientTransformation]  # from its learning rate
+
+
+def coupled(*penalties: optax.GradientTransformation) -> Optimizer:
+    """Adam that sees the penalties, as a part of the loss."""
+    return lambda rate: optax.chain(*penalties, optax.adam(rate))
+
+
 class Method(NamedTuple):
     """How a penalty takes part in training."""
 
-    before: optax.GradientTransformation  # stands before the optimizer
-    optimizer: Callable[[optax.Schedule], optax.GradientTransformation] = optax.adam
+    optimizer: Optimizer = coupled()  # with the penalty
     start: Callable[[PyTree], PyTree] = _same  # from parameters to what is trained
     # From what is trained and a random key to parameters, at each step; and in the end.
     sample: Callable[[PyTree, jax.Array], PyTree] = lambda trained, key: trained
@@ -43,23 +50,42 @@ def method_of(settings: ConfigDict) -> Method:
     """`weight * P`, with the magnitude term of the ratio, and `l2 * ||w||^2 / 2` beside it."""
     ridge = jaxcomp.add_penalty("l2", settings.l2) if settings.l2 else optax.identity()
     name, weight = settings.name, settings.weight
+    if name.startswith(PROX):
+        return Method(_with_prox(name.removeprefix(PROX), weight, ridge, settings.decoupled))
+    penalty = _penalty_of(settings)
+
+    def optimizer(rate: optax.Schedule) -> optax.GradientTransformation:
+        if settings.decoupled:
+            scale = optax.scale_by_learning_rate(rate)
+            return optax.chain(ridge, optax.scale_by_adam(), penalty, scale)
+        return coupled(penalty, ridge)(rate)
+
+    if name == GATES:
+        return Method(optimizer, start=gate, sample=sample_gates, end=open_gates)
+    return Method(optimizer)
+
+
+def _penalty_of(settings: ConfigDict) -> optax.GradientTransformation:
+    name, weight = settings.name, settings.weight
     groups = None if settings.groups == "none" else settings.groups
     if name == "none":
-        return Method(ridge)
-    if name.startswith(PROX):
-        return Method(
-            ridge,
-            optimizer=lambda rate: jaxcomp.apply_preconditioned_prox(
-                optax.adam(rate), name.removeprefix(PROX), weight, rate
-            ),
-        )
+        return optax.identity()
     if name == GATES:
-        gates = jaxcomp.add_penalty(GATES, weight)
-        return Method(optax.chain(gates, ridge), start=gate, sample=sample_gates, end=open_gates)
+        return jaxcomp.add_penalty(GATES, weight)
     if name == "l1_over_l2" and groups is None:
-        penalty = jaxcomp.add_compressibility(
+        return jaxcomp.add_compressibility(
             weight, scope=settings.scope, magnitude=settings.magnitude
         )
-    else:
-        penalty = jaxcomp.add_penalty(name, weight, scope=settings.scope, groups=groups)
-    return Method(optax.chain(penalty, ridge))
+    return jaxcomp.add_penalty(name, weight, scope=settings.scope, groups=groups)
+
+
+def _with_prox(
+    prox: str, weight: float, ridge: optax.GradientTransformation, decoupled: bool
+) -> Optimizer:
+    def optimizer(rate: optax.Schedule) -> optax.GradientTransformation:
+        adam = coupled(ridge)(rate)
+        if decoupled:
+            return optax.chain(adam, jaxcomp.apply_prox(prox, weight, rate))
+        return jaxcomp.apply_preconditioned_prox(adam, prox, weight, rate)
+
+    return optimizer

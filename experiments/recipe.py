@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 import jaxcomp
 from experiments.layers import LAYERS, input_units
 from experiments.objective import classification_loss
-from experiments.penalty import Method, method_of
+from experiments.penalty import Method, coupled, method_of
 from jaxcomp.data import Examples, Splits, shuffled_batches
 from jaxcomp.prune import apply_mask, remove_dead_units, structured_magnitude, top_k_mask
 from jaxcomp.quantize import dequantize, few_levels, latent_mask, step_of_bits, ternarize, uniform
@@ -25,15 +25,21 @@ ToParams = Callable[[PyTree], PyTree]
 # gives the function that looks at the states of that phase.
 Watch = Callable[[str, ToParams], Callable[[TrainState], None]]
 
+PLAIN = Method()
 
-PLAIN = Method(optax.identity())
+
+class Sparse(NamedTuple):
+    """What the first half of the recipe makes."""
+
+    dense: PyTree  # trained without the penalty: the reference, and the teacher
+    penalized: PyTree  # trained with it, and pruned on the way where `prune.steps` says so
 
 
 class Outcome(NamedTuple):
     """Parameters of the same network after different treatments."""
 
-    dense: PyTree  # trained without the penalty: the reference, and the teacher
-    penalized: PyTree  # trained with it, and pruned on the way where `prune.steps` says so
+    dense: PyTree  # as in `Sparse`
+    penalized: PyTree
     quantized: PyTree  # pruned, few-valued and fine-tuned
     compressed: PyTree  # the same without dead units and with rounded biases
 
@@ -47,26 +53,29 @@ def total_steps(config: ConfigDict) -> int:
 def train_and_compress(
     config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch
 ) -> Outcome:
-    """Run all phases of the recipe. Sees the training split only.
+    """Run all phases of the recipe: `train_sparse`, then `compress`.
 
-    1. *dense*: no penalty; with dropout, if any.
-    2. *penalty*: the penalty from the same start, or from the dense network, and pruning: on the
-       way, or at once in the end.
-    3. *fine-tune*: the survivors as floats.
-    4. *gap*: the ternary gap of the survivors, ramped up.
-    5. *quantize*: signs, levels and biases, straight through.
-    6. Dead units are removed and biases rounded.
-
-    All but the first may learn from the dense network (`config.distill`).
+    All phases but the first may learn from the dense network (`config.distill`).
 
     Args:
       config: see `experiments/configs/digits_lenet300.py`.
       model: classifies images of the data set.
-      splits: the data set.
+      splits: the data set, of which the training split alone is seen.
       watch: looks at each phase every `config.look_every` steps.
 
     Raises:
       jaxcomp.train.NonFiniteLossError: if training diverges.
+    """
+    sparse = train_sparse(config, model, splits, watch)
+    return compress(config, model, splits, watch, sparse)
+
+
+def train_sparse(config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch) -> Sparse:
+    """The first half of the recipe; see `train_and_compress`.
+
+    1. *dense*: no penalty; with dropout, if any.
+    2. *penalty*: the penalty from the same start, or from the dense network, and pruning: on the
+       way, or at once in the end, which is left to `compress`.
     """
     train = _Trainer(config, model, splits, watch)
     start = model.init(jax.random.key(config.seed), splits.train.images[:1])["params"]
@@ -88,19 +97,32 @@ def train_and_compress(
         after=(follow,) if prune.steps else (),
         constant_steps=prune.steps,
     )
+    return Sparse(dense, penalized)
 
+
+def compress(
+    config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch, sparse: Sparse
+) -> Outcome:
+    """The second half of the recipe, on what the first has made; see `train_and_compress`.
+
+    3. *fine-tune*: the survivors as floats.
+    4. *gap*: the ternary gap of the survivors, ramped up.
+    5. *quantize*: signs, levels and biases, straight through.
+    6. Dead units are removed and biases rounded.
+    """
+    train = _Trainer(config, model, splits, watch)
+    train.teach(sparse.dense)
     # After pruning on the way it finds the zeros that are there.
-    keep = top_k_mask(penalized, prune.density, scope=prune.scope)
+    keep = top_k_mask(sparse.penalized, config.prune.density, scope=config.prune.scope)
     hold = jaxcomp.keep_masked(keep)
-    pruned = apply_mask(penalized, keep)
+    pruned = apply_mask(sparse.penalized, keep)
     pruned = train("fine-tune", 1, config.finetune, pruned, after=(hold,))
 
     ramp = optax.linear_schedule(0.0, config.gap.weight, max(1, config.gap.steps))
     gap = jaxcomp.add_penalty("ternary_gap", ramp, scope=config.quantize.per)
-    pruned = train("gap", 3, config.gap, pruned, method=Method(gap), after=(hold,))
+    pruned = train("gap", 3, config.gap, pruned, method=Method(coupled(gap)), after=(hold,))
 
     rounding = Method(
-        optax.identity(),
         start=lambda params: _quantized(params, config.quantize),
         sample=lambda trained, key: dequantize(trained),
         end=dequantize,
@@ -110,7 +132,7 @@ def train_and_compress(
     layers = LAYERS[config.model]
     inputs = input_units(layers, splits.train.images.shape[1:])
     alive = remove_dead_units(quantized, layers, inputs=inputs).params
-    return Outcome(dense, penalized, quantized, _round_biases(alive, config.biases.bits))
+    return Outcome(*sparse, quantized, _round_biases(alive, config.biases.bits))
 
 
 class _Trainer:
@@ -163,7 +185,7 @@ class _Trainer:
             ],
             [constant_steps],
         )
-        optimizer = optax.chain(method.before, method.optimizer(rate), *after)
+        optimizer = optax.chain(method.optimizer(rate), *after)
 
         def objective(trained: PyTree, batch: Examples, key: jax.Array) -> jax.Array:
             sample, drop = jax.random.split(key)

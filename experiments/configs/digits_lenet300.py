@@ -42,6 +42,7 @@ def get_config() -> ConfigDict:
     config.penalty.groups = "none"
     config.penalty.magnitude = 100.0  # of l1_over_l2 only
     config.penalty.l2 = 0.0
+    config.penalty.decoupled = False  # True: Adam does not scale it, as the weight decay of AdamW
     config.penalty.start = "init"  # or "dense"
     config.penalty.steps = 2_000
     config.penalty.learning_rate = 1e-3

@@ -3,10 +3,11 @@
 Command:  python -m experiments.main --config=experiments/configs/mnist_baselines.py
           python -m experiments.sweeps.baselines (all methods)
 Data:     MNIST prepared by TFDS (the error of a machine without it says how)
-Cost:     about 100 s on two CPU cores
-Expected: a file about 380 times smaller than float32, validation error about 2.5 % (with l2)
+Cost:     about 40 s on one CPU core
+Expected: a file about 340 times smaller than float32, validation error about 2.6 % (with l2)
 
-Each method begins at the initial weights; its own weight is chosen on the validation split.
+Each method begins at the initial weights; its own weight and learning rate are chosen on the
+validation split. The sweep compares three ways to go on from the sparse network; this is one.
 """
 
 from ml_collections import ConfigDict
@@ -27,10 +28,8 @@ def get_config() -> ConfigDict:
     config.penalty.weight = 2e-4
     config.penalty.l2 = 0.0
     config.penalty.start = "init"
-    config.penalty.steps = 20_000
+    config.penalty.steps = 8_000
     config.prune.density = 0.015  # 3,993 weights
-    config.prune.steps = 12_000
-    config.gap.steps = 4_000
-    config.gap.learning_rate = 1e-3
-    config.quantize.steps = 10_000
+    config.prune.steps = 5_000
+    config.quantize.steps = 4_000
     return config

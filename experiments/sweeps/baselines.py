@@ -2,21 +2,27 @@
 
 python -m experiments.sweeps.baselines [--config FILE] [--seeds 5] [--only NAME ...] [--workdir DIR]
 
-For each method of `METHODS`, as many weights are tried as for every other, on one seed. The one
-with the lowest error on the validation split is then run on the other seeds, and those runs alone
-are judged on the test split, once, from the file that was written. All methods end with the same
-number of weights, by gradual pruning; what differs is which, how accurate they are, and how many
-bytes they take. Writes WORKDIR/record.json; a run that has been made is not made again.
+A run trains a sparse network with one of `PENALTIES`, and makes a file of it in each of the ways
+of `ENDINGS`. For each penalty as many weights and learning rates are tried as for every other, on
+one seed. Those with the lowest error of the file with two levels on the validation split are then
+run on the other seeds, and these runs alone are judged on the test split, once. All end with the
+same number of weights, by gradual pruning; what differs is which, how accurate they are, and how
+many bytes they take. Writes WORKDIR/record.json. A run that has been made is not made again, and
+processes with other --only can share the work.
 
-Cost: 17 methods x (3 + 5) runs, about 150 s each on two CPU cores: some 6 hours.
+Cost: 20 penalties x (6 + 5) runs, 20 to 45 s each on one CPU core: some 2 hours.
 """
 
 import argparse
+import hashlib
+import itertools
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 from rich.progress import track
@@ -25,54 +31,65 @@ import jaxcomp
 from experiments import report
 from experiments.configuration import check, load
 from experiments.objective import classification_metrics
-from experiments.recipe import train_and_compress
+from experiments.recipe import compress, train_sparse
 from experiments.statistics import mean_with_interval
+from experiments.sweeps.runs import kept
 from experiments.watch import EVALUATION_BATCH
 from jaxcomp.data import DATASETS, Examples, Splits, batches
-from jaxcomp.files import replacing
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError, evaluate
 from jaxcomp.trees import select
 
 CONFIG = Path(__file__).parents[1] / "configs" / "mnist_baselines.py"
 TUNING_SEED = 1_000  # not among the seeds of the results
-RIDGE = 2e-4  # of the methods "+ l2"
-GAP = 1e-3  # weight of the ternary gap in the methods "+ gap"
+RIDGE = 2e-4  # of the penalties "+ l2"
+LEARNING_RATES = (2e-3, 8e-3)  # of the penalty phase
 
+PyTree = Any
 Changes = dict[str, Any]
 
 
 def _penalty(name: str, scope: str = "global", **changes: Any) -> Changes:
-    settings = {"name": name, "scope": scope, "magnitude": 0.0, "l2": 0.0, **changes}
-    return {f"penalty.{key}": value for key, value in settings.items()}
+    settings = {"name": name, "scope": scope, "magnitude": 0.0, "l2": 0.0, "decoupled": False}
+    return {f"penalty.{key}": value for key, value in {**settings, **changes}.items()}
 
 
-# What each method changes, and the weights that are tried: of the penalty, but for "none", which is
-# magnitude pruning alone or with weight decay.
-_RATIO = (3e-4, 1e-3, 3e-3)
-_METHODS: dict[str, tuple[Changes, tuple[float, ...]]] = {
+# What each penalty changes, and the weights that are tried.
+_RATIO, _BY_ITSELF = (3e-4, 1e-3, 3e-3), (0.3, 1.0, 3.0)
+PENALTIES: dict[str, tuple[Changes, tuple[float, ...]]] = {
     "none": (_penalty("none"), (0.0,)),
     "l2": (_penalty("l2"), (5e-5, 2e-4, 8e-4)),
+    "l2 decoupled": (_penalty("l2", decoupled=True), (0.01, 0.03, 0.1)),
     "l1": (_penalty("l1"), (3e-6, 1e-5, 3e-5)),
-    "Hoyer-square": (_penalty("hoyer_square"), (1e-6, 1e-5, 1e-4)),
-    "l1/l2 global": (_penalty("l1_over_l2"), _RATIO),
-    "l1/l2 global + 10 c": (_penalty("l1_over_l2", magnitude=10.0), _RATIO),
-    "l1/l2 per tensor": (_penalty("l1_over_l2", "tensor"), _RATIO),
-    "l1/l2 per tensor + 10 c": (_penalty("l1_over_l2", "tensor", magnitude=10.0), _RATIO),
     "l1 + l2": (_penalty("l1", l2=RIDGE), (3e-6, 1e-5, 3e-5)),
+    "Hoyer-square": (_penalty("hoyer_square"), (1e-6, 1e-5, 1e-4)),
     "Hoyer-square + l2": (_penalty("hoyer_square", l2=RIDGE), (1e-6, 1e-5, 1e-4)),
+    "l1/l2": (_penalty("l1_over_l2"), _RATIO),
+    "l1/l2 decoupled": (_penalty("l1_over_l2", decoupled=True), _BY_ITSELF),
+    "l1/l2 + 1000 c": (_penalty("l1_over_l2", magnitude=1_000.0), (1e-4, 3e-4, 1e-3)),
+    "l1/l2 + l2": (_penalty("l1_over_l2", l2=RIDGE), _RATIO),
+    "l1/l2 per tensor": (_penalty("l1_over_l2", "tensor"), _RATIO),
+    "l1/l2 per tensor decoupled": (_penalty("l1_over_l2", "tensor", decoupled=True), _BY_ITSELF),
+    "l1/l2 per tensor + 1000 c": (
+        _penalty("l1_over_l2", "tensor", magnitude=1_000.0),
+        (1e-4, 3e-4, 1e-3),
+    ),
+    "l1/l2 per tensor + l2": (_penalty("l1_over_l2", "tensor", l2=RIDGE), _RATIO),
     "l0 hard-concrete": (_penalty("l0_hard_concrete"), (1e-8, 1e-7, 1e-6)),
+    "l0 hard-concrete + l2": (_penalty("l0_hard_concrete", l2=RIDGE), (1e-8, 1e-7, 1e-6)),
     "prox of l1": (_penalty("prox_soft"), (3e-6, 1e-5, 3e-5)),
-    "prox of l1/l2": (_penalty("prox_ratio"), _RATIO),
+    "prox of l1/l2": (_penalty("prox_ratio"), (1e-5, 1e-4, 1e-3)),
+    "prox of l1/l2 + l2": (_penalty("prox_ratio", l2=RIDGE), (1e-5, 1e-4, 1e-3)),
 }
-_WITH_GAP = ("l2", "l1", "l1/l2 global", "l1/l2 global + 10 c")
-METHODS = {
-    **_METHODS,
-    **{
-        f"{name} + gap": ({**_METHODS[name][0], "gap.weight": GAP}, _METHODS[name][1])
-        for name in _WITH_GAP
-    },
+# How a sparse network becomes few-valued, all in the same number of steps.
+GAP = 1e-3
+JUDGED = "two levels"  # the ending by which settings are chosen
+ENDINGS: dict[str, Changes] = {
+    JUDGED: {"quantize.levels": 2},
+    "ternary": {"quantize.levels": 1},
+    "ternary, gap": {"quantize.levels": 1, "gap.weight": GAP},
 }
+GAP_SHARE = 0.4  # of the steps of an ending with the gap
 
 
 def main() -> None:
@@ -82,93 +99,133 @@ def main() -> None:
         "--config", type=Path, default=CONFIG, help=f"what is shared [{CONFIG.name}]"
     )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME")
+    names = list(PENALTIES)
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     parser.add_argument("--workdir", type=Path, default=Path("runs/baselines"))
     options = parser.parse_args()
     if options.seeds < 1:
         parser.error("--seeds must be at least 1")
     config = load(options.config)
     splits = DATASETS[config.data.name](config.data.split_seed)
-    options.workdir.mkdir(parents=True, exist_ok=True)
+    shared = hashlib.sha256(config.to_json(sort_keys=True).encode()).hexdigest()[:8]
 
-    def made(name: str, weight: float, seed: int, *, test: bool) -> dict[str, Any]:
+    def made(name: str, setting: tuple[float, float], seed: int, *, test: bool) -> dict[str, Any]:
+        own = configured(config, name, *setting, seed)
         kind = "test" if test else "tuning"
-        label = f"{name}-{weight}-{seed}-{kind}".replace("/", "").replace(" ", "_")
-        path = options.workdir / f"{label}.json"
-        if not path.is_file():
-            result = run(configured(config, name, weight, seed), splits, test=test)
-            with replacing(path) as temporary:
-                temporary.write_text(json.dumps(result))
-        return json.loads(path.read_text())
+        label = f"{name} {setting} {seed} {kind} {shared}"
+        return kept(options.workdir, label, partial(run, own, splits, test=test))
 
     rows = []
-    for name in track(options.only, "methods"):
-        tried = {w: made(name, w, TUNING_SEED, test=False) for w in METHODS[name][1]}
-        weight = min(tried, key=lambda w: tried[w]["validation_error"])
-        runs = [made(name, weight, seed, test=True) for seed in range(options.seeds)]
-        rows.append({"method": name, "weight": weight, "tried": _errors(tried), **summary(runs)})
+    for name in track(options.only, "penalties", refresh_per_second=1):
+        settings = itertools.product(PENALTIES[name][1], LEARNING_RATES)
+        tried = {one: made(name, one, TUNING_SEED, test=False) for one in settings}
+        best = min(tried, key=lambda setting: validation_error(tried[setting]))
+        runs = [made(name, best, seed, test=True) for seed in range(options.seeds)]
+        rows.append(
+            {
+                "penalty": name,
+                "weight": best[0],
+                "learning_rate": best[1],
+                "tried": [
+                    {
+                        "weight": weight,
+                        "learning_rate": rate,
+                        "validation_error": validation_error(result),
+                    }
+                    for (weight, rate), result in tried.items()
+                ],
+                "diverged": sum("diverged" in one for one in runs),
+                "networks": summary(runs),
+            }
+        )
     record = {
         "command": f"python -m experiments.sweeps.baselines --seeds {options.seeds}",
         "config": {**config.to_dict(), "seed": None},
         **report.environment(),
-        "methods": rows,
+        "penalties": rows,
     }
     (options.workdir / "record.json").write_text(json.dumps(record, indent=1))
-    print(f"{len(rows)} methods are in {options.workdir / 'record.json'}")
+    print(f"{len(rows)} penalties are in {options.workdir / 'record.json'}")
 
 
-def configured(config: ConfigDict, name: str, weight: float, seed: int) -> ConfigDict:
-    """The configuration of one run of a method."""
+def configured(
+    config: ConfigDict, name: str, weight: float, learning_rate: float, seed: int
+) -> ConfigDict:
+    """The configuration of the first half of a run."""
+    own = {"penalty.weight": weight, "penalty.learning_rate": learning_rate, "seed": seed}
+    return changed(config, {**PENALTIES[name][0], **own})
+
+
+def changed(config: ConfigDict, changes: Changes) -> ConfigDict:
+    """A copy with other values for some keys, checked."""
     own = ConfigDict(config.to_dict())
-    changes = {**METHODS[name][0], "penalty.weight": weight, "seed": seed}
     own.update_from_flattened_dict(changes)
     check(own)
     return own
 
 
-def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
-    """Errors in percent of what was read back from the file, its bytes, and its non-zeros.
+def ending(config: ConfigDict, name: str) -> ConfigDict:
+    """The configuration of the second half; all endings have the same number of steps."""
+    steps = config.quantize.steps
+    gap = round(GAP_SHARE * steps) if "gap.weight" in ENDINGS[name] else 0
+    return changed(config, {**ENDINGS[name], "gap.steps": gap, "quantize.steps": steps - gap})
 
-    A run that diverges has the errors of a network that is never right.
+
+def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
+    """Errors in percent and non-zeros of the sparse network as floats, and by each ending.
+
+    Files are written, and what is judged is what was read back; their bytes are counted. Of a run
+    that diverges there is the message alone. On the test split all endings are judged; without it,
+    that by which settings are chosen.
     """
     model = MODELS[config.model]()
     metrics = classification_metrics(model.apply)
+
+    def judged(params: PyTree) -> dict[str, float]:
+        def error(examples: Examples) -> float:
+            accuracy = evaluate(metrics, params, batches(examples, EVALUATION_BATCH))["accuracy"]
+            return 100 * (1 - accuracy)
+
+        result = {
+            "validation_error": error(splits.validation),
+            "nonzero_weights": sum(int(np.count_nonzero(w)) for w in select(params, None)),
+        }
+        return {**result, "test_error": error(splits.test)} if test else result
+
+    def unseen(*_: Any) -> Any:
+        return lambda state: None
+
     try:
-        outcome = train_and_compress(config, model, splits, lambda *_: lambda state: None)
+        sparse = train_sparse(config, model, splits, unseen)
+        results = {"float": judged(sparse.penalized)}
+        for name in ENDINGS if test else (JUDGED,):
+            compressed = compress(ending(config, name), model, splits, unseen, sparse).compressed
+            params, size = _read_back(compressed)
+            results[name] = {**judged(params), "bytes": size}
     except NonFiniteLossError as error:
-        return {"validation_error": 100.0, "diverged": str(error)}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.jxc"
-        size = jaxcomp.save(path, outcome.compressed)
-        params = jaxcomp.load(path)
+        return {"diverged": str(error)}
+    return results
 
-    def error(params: Any, examples: Examples) -> float:
-        accuracy = evaluate(metrics, params, batches(examples, EVALUATION_BATCH))["accuracy"]
-        return 100 * (1 - accuracy)
 
-    result = {
-        "validation_error": error(params, splits.validation),
-        "bytes": size,
-        "nonzero_weights": sum(int(np.count_nonzero(w)) for w in select(params, None)),
-    }
-    if test:
-        result["test_error"] = error(params, splits.test)
-        result["test_error_float"] = error(outcome.penalized, splits.test)
-    return result
+def validation_error(result: dict[str, Any]) -> float:
+    """What settings are chosen by, in percent; 100 where training diverged."""
+    return 100.0 if "diverged" in result else result[JUDGED]["validation_error"]
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means with 95 % bootstrap intervals over the seeds, of the runs that did not diverge."""
+    """Of each network, means with 95 % bootstrap intervals over the seeds that did not diverge."""
     ended = [one for one in runs if "diverged" not in one]
-    keys = sorted(ended[0]) if ended else []
-    return {
-        "diverged": len(runs) - len(ended),
-        **{key: mean_with_interval([one[key] for one in ended]) for key in keys},
-    }
+    if not ended:
+        return {}
+    return jax.tree.map(lambda *values: mean_with_interval(values), *ended)
 
 
-def _errors(tried: dict[float, dict[str, Any]]) -> dict[str, float]:
-    return {str(weight): result["validation_error"] for weight, result in tried.items()}
+def _read_back(compressed: PyTree) -> tuple[PyTree, int]:
+    """Parameters from a file of them, and its bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.jxc"
+        size = jaxcomp.save(path, compressed)
+        return jaxcomp.load(path), size
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ Cost: 18 settings x 5 seeds, about 15 s each on two CPU cores.
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ from rich.progress import track
 from experiments import report
 from experiments.objective import classification_metrics, cross_entropy
 from experiments.statistics import mean_with_interval, significant
+from experiments.sweeps.runs import kept
 from experiments.watch import EVALUATION_BATCH
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.measures import measures
 from jaxcomp.analysis.plots.claim import claim_figure
 from jaxcomp.data import DATASETS, Splits, batches, shuffled_batches
-from jaxcomp.files import replacing
 from jaxcomp.losses import compressibility_tree, level_tree, penalty_tree
 from jaxcomp.models import MODELS
 from jaxcomp.train import TrainState, evaluate, fit, init_state, make_step
@@ -81,16 +82,11 @@ def main() -> None:
     settings = [(name, weight) for name, weights in GRID.items() for weight in weights]
     runs = [(*setting, seed) for seed in range(options.seeds) for setting in settings]
     splits = DATASETS[options.data](0)
-    options.workdir.mkdir(parents=True, exist_ok=True)
     results: dict[tuple[str, float], list[dict[str, Any]]] = {setting: [] for setting in settings}
     for name, weight, seed in track(runs, "training"):
-        run = f"{options.data}-{options.steps}-{name}-{weight}-{seed}"
-        path = options.workdir / f"{run.replace('/', '').replace(' ', '_')}.json"
-        if not path.is_file():
-            result = train(splits, name, weight, seed, options.steps)
-            with replacing(path) as temporary:
-                temporary.write_text(json.dumps(result))
-        results[name, weight].append(json.loads(path.read_text()))
+        label = f"{options.data} {options.steps} {name} {weight} {seed}"
+        make = partial(train, splits, name, weight, seed, options.steps)
+        results[name, weight].append(kept(options.workdir, label, make))
     record = {
         "command": f"python -m experiments.sweeps.claim --data {options.data} "
         f"--seeds {options.seeds} --steps {options.steps}",

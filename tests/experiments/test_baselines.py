@@ -1,5 +1,6 @@
 """The comparison of penalties: equal effort, choice on validation data, runs made once."""
 
+import itertools
 import json
 import sys
 
@@ -28,58 +29,67 @@ def config():
     return config
 
 
-def test_every_method_but_none_tries_as_many_weights():
-    for name, (_, weights) in baselines.METHODS.items():
+def test_every_penalty_tries_as_many_weights():
+    for name, (_, weights) in baselines.PENALTIES.items():
         assert len(set(weights)) == (1 if name == "none" else 3), name
 
 
-@pytest.mark.parametrize("name", baselines.METHODS)
-def test_every_method_can_be_configured_and_changes_only_what_is_its_own(config, name):
-    weight = baselines.METHODS[name][1][-1]
-    own = baselines.configured(config, name, weight, 7)
-    assert (own.seed, own.penalty.weight) == (7, weight)
-    assert (own.gap.weight > 0) == name.endswith("+ gap")
-    for shared in ("prune", "quantize", "finetune", "biases", "data", "distill"):
+@pytest.mark.parametrize("name", baselines.PENALTIES)
+def test_every_penalty_can_be_configured_and_changes_only_what_is_its_own(config, name):
+    weight = baselines.PENALTIES[name][1][-1]
+    own = baselines.configured(config, name, weight, 2e-3, 7)
+    assert (own.seed, own.penalty.weight, own.penalty.learning_rate) == (7, weight, 2e-3)
+    assert own.penalty.decoupled == ("decoupled" in name)
+    for shared in ("prune", "gap", "quantize", "finetune", "biases", "data", "distill"):
         assert own[shared] == config[shared]
 
 
-@pytest.mark.parametrize(
-    ("name", "test"), [("l0 hard-concrete", False), ("prox of l1/l2", True)], ids=str
-)
-def test_a_run_gives_what_was_read_from_its_file(config, name, test):
-    own = baselines.configured(config, name, baselines.METHODS[name][1][0], 0)
+@pytest.mark.parametrize("name", baselines.ENDINGS)
+def test_all_endings_have_as_many_steps(config, name):
+    own = baselines.ending(config, name)
+    assert own.gap.steps + own.quantize.steps == config.quantize.steps
+    assert (own.gap.steps > 0) == (own.gap.weight > 0) == ("gap" in name)
+    assert own.quantize.levels == (2 if name == "two levels" else 1)
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_a_run_gives_what_was_read_from_its_files(config, test):
+    own = baselines.configured(config, "prox of l1/l2", 1e-5, 2e-3, 0)
     result = baselines.run(own, digits(0), test=test)
-    assert result["nonzero_weights"] <= round(0.07 * 50_200)
-    assert 1_000 < result["bytes"] < 5_000
-    assert result["validation_error"] < 50
-    assert ("test_error" in result) == test
+    assert list(result) == ["float", *(baselines.ENDINGS if test else [baselines.JUDGED])]
+    for name, network in result.items():
+        assert network["nonzero_weights"] <= round(0.07 * 50_200)
+        assert network["validation_error"] < 50
+        assert ("test_error" in network) == test
+        assert name == "float" or 1_000 < network["bytes"] < 5_000
+    assert baselines.validation_error(result) == result[baselines.JUDGED]["validation_error"]
 
 
 def test_a_run_that_diverges_is_not_chosen(config):
-    own = baselines.configured(config, "l2", 2e-4, 0)
-    own.penalty.learning_rate = 1e30
+    own = baselines.configured(config, "l2", 2e-4, 1e30, 0)
     result = baselines.run(own, digits(0), test=False)
-    assert result["validation_error"] == 100
     assert "not finite" in result["diverged"]
-    assert baselines.summary([result])["diverged"] == 1
+    assert baselines.validation_error(result) == 100
+    assert baselines.summary([result]) == {}
 
 
 def test_the_command_chooses_on_validation_and_makes_no_run_twice(tmp_path, monkeypatch):
     made = []
 
     def run(config, splits, *, test):
-        made.append((config.penalty.weight, config.seed, test))
-        error = 2.0 if config.penalty.weight == 2e-4 else 3.0
-        result = {"validation_error": error, "bytes": 10, "nonzero_weights": 5}
-        return {**result, "test_error": 2.5} if test else result
+        made.append((config.penalty.weight, config.penalty.learning_rate, config.seed, test))
+        error = 2.0 if made[-1][:2] == (2e-4, 8e-3) else 3.0
+        return {baselines.JUDGED: {"validation_error": error, "test_error": 2.5 + len(made)}}
 
     monkeypatch.setattr(baselines, "run", run)
     command = ["baselines", f"--config={DEFAULT}", "--seeds=2", "--only", "l2"]
     monkeypatch.setattr(sys, "argv", [*command, f"--workdir={tmp_path}"])
     for _ in range(2):
         baselines.main()
-    tuning = [(weight, baselines.TUNING_SEED, False) for weight in (5e-5, 2e-4, 8e-4)]
-    assert made == [*tuning, (2e-4, 0, True), (2e-4, 1, True)]
-    (row,) = json.loads((tmp_path / "record.json").read_text())["methods"]
-    assert (row["method"], row["weight"]) == ("l2", 2e-4)
-    assert row["test_error"]["mean"] == 2.5
+    settings = itertools.product((5e-5, 2e-4, 8e-4), baselines.LEARNING_RATES)
+    tuning = [(*setting, baselines.TUNING_SEED, False) for setting in settings]
+    assert made == [*tuning, (2e-4, 8e-3, 0, True), (2e-4, 8e-3, 1, True)]
+    (row,) = json.loads((tmp_path / "record.json").read_text())["penalties"]
+    assert (row["penalty"], row["weight"], row["learning_rate"]) == ("l2", 2e-4, 8e-3)
+    assert row["networks"][baselines.JUDGED]["test_error"]["values"] == [9.5, 10.5]
+    assert [one["validation_error"] for one in row["tried"]] == [3, 3, 3, 2, 3, 3]

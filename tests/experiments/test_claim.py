@@ -65,7 +65,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path, monkeypatch, splits):
         sys, "argv", ["claim", "--data=digits", "--seeds=1", "--steps=5", f"--workdir={tmp_path}"]
     )
     claim.main()
-    (run,) = tmp_path.glob("digits-5-*.json")
+    (run,) = tmp_path.glob("digits_5_*.json")
     changed = json.loads(run.read_text())
     changed["curve"][-1]["level"] = 123.0
     run.write_text(json.dumps(changed))

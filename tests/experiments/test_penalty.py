@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from experiments.configuration import DEFAULT, load
@@ -11,12 +12,25 @@ from jaxcomp.losses import level_tree, penalty_tree
 from tests.helpers import small_params
 
 
-def gradient(**changes):
+pytestmark = pytest.mark.usefixtures("standard_promotion")  # optax's schedules need it
+
+
+def settings_of(**changes):
     settings = load(DEFAULT).penalty
     settings.update({"magnitude": 0.0, **changes})
-    tx, params = method_of(settings).before, small_params()
+    return settings
+
+
+def updates_of(settings, gradients, params):
+    tx = method_of(settings).optimizer(lambda count: 1.0)
+    return tx.update(gradients, tx.init(params), params)[0]
+
+
+def gradient(**changes):
+    """That of the penalty: what gives it, between the scaling by Adam of zeros and a step of 1."""
+    settings, params = settings_of(**{"decoupled": True, **changes}), small_params()
     zeros = jax.tree.map(jnp.zeros_like, params)
-    return tx.update(zeros, tx.init(params), params)[0]
+    return jax.tree.map(jnp.negative, updates_of(settings, zeros, params))
 
 
 def assert_close(got, expected):
@@ -27,14 +41,31 @@ OF_WEIGHTS = [name for name in NAMES if name != GATES and not name.startswith(PR
 
 
 @pytest.mark.parametrize("name", OF_WEIGHTS)
-@pytest.mark.parametrize("l2", [0.0, 0.5])
-def test_every_name_is_its_penalty_with_l2_beside_it(name, l2):
+def test_every_name_is_its_penalty(name):
     def expected(params):
-        penalty = 0.0 if name == "none" else 0.1 * penalty_tree(params, name, "tensor")
-        return penalty + l2 * penalty_tree(params, "l2")
+        return 0.0 if name == "none" else 0.1 * penalty_tree(params, name, "tensor")
 
-    got = gradient(name=name, weight=0.1, scope="tensor", l2=l2)
+    got = gradient(name=name, weight=0.1, scope="tensor")
     assert_close(got, jax.grad(expected)(small_params()))
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_what_adam_is_given_is_the_loss_with_l2_and_with_the_penalty_unless_decoupled(decoupled):
+    params = small_params()
+    gradients = jax.tree.map(jnp.ones_like, params)
+
+    def rest(params):
+        penalty = 0.0 if decoupled else 0.1 * penalty_tree(params, "l1_over_l2")
+        return penalty + 0.5 * penalty_tree(params, "l2")
+
+    whole = jax.tree.map(jnp.add, gradients, jax.grad(rest)(params))
+    adam = optax.adam(1.0)
+    expected, _ = adam.update(whole, adam.init(params), params)
+    if decoupled:
+        slope = jax.grad(lambda params: 0.1 * penalty_tree(params, "l1_over_l2"))(params)
+        expected = jax.tree.map(jnp.subtract, expected, slope)
+    settings = settings_of(weight=0.1, l2=0.5, decoupled=decoupled)
+    assert_close(updates_of(settings, gradients, params), expected)
 
 
 def test_groups_and_the_magnitude_term():
@@ -44,26 +75,28 @@ def test_groups_and_the_magnitude_term():
     assert_close(gradient(weight=0.1, magnitude=3.0), expected(small_params()))
 
 
-def settings_of(name, weight):
-    settings = load(DEFAULT).penalty
-    settings.update({"name": name, "weight": weight, "magnitude": 0.0})
-    return settings
-
-
-@pytest.mark.usefixtures("standard_promotion")
-def test_a_prox_takes_the_place_of_the_optimizer():
-    method, params = method_of(settings_of(PROX + "soft", 1e6)), small_params()
-    tx = method.optimizer(lambda count: 0.1)
-    updates, _ = tx.update(params, tx.init(params), params)
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_a_prox_comes_after_adam(decoupled):
+    params = small_params()
+    settings = settings_of(name=PROX + "soft", weight=1e6, decoupled=decoupled)
+    updates = updates_of(settings, params, params)
     assert not any((params[n]["kernel"] + updates[n]["kernel"]).any() for n in params)
     assert all(updates[n]["bias"].any() for n in params)
 
 
+def test_a_decoupled_prox_has_one_threshold_for_all_weights():
+    params = {"kernel": jnp.array([[2.0, 2.0]])}
+    gradients = {"kernel": jnp.array([[1.0, 1e-3]])}  # Adam steps by -1 for both
+    settings = settings_of(name=PROX + "soft", weight=0.25, decoupled=True)
+    moved = optax.apply_updates(params, updates_of(settings, gradients, params))
+    np.testing.assert_allclose(moved["kernel"], [[0.75, 0.75]], rtol=1e-4)
+
+
 def test_gates_are_trained_and_give_arrays_in_the_end():
-    method, params = method_of(settings_of(GATES, 0.1)), small_params()
+    settings, params = settings_of(name=GATES, weight=0.1), small_params()
+    method = method_of(settings)
     trained = method.start(params)
-    zeros = jax.tree.map(jnp.zeros_like, trained)
-    updates, _ = method.before.update(zeros, method.before.init(trained), trained)
-    assert (updates["Dense_0"]["kernel"].log_alpha > 0).all()
+    updates = updates_of(settings, jax.tree.map(jnp.zeros_like, trained), trained)
+    assert (updates["Dense_0"]["kernel"].log_alpha < 0).all()
     for result in (method.end(trained), method.sample(trained, jax.random.key(0))):
         assert jax.tree.map(jnp.shape, result) == jax.tree.map(jnp.shape, params)

@@ -1,0 +1,27 @@
+"""The runs of a sweep: each is made once, and its result kept in a file of its own."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jaxcomp.files import replacing
+
+
+def kept(folder: Path, label: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result of a run, made now or found in the folder: a sweep goes on where it was killed.
+
+    Args:
+      folder: where results are kept; made if it is not there.
+      label: what tells this run from all others of the sweep. Its letters, digits, dots and
+        underscores name the file; other characters become "_".
+      make: makes the run; the result can be written as JSON.
+    """
+    path = folder / f"{re.sub(r'[^A-Za-z0-9.]+', '_', label)}.json"
+    if not path.is_file():
+        result = make()
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(result))
+    return json.loads(path.read_text())
