@@ -10,8 +10,7 @@ import json
 from pathlib import Path
 
 import jaxcomp
-from experiments.objective import classification_metrics
-from experiments.watch import EVALUATION_BATCH
+from experiments.objective import EVALUATION_BATCH, classification_metrics
 from jaxcomp.data import DATASETS, batches
 from jaxcomp.models import MODELS
 from jaxcomp.train import evaluate

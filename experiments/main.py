@@ -20,9 +20,9 @@ import jaxcomp
 from experiments import report
 from experiments.configuration import parse_flags
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
-from experiments.objective import classification_metrics
+from experiments.objective import EVALUATION_BATCH, classification_metrics
 from experiments.recipe import total_steps, train_and_compress
-from experiments.watch import EVALUATION_BATCH, Watcher
+from experiments.watch import Watcher
 from jaxcomp.data import DATASETS, Examples, batches, joined
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError, evaluate

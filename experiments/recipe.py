@@ -10,10 +10,19 @@ from ml_collections import ConfigDict
 
 import jaxcomp
 from experiments.layers import LAYERS, input_units
-from experiments.objective import classification_loss
+from experiments.objective import Taught, classification_loss, taught
 from experiments.penalty import Method, coupled, method_of
 from jaxcomp.data import Examples, Splits, shuffled_batches
-from jaxcomp.prune import apply_mask, remove_dead_units, structured_magnitude, top_k_mask
+from jaxcomp.models import MODELS
+from jaxcomp.prune import (
+    apply_mask,
+    expand,
+    live_units,
+    remove_dead_units,
+    shrink,
+    structured_magnitude,
+    top_k_mask,
+)
 from jaxcomp.quantize import dequantize, few_levels, latent_mask, step_of_bits, ternarize, uniform
 from jaxcomp.schedules import cubic_density
 from jaxcomp.train import TrainState, fit, init_state, make_step
@@ -81,7 +90,7 @@ def train_sparse(config: ConfigDict, model: nn.Module, splits: Splits, watch: Wa
     start = model.init(jax.random.key(config.seed), splits.train.images[:1])["params"]
     dense = train("dense", 0, config.train, start, dropout=True)
 
-    train.teach(dense)
+    train.teach(model, dense)
     prune = config.prune
     follow = jaxcomp.prune_gradually(
         cubic_density(prune.density, max(1, prune.steps)),
@@ -105,32 +114,41 @@ def compress(
 ) -> Outcome:
     """The second half of the recipe, on what the first has made; see `train_and_compress`.
 
-    3. *fine-tune*: the survivors as floats.
-    4. *gap*: the ternary gap of the survivors, ramped up.
-    5. *quantize*: signs, levels and biases, straight through.
-    6. Dead units are removed and biases rounded.
+    3. The rest is pruned, and units that cannot matter are taken out: what follows is trained as a
+       smaller network.
+    4. *fine-tune*: the survivors as floats.
+    5. *gap*: the ternary gap of the survivors, ramped up.
+    6. *quantize*: signs, levels and biases, straight through.
+    7. Units that died since are removed, and biases rounded.
     """
-    train = _Trainer(config, model, splits, watch)
-    train.teach(sparse.dense)
+    layers = LAYERS[config.model]
+    inputs = input_units(layers, splits.train.images.shape[1:])
     # After pruning on the way it finds the zeros that are there.
     keep = top_k_mask(sparse.penalized, config.prune.density, scope=config.prune.scope)
+    pruned = remove_dead_units(apply_mask(sparse.penalized, keep), layers, inputs=inputs).params
+    live = live_units(pruned, layers)
+    *widths, _ = (len(units.outputs) for units in live.values())
+
+    def whole(small: PyTree) -> PyTree:
+        return expand(small, live, pruned)
+
+    train = _Trainer(config, MODELS[config.model](widths=widths), splits, watch, whole)
+    train.teach(model, sparse.dense)
+    small, keep = shrink(pruned, live), shrink(keep, live)
     hold = jaxcomp.keep_masked(keep)
-    pruned = apply_mask(sparse.penalized, keep)
-    pruned = train("fine-tune", 1, config.finetune, pruned, after=(hold,))
+    small = train("fine-tune", 1, config.finetune, small, after=(hold,))
 
     ramp = optax.linear_schedule(0.0, config.gap.weight, max(1, config.gap.steps))
     gap = jaxcomp.add_penalty("ternary_gap", ramp, scope=config.quantize.per)
-    pruned = train("gap", 3, config.gap, pruned, method=Method(coupled(gap)), after=(hold,))
+    small = train("gap", 3, config.gap, small, method=Method(coupled(gap)), after=(hold,))
 
     rounding = Method(
         start=lambda params: _quantized(params, config.quantize),
         sample=lambda trained, key: dequantize(trained),
         end=dequantize,
     )
-    hold = jaxcomp.keep_masked(latent_mask(rounding.start(pruned), keep))
-    quantized = train("quantize", 2, config.quantize, pruned, method=rounding, after=(hold,))
-    layers = LAYERS[config.model]
-    inputs = input_units(layers, splits.train.images.shape[1:])
+    hold = jaxcomp.keep_masked(latent_mask(rounding.start(small), keep))
+    quantized = whole(train("quantize", 2, config.quantize, small, method=rounding, after=(hold,)))
     alive = remove_dead_units(quantized, layers, inputs=inputs).params
     return Outcome(*sparse, quantized, _round_biases(alive, config.biases.bits))
 
@@ -138,14 +156,22 @@ def compress(
 class _Trainer:
     """Runs one phase after the other on the same data, with or without a teacher."""
 
-    def __init__(self, config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch):
-        self._config, self._model, self._splits, self._watch = config, model, splits, watch
-        self._teacher: PyTree | None = None
+    def __init__(
+        self,
+        config: ConfigDict,
+        model: nn.Module,
+        splits: Splits,
+        watch: Watch,
+        whole: ToParams = lambda params: params,
+    ):
+        """The function `whole` is from parameters of this model to those that are watched."""
+        self._config, self._model, self._watch, self._whole = config, model, watch, whole
+        self._examples: Examples | Taught = splits.train
 
-    def teach(self, params: PyTree) -> None:
+    def teach(self, model: nn.Module, params: PyTree) -> None:
         """From here on networks learn from this one too, if the configuration says so."""
         if self._config.distill.weight:
-            self._teacher = params
+            self._examples = taught(model.apply, params, self._examples)
 
     def __call__(
         self,
@@ -173,9 +199,7 @@ class _Trainer:
           dropout: whether units are dropped while training.
         """
         config = self._config
-        loss = classification_loss(
-            self._model.apply, self._teacher, config.distill, dropout=dropout
-        )
+        loss = classification_loss(self._model.apply, config.distill, dropout=dropout)
         rate = optax.join_schedules(
             [
                 optax.constant_schedule(settings.learning_rate),
@@ -187,17 +211,17 @@ class _Trainer:
         )
         optimizer = optax.chain(method.optimizer(rate), *after)
 
-        def objective(trained: PyTree, batch: Examples, key: jax.Array) -> jax.Array:
+        def objective(trained: PyTree, batch: Examples | Taught, key: jax.Array) -> jax.Array:
             sample, drop = jax.random.split(key)
             return loss(method.sample(trained, sample), batch, drop)
 
         state = fit(
             make_step(objective, optimizer, jax.random.key(config.seed)),
             init_state(method.start(params), optimizer),
-            shuffled_batches(self._splits.train, config.batch_size, (config.seed, order)),
+            shuffled_batches(self._examples, config.batch_size, (config.seed, order)),
             steps=settings.steps,
             look_every=config.look_every,
-            look=self._watch(phase, method.end),
+            look=self._watch(phase, lambda trained: self._whole(method.end(trained))),
         )
         return method.end(state.params)
 

@@ -10,11 +10,10 @@ import jax
 import optax
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from experiments.objective import EVALUATION_BATCH
 from jaxcomp.data import Examples, batches
 from jaxcomp.losses import compressibility_tree
 from jaxcomp.train import TrainState, evaluate
-
-EVALUATION_BATCH = 1_000
 
 
 class Watcher:

@@ -30,11 +30,10 @@ from rich.progress import track
 import jaxcomp
 from experiments import report
 from experiments.configuration import check, load
-from experiments.objective import classification_metrics
+from experiments.objective import EVALUATION_BATCH, classification_metrics
 from experiments.recipe import compress, train_sparse
 from experiments.statistics import mean_with_interval
 from experiments.sweeps.runs import kept
-from experiments.watch import EVALUATION_BATCH
 from jaxcomp.data import DATASETS, Examples, Splits, batches
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError, evaluate

@@ -25,10 +25,9 @@ import optax
 from rich.progress import track
 
 from experiments import report
-from experiments.objective import classification_metrics, cross_entropy
+from experiments.objective import EVALUATION_BATCH, classification_metrics, cross_entropy
 from experiments.statistics import mean_with_interval, significant
 from experiments.sweeps.runs import kept
-from experiments.watch import EVALUATION_BATCH
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.measures import measures
 from jaxcomp.analysis.plots.claim import claim_figure

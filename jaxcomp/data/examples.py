@@ -1,7 +1,7 @@
 """Labelled images in memory: splits and batches."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,10 @@ class Examples(NamedTuple):
     labels: np.ndarray  # int32 [n]
 
 
+# `Examples`, or another named tuple of arrays of as many examples.
+Batch = TypeVar("Batch", bound=tuple[np.ndarray, ...])
+
+
 class Splits(NamedTuple):
     """Choose on `validation`, report on `test` once."""
 
@@ -21,31 +25,31 @@ class Splits(NamedTuple):
     test: Examples
 
 
-def take(examples: Examples, indices: np.ndarray) -> Examples:
+def take(examples: Batch, indices: np.ndarray) -> Batch:
     """The examples at `indices`, integers of shape [m]."""
-    return Examples(examples.images[indices], examples.labels[indices])
+    return type(examples)(*(part[indices] for part in examples))
 
 
-def joined(one: Examples, other: Examples) -> Examples:
+def joined(one: Batch, other: Batch) -> Batch:
     """The examples of both."""
-    return Examples(*(np.concatenate(parts) for parts in zip(one, other, strict=True)))
+    return type(one)(*(np.concatenate(parts) for parts in zip(one, other, strict=True)))
 
 
-def batches(examples: Examples, batch_size: int) -> Iterator[Examples]:
+def batches(examples: Batch, batch_size: int) -> Iterator[Batch]:
     """All examples once, in order; the last batch is as short as it has to be."""
-    for start in range(0, len(examples.labels), batch_size):
-        yield Examples(*(part[start : start + batch_size] for part in examples))
+    for start in range(0, len(examples[0]), batch_size):
+        yield type(examples)(*(part[start : start + batch_size] for part in examples))
 
 
 def shuffled_batches(
-    examples: Examples, batch_size: int, seed: int | Sequence[int]
-) -> Iterator[Examples]:
+    examples: Batch, batch_size: int, seed: int | Sequence[int]
+) -> Iterator[Batch]:
     """Full batches without end, in a new order in each pass; a pass leaves its remainder out.
 
     Raises:
       ValueError: if there are fewer examples than a batch takes.
     """
-    size = len(examples.labels)
+    size = len(examples[0])
     if not 1 <= batch_size <= size:
         raise ValueError(f"batch size {batch_size} does not fit a training set of {size} examples")
     rng = np.random.default_rng(seed)

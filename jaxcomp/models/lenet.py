@@ -1,13 +1,25 @@
 """The networks of LeCun et al., *Proc. IEEE* 86 (1998), as the compression literature has them."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
+
+
+def max_pool_2x2(x: jax.Array) -> jax.Array:
+    """The largest of each 2 x 2 entries of images [n, height, width, channels] of even size.
+
+    On CPUs its gradient takes a small part of the time that the gradient of `nn.max_pool` takes.
+    """
+    n, height, width, channels = x.shape
+    return x.reshape(n, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
 
 class LeNet300100(nn.Module):
     """Two hidden layers of 300 and 100 rectified units: 266,200 weights on 28 x 28 images."""
 
     classes: int = 10
+    widths: Sequence[int] = (300, 100)  # of the hidden layers
     input_dropout: float = 0.0  # share of pixels that are dropped, where dropout is asked for
     hidden_dropout: float = 0.0  # the same of hidden units
 
@@ -16,7 +28,7 @@ class LeNet300100(nn.Module):
         """Logits [n, classes] of images [n, height, width, channels]."""
         x = images.reshape(images.shape[0], -1)
         x = nn.Dropout(self.input_dropout, deterministic=not dropout)(x)
-        for width in (300, 100):
+        for width in self.widths:
             x = nn.relu(nn.Dense(width)(x))
             x = nn.Dropout(self.hidden_dropout, deterministic=not dropout)(x)
         return nn.Dense(self.classes)(x)
@@ -30,17 +42,18 @@ class LeNet5Caffe(nn.Module):
     """
 
     classes: int = 10
+    widths: Sequence[int] = (20, 50, 500)  # filters of the convolutions, and hidden units
     input_dropout: float = 0.0  # share of pixels that are dropped, where dropout is asked for
-    hidden_dropout: float = 0.0  # the same of the 500 hidden units
+    hidden_dropout: float = 0.0  # the same of hidden units
 
     @nn.compact
     def __call__(self, images: jax.Array, *, dropout: bool = False) -> jax.Array:
         """Logits [n, classes] of images [n, height, width, channels]."""
+        *filters, hidden = self.widths
         x = nn.Dropout(self.input_dropout, deterministic=not dropout)(images)
-        for channels in (20, 50):
-            x = nn.Conv(channels, (5, 5), padding="VALID")(x)
-            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+        for channels in filters:
+            x = max_pool_2x2(nn.Conv(channels, (5, 5), padding="VALID")(x))
         x = x.reshape(x.shape[0], -1)
-        x = nn.relu(nn.Dense(500)(x))
+        x = nn.relu(nn.Dense(hidden)(x))
         x = nn.Dropout(self.hidden_dropout, deterministic=not dropout)(x)
         return nn.Dense(self.classes)(x)

@@ -5,17 +5,22 @@ from jaxcomp.prune.largest import largest
 from jaxcomp.prune.masks import apply_mask, threshold_mask, top_k_mask
 from jaxcomp.prune.patterns import Blocks, Entries, OfEach, Pattern, Units
 from jaxcomp.prune.scores import structured_magnitude
+from jaxcomp.prune.shrink import Live, expand, live_units, shrink
 
 __all__ = [
     "Blocks",
     "DeadUnits",
     "Entries",
+    "Live",
     "OfEach",
     "Pattern",
     "Units",
     "apply_mask",
+    "expand",
     "largest",
+    "live_units",
     "remove_dead_units",
+    "shrink",
     "structured_magnitude",
     "threshold_mask",
     "top_k_mask",

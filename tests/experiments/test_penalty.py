@@ -11,7 +11,6 @@ from experiments.penalty import GATES, NAMES, PROX, method_of
 from jaxcomp.losses import level_tree, penalty_tree
 from tests.helpers import small_params
 
-
 pytestmark = pytest.mark.usefixtures("standard_promotion")  # optax's schedules need it
 
 
