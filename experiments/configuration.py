@@ -148,6 +148,15 @@ def _check_together(values: dict[str, object]) -> None:
             f"prune.steps={values['prune.steps']} are those of the penalty phase in which weights "
             f"are pruned, at most penalty.steps={values['penalty.steps']}"
         )
+    widths, most = values["prune.widths"], MODELS[values["model"]].widths
+    if widths and values["penalty.start"] != "init":
+        raise ValueError(f"prune.widths={widths} needs new weights: set penalty.start to 'init'")
+    if widths and (
+        len(widths) != len(most) or any(not 1 <= a <= b for a, b in zip(widths, most, strict=True))
+    ):
+        raise ValueError(
+            f"prune.widths={widths}: one number for each hidden layer, from 1 to {most}, or ()"
+        )
     if values["prune.structure"] and not values["prune.steps"]:
         raise ValueError("prune.structure needs pruning on the way: set prune.steps")
 

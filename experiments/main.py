@@ -2,7 +2,8 @@
 
 python -m experiments.main [--config=FILE.py] [--config.KEY=VALUE ...] [--workdir=DIR]
 
-Writes config.json, metrics.jsonl, model.jxc, report.json and figure.png into the workdir.
+Writes config.json, metrics.jsonl, model.jxc, report.json and figure.png into the workdir; with
+--tensorboard the curves for TensorBoard too.
 The configurations are in experiments/configs; the default needs no download.
 """
 
@@ -10,6 +11,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -22,6 +24,7 @@ from experiments.configuration import parse_flags
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.objective import EVALUATION_BATCH, classification_metrics
 from experiments.recipe import total_steps, train_and_compress
+from experiments.tensorboard import TensorBoard
 from experiments.watch import Watcher
 from jaxcomp.data import DATASETS, Examples, batches, joined
 from jaxcomp.models import MODELS
@@ -32,6 +35,7 @@ METRICS_FILE = "metrics.jsonl"
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "configuration to run [experiments/configs/digits_lenet300.py]"
 )
+_TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "write curves for TensorBoard too")
 _WORKDIR = flags.DEFINE_string("workdir", None, "where to write [runs/NAME-seedSEED]")
 
 
@@ -40,7 +44,7 @@ def main(argv: list[str]) -> None:
     del argv
     try:
         run()
-    except (NonFiniteLossError, OSError) as error:
+    except (NonFiniteLossError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -59,7 +63,11 @@ def run() -> None:
     model = MODELS[config.model](**config.dropout)
     metrics = classification_metrics(model.apply)
     followed = workdir / METRICS_FILE
-    with Watcher(metrics, splits.validation, total_steps(config), followed) as watcher:
+    with ExitStack() as stack:
+        also = [stack.enter_context(TensorBoard(workdir))] if _TENSORBOARD.value else []
+        watcher = stack.enter_context(
+            Watcher(metrics, splits.validation, total_steps(config), followed, *also)
+        )
         outcome = train_and_compress(config, model, splits, watcher.phase)
 
     file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)

@@ -17,6 +17,7 @@ from jaxcomp.models import MODELS
 from jaxcomp.prune import (
     apply_mask,
     expand,
+    first_units,
     live_units,
     remove_dead_units,
     shrink,
@@ -26,7 +27,7 @@ from jaxcomp.prune import (
 from jaxcomp.quantize import dequantize, few_levels, latent_mask, step_of_bits, ternarize, uniform
 from jaxcomp.schedules import cubic_density
 from jaxcomp.train import TrainState, fit, init_state, make_step
-from jaxcomp.trees import weight_mask
+from jaxcomp.trees import select, weight_mask
 
 PyTree = Any
 ToParams = Callable[[PyTree], PyTree]
@@ -42,6 +43,7 @@ class Sparse(NamedTuple):
 
     dense: PyTree  # trained without the penalty: the reference, and the teacher
     penalized: PyTree  # trained with it, and pruned on the way where `prune.steps` says so
+    examples: Examples | Taught  # what all networks but the dense one learn from
 
 
 class Outcome(NamedTuple):
@@ -76,27 +78,39 @@ def train_and_compress(
       jaxcomp.train.NonFiniteLossError: if training diverges.
     """
     sparse = train_sparse(config, model, splits, watch)
-    return compress(config, model, splits, watch, sparse)
+    return compress(config, watch, sparse)
 
 
 def train_sparse(config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch) -> Sparse:
     """The first half of the recipe; see `train_and_compress`.
 
     1. *dense*: no penalty; with dropout, if any.
-    2. *penalty*: the penalty from the same start, or from the dense network, and pruning: on the
-       way, or at once in the end, which is left to `compress`.
+    2. *penalty*: the penalty from initial weights, or from the dense network, and pruning: on the
+       way, or at once in the end, which is left to `compress`. With `prune.widths` the network has
+       as few units from the start.
     """
-    train = _Trainer(config, model, splits, watch)
-    start = model.init(jax.random.key(config.seed), splits.train.images[:1])["params"]
+    examples: Examples | Taught = splits.train
+    start = model.init(jax.random.key(config.seed), examples.images[:1])["params"]
+    train = _Trainer(config, model, examples, watch)
     dense = train("dense", 0, config.train, start, dropout=True)
+    if config.distill.weight:
+        examples = taught(model.apply, dense, examples)
 
-    train.teach(model, dense)
     prune = config.prune
+    narrow = MODELS[config.model](widths=prune.widths or model.widths)
+    live = first_units(dense, LAYERS[config.model], narrow.widths)
+
+    def whole(small: PyTree) -> PyTree:
+        return expand(small, live, dense)
+
+    if prune.widths:
+        start = narrow.init(jax.random.key(config.seed), examples.images[:1])["params"]
     follow = jaxcomp.prune_gradually(
-        cubic_density(prune.density, max(1, prune.steps)),
+        cubic_density(_density(prune.density, start, dense), max(1, prune.steps)),
         scope=prune.scope,
         score=structured_magnitude(prune.structure),
     )
+    train = _Trainer(config, narrow, examples, watch, whole)
     penalized = train(
         "penalty",
         0,
@@ -106,12 +120,10 @@ def train_sparse(config: ConfigDict, model: nn.Module, splits: Splits, watch: Wa
         after=(follow,) if prune.steps else (),
         constant_steps=prune.steps,
     )
-    return Sparse(dense, penalized)
+    return Sparse(dense, whole(penalized), examples)
 
 
-def compress(
-    config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch, sparse: Sparse
-) -> Outcome:
+def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     """The second half of the recipe, on what the first has made; see `train_and_compress`.
 
     3. The rest is pruned, and units that cannot matter are taken out: what follows is trained as a
@@ -122,7 +134,7 @@ def compress(
     7. Units that died since are removed, and biases rounded.
     """
     layers = LAYERS[config.model]
-    inputs = input_units(layers, splits.train.images.shape[1:])
+    inputs = input_units(layers, sparse.examples.images.shape[1:])
     # After pruning on the way it finds the zeros that are there.
     keep = top_k_mask(sparse.penalized, config.prune.density, scope=config.prune.scope)
     pruned = remove_dead_units(apply_mask(sparse.penalized, keep), layers, inputs=inputs).params
@@ -132,8 +144,8 @@ def compress(
     def whole(small: PyTree) -> PyTree:
         return expand(small, live, pruned)
 
-    train = _Trainer(config, MODELS[config.model](widths=widths), splits, watch, whole)
-    train.teach(model, sparse.dense)
+    narrow = MODELS[config.model](widths=widths)
+    train = _Trainer(config, narrow, sparse.examples, watch, whole)
     small, keep = shrink(pruned, live), shrink(keep, live)
     hold = jaxcomp.keep_masked(keep)
     small = train("fine-tune", 1, config.finetune, small, after=(hold,))
@@ -150,28 +162,24 @@ def compress(
     hold = jaxcomp.keep_masked(latent_mask(rounding.start(small), keep))
     quantized = whole(train("quantize", 2, config.quantize, small, method=rounding, after=(hold,)))
     alive = remove_dead_units(quantized, layers, inputs=inputs).params
-    return Outcome(*sparse, quantized, _round_biases(alive, config.biases.bits))
+    compressed = _round_biases(alive, config.biases.bits)
+    return Outcome(sparse.dense, sparse.penalized, quantized, compressed)
 
 
 class _Trainer:
-    """Runs one phase after the other on the same data, with or without a teacher."""
+    """Runs one phase after the other on the same model and data."""
 
     def __init__(
         self,
         config: ConfigDict,
         model: nn.Module,
-        splits: Splits,
+        examples: Examples | Taught,
         watch: Watch,
         whole: ToParams = lambda params: params,
     ):
         """The function `whole` is from parameters of this model to those that are watched."""
-        self._config, self._model, self._watch, self._whole = config, model, watch, whole
-        self._examples: Examples | Taught = splits.train
-
-    def teach(self, model: nn.Module, params: PyTree) -> None:
-        """From here on networks learn from this one too, if the configuration says so."""
-        if self._config.distill.weight:
-            self._examples = taught(model.apply, params, self._examples)
+        self._config, self._model, self._examples = config, model, examples
+        self._watch, self._whole = watch, whole
 
     def __call__(
         self,
@@ -224,6 +232,12 @@ class _Trainer:
             look=self._watch(phase, lambda trained: self._whole(method.end(trained))),
         )
         return method.end(state.params)
+
+
+def _density(density: float, small: PyTree, large: PyTree) -> float:
+    """The density of a small network with as many non-zeros as a large one has by its density."""
+    small_weights, large_weights = (sum(w.size for w in select(p, None)) for p in (small, large))
+    return min(1.0, density * large_weights / small_weights)
 
 
 def _quantized(params: PyTree, settings: ConfigDict) -> PyTree:

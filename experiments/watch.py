@@ -26,9 +26,17 @@ class Watcher:
         validation accuracy, compressibility (global) and the penalty that was added to the loss.
     """
 
-    def __init__(self, metrics: Callable, validation: Examples, total_steps: int, file: Path):
+    def __init__(
+        self,
+        metrics: Callable,
+        validation: Examples,
+        total_steps: int,
+        file: Path,
+        also: Callable[[dict[str, Any]], None] = lambda point: None,
+    ):
+        """Each point is also handed to the function `also`."""
         self.history: list[dict[str, Any]] = []
-        self._file = file
+        self._file, self._also = file, also
         self._metrics = metrics
         self._validation = validation
         columns = (
@@ -73,6 +81,7 @@ class Watcher:
             }
             self.history.append(point)
             print(json.dumps(point), file=self._lines, flush=True)
+            self._also(point)
             self._progress.update(
                 self._bar,
                 advance=point["step"] - seen,

@@ -51,6 +51,7 @@ def get_config() -> ConfigDict:
     config.prune.density = 0.07
     config.prune.scope = "global"
     config.prune.steps = 0  # of the penalty phase, to get there gradually; 0 for at its end
+    config.prune.widths = ()  # hidden units to start with, one number for each layer; () for all
     config.prune.structure = 0.0  # how much weights of full rows and columns are preferred
 
     config.finetune = ConfigDict()  # the survivors, as floats

@@ -198,7 +198,7 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
         sparse = train_sparse(config, model, splits, unseen)
         results = {"float": judged(sparse.penalized)}
         for name in ENDINGS if test else (JUDGED,):
-            compressed = compress(ending(config, name), model, splits, unseen, sparse).compressed
+            compressed = compress(ending(config, name), unseen, sparse).compressed
             params, size = _read_back(compressed)
             results[name] = {**judged(params), "bytes": size}
     except NonFiniteLossError as error:

@@ -1,5 +1,6 @@
 """The runs of a sweep: each is made once, and its result kept in a file of its own."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -14,11 +15,12 @@ def kept(folder: Path, label: str, make: Callable[[], dict[str, Any]]) -> dict[s
 
     Args:
       folder: where results are kept; made if it is not there.
-      label: what tells this run from all others of the sweep. Its letters, digits, dots and
-        underscores name the file; other characters become "_".
+      label: what tells this run from all others of the sweep; the file is named after it.
       make: makes the run; the result can be written as JSON.
     """
-    path = folder / f"{re.sub(r'[^A-Za-z0-9.]+', '_', label)}.json"
+    readable = re.sub(r"[^A-Za-z0-9.]+", "_", label)
+    digest = hashlib.sha256(label.encode()).hexdigest()[:8]  # "l1/l2" and "l1 + l2" are two labels
+    path = folder / f"{readable}_{digest}.json"
     if not path.is_file():
         result = make()
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from jaxcomp.prune.largest import largest
 from jaxcomp.prune.masks import apply_mask, threshold_mask, top_k_mask
 from jaxcomp.prune.patterns import Blocks, Entries, OfEach, Pattern, Units
 from jaxcomp.prune.scores import structured_magnitude
-from jaxcomp.prune.shrink import Live, expand, live_units, shrink
+from jaxcomp.prune.shrink import Live, expand, first_units, live_units, shrink
 
 __all__ = [
     "Blocks",
@@ -17,6 +17,7 @@ __all__ = [
     "Units",
     "apply_mask",
     "expand",
+    "first_units",
     "largest",
     "live_units",
     "remove_dead_units",

@@ -38,30 +38,32 @@ def live_units(params: Mapping[str, Any], layers: Sequence[Layer]) -> dict[str, 
     Raises:
       ValueError: if a layer is of another kind, such as `BatchNorm` or `Residual`.
     """
-    kernels: list[tuple[str, np.ndarray]] = []
-    positions: list[int] = []  # for each kernel but the first: what a flattening before it sees
-    for layer in layers:
-        match layer:
-            case Dense(name) | Conv(name):
-                kernels.append((name, np.asarray(params[name]["kernel"])))
-                positions.append(1)
-            case Flatten(count):
-                positions[-1] = count
-            case Activation() | MaxPool() | AveragePool():
-                pass
-            case _:
-                raise ValueError(f"units of a chain with {layer} cannot be taken out yet")
-    live: dict[str, Live] = {}
-    inputs = np.arange(kernels[0][1].shape[-2])
-    for (name, kernel), (_, after), places in zip(kernels, kernels[1:], positions, strict=False):
+    kernels, positions = _chain(params, layers)
+    outputs = []
+    for after, places in zip(list(kernels.values())[1:], positions, strict=True):
         used = after.any(axis=(*range(after.ndim - 2), -1)).reshape(places, -1).any(axis=0)
         used[0] |= not used.any()
-        outputs = np.flatnonzero(used)
-        live[name] = Live(inputs, outputs)
-        inputs = (np.arange(places)[:, None] * kernel.shape[-1] + outputs).ravel()
-    name, kernel = kernels[-1]
-    live[name] = Live(inputs, np.arange(kernel.shape[-1]))
-    return live
+        outputs.append(np.flatnonzero(used))
+    return _live(kernels, positions, outputs)
+
+
+def first_units(
+    params: Mapping[str, Any], layers: Sequence[Layer], widths: Sequence[int]
+) -> dict[str, Live]:
+    """The first units of each hidden layer, `widths[i]` of the i-th; see `live_units`.
+
+    Raises:
+      ValueError: also if there is not one width for each hidden layer, from 1 to its units.
+    """
+    kernels, positions = _chain(params, layers)
+    units = [kernel.shape[-1] for kernel in kernels.values()][:-1]
+    if len(widths) != len(units) or any(
+        not 1 <= width <= most for width, most in zip(widths, units, strict=True)
+    ):
+        raise ValueError(
+            f"widths {tuple(widths)} must be one for each hidden layer, from 1 to {tuple(units)}"
+        )
+    return _live(kernels, positions, [np.arange(width) for width in widths])
 
 
 def shrink(params: Mapping[str, Any], live: Mapping[str, Live]) -> dict[str, Any]:
@@ -93,6 +95,46 @@ def expand(
         else of
         for name, of in params.items()
     }
+
+
+def _chain(
+    params: Mapping[str, Any], layers: Sequence[Layer]
+) -> tuple[dict[str, np.ndarray], list[int]]:
+    """Kernels by name; for each but the first, into how many inputs a unit before it is flattened.
+
+    That is 1, or the number of places in the image.
+    """
+    kernels: dict[str, np.ndarray] = {}
+    positions: list[int] = []
+    places = 1
+    for layer in layers:
+        match layer:
+            case Dense(name) | Conv(name):
+                if kernels:
+                    positions.append(places)
+                kernels[name] = np.asarray(params[name]["kernel"])
+                places = 1
+            case Flatten(places):
+                pass
+            case Activation() | MaxPool() | AveragePool():
+                pass
+            case _:
+                raise ValueError(f"units of a chain with {layer} cannot be taken out yet")
+    return kernels, positions
+
+
+def _live(
+    kernels: Mapping[str, np.ndarray], positions: Sequence[int], outputs: Sequence[np.ndarray]
+) -> dict[str, Live]:
+    """From the units that stay of each hidden layer to those of all layers, with their inputs."""
+    *hidden, last = kernels
+    live: dict[str, Live] = {}
+    inputs = np.arange(next(iter(kernels.values())).shape[-2])
+    for name, places, stay in zip(hidden, positions, outputs, strict=True):
+        live[name] = Live(inputs, stay)
+        inputs = (np.arange(places)[:, None] * kernels[name].shape[-1] + stay).ravel()
+    live[last] = Live(inputs, np.arange(kernels[last].shape[-1]))
+    return live
 
 
 def _places(array: Any, where: Live) -> tuple[Any, ...]:

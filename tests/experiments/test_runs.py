@@ -15,8 +15,9 @@ def test_a_run_is_made_once(tmp_path):
     folder = tmp_path / "new" / "folder"
     assert kept(folder, "l1/l2 0.1", make) == kept(folder, "l1/l2 0.1", make) == {"error": 2.5}
     assert len(made) == 1
-    kept(folder, "l1/l2 0.2", make)
-    assert len(made) == 2
+    for other in ("l1/l2 0.2", "l1 + l2 0.1"):
+        kept(folder, other, make)
+    assert len(made) == 3
 
 
 def test_a_run_that_was_killed_leaves_nothing(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.layers import LAYERS, input_units
 from jaxcomp.models import MODELS
-from jaxcomp.prune import expand, live_units, remove_dead_units, shrink
+from jaxcomp.prune import expand, first_units, live_units, remove_dead_units, shrink
 from jaxcomp.prune.dead_units import BatchNorm, Dense, Residual
 
 IMAGES = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
@@ -62,6 +62,24 @@ def test_a_dead_layer_keeps_one_unit():
     params = {n: {"kernel": np.zeros((3, 3)), "bias": np.ones(3)} for n in ("a", "b")}
     small = shrink(params, live_units(params, (Dense("a"), Dense("b"))))
     assert [small[n]["kernel"].shape for n in ("a", "b")] == [(3, 1), (1, 3)]
+
+
+def test_first_units_are_as_many_as_asked_for():
+    params = MODELS["lenet_5_caffe"]().init(jax.random.key(0), IMAGES)["params"]
+    live = first_units(params, LAYERS["lenet_5_caffe"], (2, 3, 4))
+    small = shrink(params, live)
+    shapes = {name: of["kernel"].shape for name, of in small.items()}
+    assert list(shapes.values()) == [(5, 5, 1, 2), (5, 5, 2, 3), (16 * 3, 4), (4, 10)]
+    whole = expand(small, live, params)
+    np.testing.assert_allclose(
+        MODELS["lenet_5_caffe"](widths=(2, 3, 4)).apply({"params": small}, IMAGES),
+        MODELS["lenet_5_caffe"]().apply({"params": whole}, IMAGES),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+    for widths in ((2, 3), (2, 3, 0), (21, 3, 4)):
+        with pytest.raises(ValueError, match=r"from 1 to \(20, 50, 500\)"):
+            first_units(params, LAYERS["lenet_5_caffe"], widths)
 
 
 def test_other_layers_are_refused_and_other_parameters_left_alone():
