@@ -1,5 +1,6 @@
 """The command line of an experiment: `--config=FILE.py --config.KEY=VALUE`, checked early."""
 
+import ast
 import math
 import re
 import runpy
@@ -159,6 +160,25 @@ def _check_together(values: dict[str, object]) -> None:
         )
     if values["prune.structure"] and not values["prune.steps"]:
         raise ValueError("prune.structure needs pruning on the way: set prune.steps")
+
+
+def typed(config: ConfigDict, key: str, text: str) -> object:
+    """The value that a text stands for, of the type that the key has in the configuration.
+
+    Raises:
+      ValueError: if there is no such key, or the text is no value of this type.
+    """
+    values = dict(leaves(config))
+    if key not in values:
+        raise ValueError(f"the configuration has no key {key!r}: it has {', '.join(values)}")
+    kind = type(values[key])
+    try:
+        value = ast.literal_eval(text) if kind in (bool, tuple) else kind(text)
+    except (ValueError, SyntaxError):
+        value = None
+    if not isinstance(value, kind):
+        raise ValueError(f"{key}={text}: the value must be of type {kind.__name__}")
+    return value
 
 
 def leaves(config: ConfigDict, prefix: str = "") -> Iterator[tuple[str, object]]:

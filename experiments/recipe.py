@@ -38,6 +38,12 @@ Watch = Callable[[str, ToParams], Callable[[TrainState], None]]
 PLAIN = Method()
 
 
+def unwatched(phase: str, to_params: ToParams) -> Callable[[TrainState], None]:
+    """The `Watch` that looks at nothing."""
+    del phase, to_params
+    return lambda state: None
+
+
 class Sparse(NamedTuple):
     """What the first half of the recipe makes."""
 

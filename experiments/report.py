@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from experiments.judge import nonzero_weights
 from experiments.recipe import Outcome
 from experiments.storage import reference_bytes
 from jaxcomp.analysis.plots.compression import compression_figure
@@ -53,7 +54,7 @@ def storage(compressed: Any, file_bytes: int) -> dict[str, Any]:
     return {
         "parameters": parameters,
         "weights": sum(w.size for w in weights),
-        "nonzero_weights": sum(int(np.count_nonzero(w)) for w in weights),
+        "nonzero_weights": nonzero_weights(compressed),
         "bytes": sizes,
         "ratio_to_float32": {name: sizes["float32"] / size for name, size in sizes.items()},
         "bits_per_weight": {name: 8 * size / parameters for name, size in sizes.items()},

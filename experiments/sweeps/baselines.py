@@ -17,27 +17,24 @@ import argparse
 import hashlib
 import itertools
 import json
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 from rich.progress import track
 
-import jaxcomp
 from experiments import report
 from experiments.configuration import check, load
-from experiments.objective import EVALUATION_BATCH, classification_metrics
-from experiments.recipe import compress, train_sparse
+from experiments.judge import error, nonzero_weights, through_file
+from experiments.objective import classification_metrics
+from experiments.recipe import compress, train_sparse, unwatched
 from experiments.statistics import mean_with_interval
 from experiments.sweeps.runs import kept
-from jaxcomp.data import DATASETS, Examples, Splits, batches
+from jaxcomp.data import DATASETS, Splits
 from jaxcomp.models import MODELS
-from jaxcomp.train import NonFiniteLossError, evaluate
-from jaxcomp.trees import select
+from jaxcomp.train import NonFiniteLossError
 
 CONFIG = Path(__file__).parents[1] / "configs" / "mnist_baselines.py"
 TUNING_SEED = 1_000  # not among the seeds of the results
@@ -181,28 +178,21 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
     metrics = classification_metrics(model.apply)
 
     def judged(params: PyTree) -> dict[str, float]:
-        def error(examples: Examples) -> float:
-            accuracy = evaluate(metrics, params, batches(examples, EVALUATION_BATCH))["accuracy"]
-            return 100 * (1 - accuracy)
-
         result = {
-            "validation_error": error(splits.validation),
-            "nonzero_weights": sum(int(np.count_nonzero(w)) for w in select(params, None)),
+            "validation_error": error(metrics, params, splits.validation),
+            "nonzero_weights": nonzero_weights(params),
         }
-        return {**result, "test_error": error(splits.test)} if test else result
-
-    def unseen(*_: Any) -> Any:
-        return lambda state: None
+        return {**result, "test_error": error(metrics, params, splits.test)} if test else result
 
     try:
-        sparse = train_sparse(config, model, splits, unseen)
+        sparse = train_sparse(config, model, splits, unwatched)
         results = {"float": judged(sparse.penalized)}
         for name in ENDINGS if test else (JUDGED,):
-            compressed = compress(ending(config, name), unseen, sparse).compressed
-            params, size = _read_back(compressed)
+            compressed = compress(ending(config, name), unwatched, sparse).compressed
+            params, size = through_file(compressed)
             results[name] = {**judged(params), "bytes": size}
-    except NonFiniteLossError as error:
-        return {"diverged": str(error)}
+    except NonFiniteLossError as reason:
+        return {"diverged": str(reason)}
     return results
 
 
@@ -217,14 +207,6 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     if not ended:
         return {}
     return jax.tree.map(lambda *values: mean_with_interval(values), *ended)
-
-
-def _read_back(compressed: PyTree) -> tuple[PyTree, int]:
-    """Parameters from a file of them, and its bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.jxc"
-        size = jaxcomp.save(path, compressed)
-        return jaxcomp.load(path), size
 
 
 if __name__ == "__main__":

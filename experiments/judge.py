@@ -1,0 +1,34 @@
+"""What a network is judged by: its error, its non-zero weights, the bytes of its file."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jaxcomp
+from experiments.objective import EVALUATION_BATCH
+from jaxcomp.data import Examples, batches
+from jaxcomp.train import evaluate
+from jaxcomp.trees import select
+
+PyTree = Any
+
+
+def error(metrics: Callable, params: PyTree, examples: Examples) -> float:
+    """Percent of the examples that are classified wrongly; see `classification_metrics`."""
+    return 100 * (1 - evaluate(metrics, params, batches(examples, EVALUATION_BATCH))["accuracy"])
+
+
+def nonzero_weights(params: PyTree) -> int:
+    """How many weights are not zero; biases are not counted."""
+    return sum(int(np.count_nonzero(w)) for w in select(params, None))
+
+
+def through_file(params: PyTree) -> tuple[PyTree, int]:
+    """What is read back from a `.jxc` file of the parameters, and the bytes of the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.jxc"
+        size = jaxcomp.save(path, params)
+        return jaxcomp.load(path), size

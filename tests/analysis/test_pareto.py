@@ -1,0 +1,28 @@
+"""The front of results that no other one beats."""
+
+import numpy as np
+
+from jaxcomp.analysis.pareto import pareto_front
+from jaxcomp.analysis.plots.pareto import pareto_figure
+
+
+def test_a_front_by_hand():
+    costs = [(3, 1), (1, 3), (2, 2), (3, 3), (2, 2), (4, 1)]
+    assert pareto_front(costs) == [1, 2, 4, 0]
+    assert pareto_front([]) == []
+
+
+def test_each_result_off_the_front_is_beaten_by_one_on_it():
+    costs = np.random.default_rng(0).normal(size=(200, 2))
+    front = pareto_front(costs)
+    assert (np.diff(costs[front], axis=0) * [1, -1] > 0).all()
+    for i in set(range(200)) - set(front):
+        assert (costs[front] <= costs[i]).all(axis=1).any()
+
+
+def test_a_figure_shows_all_points_and_says_what_it_leaves_out():
+    figure = pareto_figure({"a": [(1, 2), (2, 1)], "b": [(3, 3), (4, 90)]}, worst=10)
+    (axes,) = figure.axes
+    a, b, front = (line.get_xydata().tolist() for line in axes.lines)
+    assert (a, b, front) == ([[1, 2], [2, 1]], [[3, 3]], [[1, 2], [2, 1]])
+    assert axes.get_title() == "1 results with errors above 10 % are not shown"

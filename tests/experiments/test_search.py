@@ -1,0 +1,95 @@
+"""The search for configurations: what is varied, what is kept, and what goes on after a kill."""
+
+import json
+import sys
+
+import optuna
+import pytest
+from ml_collections import ConfigDict
+
+from experiments.configuration import DEFAULT, load
+from experiments.sweeps import search
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+SHORT = ("train.steps=5", "penalty.steps=30", "finetune.steps=5", "quantize.steps=20")
+
+
+@pytest.fixture
+def config() -> ConfigDict:
+    return load(DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("prune.density=0.01:0.1:log", optuna.distributions.FloatDistribution(0.01, 0.1, log=True)),
+        ("quantize.levels=1:3", optuna.distributions.IntDistribution(1, 3)),
+        ("penalty.name=l1,l2", optuna.distributions.CategoricalDistribution(["l1", "l2"])),
+        ("penalty.l2=0,1e-4", optuna.distributions.CategoricalDistribution([0.0, 1e-4])),
+    ],
+)
+def test_what_can_be_varied(config, text, expected):
+    assert search.varied(config, text) == (text.partition("=")[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prune.density", "is not KEY="),
+        ("prune.densitty=0:1", "no key 'prune.densitty': it has .*prune.density"),
+        ("quantize.levels=1:2.5", "quantize.levels=2.5: the value must be of type int"),
+        ("penalty.l2=0:1:exp", "only :log"),
+        ("penalty.name=l1:l2", "list what it can be"),
+        ("penalty.l2=1:0", "low.*high"),
+    ],
+)
+def test_what_cannot(config, text, message):
+    with pytest.raises(ValueError, match=message):
+        search.varied(config, text)
+
+
+def command(monkeypatch, workdir, trials, *more):
+    fixed = [word for text in SHORT for word in ("--set", text)]
+    vary = ["--vary", "prune.density=0.02:0.2:log", "--vary", "quantize.levels=1,2"]
+    words = ["search", *fixed, *vary, f"--trials={trials}", f"--workdir={workdir}", *more]
+    monkeypatch.setattr(sys, "argv", words)
+    search.main()
+    return json.loads((workdir / "search.json").read_text())
+
+
+def test_a_search_goes_on_and_makes_no_trial_again(tmp_path, monkeypatch, capsys):
+    first = command(monkeypatch, tmp_path, 2)
+    more = command(monkeypatch, tmp_path, 3)
+    same = command(monkeypatch, tmp_path, 3)
+    assert more["trials"][:2] == first["trials"]
+    assert same["trials"] == more["trials"]
+    assert len(more["trials"]) == 3
+    assert (tmp_path / "front.png").is_file()
+    assert "smallest files for their error" in capsys.readouterr().out
+    for trial in more["trials"]:
+        assert 0.02 <= trial["values"]["prune.density"] <= 0.2
+        assert trial["nonzero_weights"] <= trial["values"]["prune.density"] * 50_200 + 1
+        assert 50 < trial["bytes"] < 20_000
+    beaten = {
+        one["number"]
+        for one in more["trials"]
+        for other in more["trials"]
+        if other["bytes"] < one["bytes"] and other["validation_error"] < one["validation_error"]
+    }
+    assert set(more["front"]) & beaten == set()
+    assert set(more["front"]) | beaten == {0, 1, 2}
+
+
+def test_a_trial_that_diverges_counts_as_a_dense_random_network(tmp_path, monkeypatch):
+    record = command(monkeypatch, tmp_path, 1, "--set", "penalty.learning_rate=1e30")
+    (trial,) = record["trials"]
+    assert "not finite" in trial["diverged"]
+    assert trial["bytes"] > 100_000
+    assert trial["validation_error"] > 50
+
+
+def test_what_is_trained_on_cannot_be_chosen_by(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command(monkeypatch, tmp_path, 1, "--set", "data.train_on_validation=True")
+    assert stop.value.code == 2
+    assert "data.train_on_validation=False" in capsys.readouterr().err
