@@ -41,19 +41,26 @@ def batches(examples: Batch, batch_size: int) -> Iterator[Batch]:
         yield type(examples)(*(part[start : start + batch_size] for part in examples))
 
 
-def shuffled_batches(
-    examples: Batch, batch_size: int, seed: int | Sequence[int]
-) -> Iterator[Batch]:
-    """Full batches without end, in a new order in each pass; a pass leaves its remainder out.
+def shuffled_indices(size: int, batch_size: int, seed: int | Sequence[int]) -> Iterator[np.ndarray]:
+    """The examples of full batches without end, in a new order in each pass.
+
+    A pass leaves its remainder out.
 
     Raises:
       ValueError: if there are fewer examples than a batch takes.
     """
-    size = len(examples[0])
     if not 1 <= batch_size <= size:
         raise ValueError(f"batch size {batch_size} does not fit a training set of {size} examples")
     rng = np.random.default_rng(seed)
     while True:
         order = rng.permutation(size)
         for start in range(0, size - batch_size + 1, batch_size):
-            yield take(examples, order[start : start + batch_size])
+            yield order[start : start + batch_size]
+
+
+def shuffled_batches(
+    examples: Batch, batch_size: int, seed: int | Sequence[int]
+) -> Iterator[Batch]:
+    """The batches of `shuffled_indices`."""
+    for indices in shuffled_indices(len(examples[0]), batch_size, seed):
+        yield take(examples, indices)

@@ -2,6 +2,17 @@
 
 from jaxcomp.train.evaluate import evaluate
 from jaxcomp.train.loop import NonFiniteLossError, fit
-from jaxcomp.train.step import TrainState, init_state, make_step
+from jaxcomp.train.many import init_many, make_many
+from jaxcomp.train.step import TrainState, init_state, make_step, make_update
 
-__all__ = ["NonFiniteLossError", "TrainState", "evaluate", "fit", "init_state", "make_step"]
+__all__ = [
+    "NonFiniteLossError",
+    "TrainState",
+    "evaluate",
+    "fit",
+    "init_many",
+    "init_state",
+    "make_many",
+    "make_step",
+    "make_update",
+]

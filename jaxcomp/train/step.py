@@ -1,7 +1,6 @@
-"""One training step as a pure, compiled function."""
+"""One training step as a pure function, and compiled."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -29,24 +28,20 @@ def init_state(params: PyTree, optimizer: optax.GradientTransformation) -> Train
     return jax.tree.map(jnp.copy, state)
 
 
-def make_step(
+def make_update(
     loss: Callable[..., jax.Array],
     optimizer: optax.GradientTransformation,
     key: jax.Array | None = None,
 ) -> Callable[[TrainState, Any], TrainState]:
-    """A compiled step: gradient of `loss(params, batch)`, update, new state.
+    """One step as a pure function: gradient of `loss(params, batch)`, update, new state.
 
     With a random key the loss is `loss(params, batch, key)`, with another key at each step. The
-    optimizer is given the loss as the extra argument `value`.
-
-    The memory of the state that is passed in is reused: do not use that state again. A loss that
-    is not finite is noted in the state and not acted on, so that no step waits for the device.
+    optimizer is given the loss as the extra argument `value`. A loss that is not finite is noted in
+    the state and not acted on, so that no step waits for the device.
     """
-
     extended = optax.with_extra_args_support(optimizer)
 
-    @partial(jax.jit, donate_argnums=0)
-    def step(state: TrainState, batch: Any) -> TrainState:
+    def update(state: TrainState, batch: Any) -> TrainState:
         random = () if key is None else (jax.random.fold_in(key, state.step),)
         value, gradients = jax.value_and_grad(loss)(state.params, batch, *random)
         updates, opt_state = extended.update(gradients, state.opt_state, state.params, value=value)
@@ -60,4 +55,16 @@ def make_step(
             first_bad_step=jnp.where(newly_bad, number, state.first_bad_step),
         )
 
-    return step
+    return update
+
+
+def make_step(
+    loss: Callable[..., jax.Array],
+    optimizer: optax.GradientTransformation,
+    key: jax.Array | None = None,
+) -> Callable[[TrainState, Any], TrainState]:
+    """`make_update`, compiled.
+
+    The memory of the state that is passed in is reused: do not use that state again.
+    """
+    return jax.jit(make_update(loss, optimizer, key), donate_argnums=0)

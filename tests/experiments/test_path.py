@@ -1,0 +1,38 @@
+"""The path of penalty weights, shortened: heavier penalties give smaller files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.helpers import run_module
+
+
+def test_heavier_penalties_give_smaller_files(tmp_path):
+    weights = ["0", "0.03", "0.3"]
+    done = run_module(
+        "experiments.sweeps.path",
+        "--seeds=2",
+        "--steps=300",
+        f"--workdir={tmp_path}",
+        "--weights",
+        *weights,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "means over the seeds" in done.stdout
+    rows = json.loads((tmp_path / "record.json").read_text())["rows"]
+    assert [row["weight"] for row in rows] == [0, 0.03, 0.3]
+    for key in ("bytes", "nonzero_weights", "compressibility"):
+        means = [row[key]["mean"] for row in rows]
+        assert means[0] > means[1] > means[2]
+        assert all(len(row[key]["values"]) == 2 for row in rows)
+        assert len(np.unique(rows[0][key]["values"])) == 2  # the seeds differ
+    assert rows[0]["validation_error_float"]["mean"] < 15
+    assert (tmp_path / "figure.png").is_file()
+
+
+@pytest.mark.parametrize("wrong", [("--seeds=0",), ("--weights", "0.1", "-1")])
+def test_wrong_use(wrong):
+    done = run_module("experiments.sweeps.path", *wrong)
+    assert done.returncode == 2
+    assert "must be" in done.stderr
