@@ -1,0 +1,129 @@
+"""Weights in trainable forms, few-valued or with gates, inside the trees of each framework."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
+
+import jaxcomp
+from jaxcomp.losses import gate, open_gates, sample_gates
+from jaxcomp.prune import apply_mask, top_k_mask
+from jaxcomp.quantize import dequantize, few_levels, latent_mask, ternarize
+from jaxcomp.trees import select
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")  # the frameworks' initialisers need it
+RNG = np.random.default_rng(0)
+X = jnp.asarray(RNG.normal(size=(64, 8)), jnp.float32)
+Y = jnp.asarray(X @ RNG.normal(size=(8, 4)), jnp.float32)
+
+
+class Framework(NamedTuple):
+    params: object
+    predict: object  # from parameters and inputs
+
+
+def linen():
+    model = nn.Dense(4)
+    params = model.init(jax.random.key(0), X)["params"]
+    return Framework(params, lambda params, x: model.apply({"params": params}, x))
+
+
+def flax_nnx():
+    graph, state = nnx.split(nnx.Linear(8, 4, rngs=nnx.Rngs(0)))
+    return Framework(state, lambda state, x: nnx.merge(graph, state)(x))
+
+
+def equinox():
+    arrays, rest = eqx.partition(eqx.nn.Linear(8, 4, key=jax.random.key(0)), eqx.is_array)
+    return Framework(arrays, lambda arrays, x: jax.vmap(eqx.combine(arrays, rest))(x))
+
+
+@pytest.fixture(params=[linen, flax_nnx, equinox], ids=lambda make: make.__name__)
+def framework(request):
+    return request.param()
+
+
+def trained(loss, params, *after, steps=60):
+    """Parameters after training, and the losses before and after."""
+    optimizer = optax.chain(optax.adam(0.03), *after)
+
+    @jax.jit
+    def step(params, state, key):
+        gradients = jax.grad(loss)(params, key)
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
+
+    state, first = optimizer.init(params), loss(params, jax.random.key(0))
+    for i in range(steps):
+        params, state = step(params, state, jax.random.key(i))
+    return params, first, loss(params, jax.random.key(0))
+
+
+def as_type(params, dtype):
+    return jax.tree.map(lambda w: w.astype(dtype), params)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("levels", [1, 2])
+def test_few_valued_weights_are_trained(framework, levels, dtype):
+    params = as_type(framework.params, dtype)
+    keep = top_k_mask(params, 0.5)
+    pruned = apply_mask(params, keep)
+    few = ternarize(pruned) if levels == 1 else few_levels(pruned, levels)
+
+    def loss(params, key):
+        return jnp.mean((framework.predict(dequantize(params), X) - Y) ** 2)
+
+    few, before, after = trained(loss, few, jaxcomp.keep_masked(latent_mask(few, keep)))
+    assert after < 0.9 * before
+    result = dequantize(few)
+    assert jax.tree.structure(result) == jax.tree.structure(params)
+    (weight,), (start,) = select(result, None), select(pruned, None)
+    assert weight.dtype == dtype
+    assert len(np.unique(np.abs(np.asarray(weight, np.float32)[weight != 0]))) <= levels
+    assert ((weight != 0) == (start != 0)).all()
+
+
+def test_gates_are_trained(framework):
+    def loss(params, key):
+        fit = jnp.mean((framework.predict(sample_gates(params, key), X) - Y) ** 2)
+        return fit + 0.1 * jaxcomp.losses.penalty_tree(params, "l0_hard_concrete", mask=None)
+
+    gated, before, after = trained(loss, gate(framework.params), steps=200)
+    assert after < 0.9 * before
+    result = open_gates(gated)
+    assert jax.tree.structure(result) == jax.tree.structure(framework.params)
+    assert jnp.isfinite(framework.predict(result, X)).all()
+
+
+def test_sharded_weights_stay_sharded_and_give_the_same(framework):
+    mesh = jax.make_mesh((8,), ("model",), axis_types=(jax.sharding.AxisType.Auto,))
+    keep = top_k_mask(framework.params, 0.5)
+    few = ternarize(apply_mask(framework.params, keep))
+
+    def loss(params, key):
+        return jnp.mean((framework.predict(dequantize(params), X) - Y) ** 2)
+
+    def spread(w):
+        axis = next((i for i, size in enumerate(w.shape) if size % 8 == 0), None)
+        spec = [None] * w.ndim
+        if axis is not None:
+            spec[axis] = "model"
+        return jax.device_put(w, NamedSharding(mesh, PartitionSpec(*spec)))
+
+    hold = jaxcomp.keep_masked(latent_mask(few, keep))
+    alone, *_ = trained(loss, few, hold, steps=10)
+    sharded, *_ = trained(loss, jax.tree.map(spread, few), hold, steps=10)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), alone, sharded
+    )
+    placed = [w.sharding for w in jax.tree.leaves(sharded) if w.size >= 32]
+    assert placed
+    assert all("model" in sharding.spec for sharding in placed)
