@@ -21,7 +21,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 from ml_collections import ConfigDict
 from rich.progress import track
 
@@ -206,7 +205,12 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     ended = [one for one in runs if "diverged" not in one]
     if not ended:
         return {}
-    return jax.tree.map(lambda *values: mean_with_interval(values), *ended)
+    return {
+        network: {
+            key: mean_with_interval([one[network][key] for one in ended]) for key in of_network
+        }
+        for network, of_network in ended[0].items()
+    }
 
 
 if __name__ == "__main__":

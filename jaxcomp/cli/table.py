@@ -4,6 +4,8 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -11,8 +13,9 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "table",
         help="make a table of results from their records",
-        description="Print a table in Markdown of records that `python -m experiments.collect` has "
-        "made, of one model, the smallest first.",
+        description="Print a table in Markdown: of records that `python -m experiments.collect` "
+        "has made, of one model, the smallest first; or of one record of "
+        "`python -m experiments.sweeps.baselines`.",
     )
     parser.add_argument("records", nargs="+", type=Path, metavar="RECORD.json")
     parser.add_argument(
@@ -21,23 +24,20 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         metavar="FILE.json",
         help="published rows by model, to stand among them",
     )
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE.png", help="also draw errors against bytes"
+    )
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the table; the exit status is 1 if a file cannot be used."""
-    from jaxcomp.analysis.tables import results_table
-
     try:
         records = {path.name: json.loads(path.read_text()) for path in options.records}
-        models = {record["config"]["model"] for record in records.values()}
-        if len(models) > 1:
-            raise ValueError(f"the records are of several models, {sorted(models)}: give one's")
-        published = []
-        if options.published:
-            rows = json.loads(options.published.read_text())
-            published = rows.get(models.pop(), [])
-        print(results_table(records, published))
+        if any("penalties" in record for record in records.values()):
+            _show_penalties(records, options)
+        else:
+            _show_results(records, options)
     except (OSError, ValueError) as error:
         print(f"jaxcomp: {error}", file=sys.stderr)
         return 1
@@ -45,3 +45,37 @@ def run(options: argparse.Namespace) -> int:
         print(f"jaxcomp: a file is not a record of results: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _show_penalties(records: dict[str, Any], options: argparse.Namespace) -> None:
+    from jaxcomp.analysis.tables import penalties_table
+
+    if len(records) > 1 or options.published:
+        raise ValueError("a record of penalties makes a table of its own: give it alone")
+    (record,) = records.values()
+    print(penalties_table(record))
+    if options.figure:
+        _figures().penalties_figure(record).savefig(options.figure, dpi=120)
+
+
+def _show_results(records: dict[str, Any], options: argparse.Namespace) -> None:
+    from jaxcomp.analysis.tables import results_table
+
+    models = {record["config"]["model"] for record in records.values()}
+    if len(models) > 1:
+        raise ValueError(f"the records are of several models, {sorted(models)}: give one's")
+    published = []
+    if options.published:
+        published = json.loads(options.published.read_text()).get(models.pop(), [])
+    print(results_table(records, published))
+    if options.figure:
+        _figures().results_figure(records, published).savefig(options.figure, dpi=120)
+
+
+def _figures() -> ModuleType:
+    try:
+        from jaxcomp.analysis.plots import results
+    except ImportError as error:
+        remedy = 'figures need matplotlib: pip install "jaxcomp[experiments]"'
+        raise ValueError(remedy) from error
+    return results

@@ -1,0 +1,95 @@
+"""Results of many methods in a picture: error against bytes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.pareto import pareto_figure
+from jaxcomp.analysis.tables import file_kinds
+
+WORST = 3.0  # times the smallest error: what is further off is not drawn
+_MARKERS = "osD^v"
+_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, BLACK)
+
+
+def penalties_figure(record: Mapping[str, Any]) -> Figure:
+    """One panel for each kind of file: mean test error against bytes, a point for each penalty.
+
+    Args:
+      record: of `experiments.sweeps.baselines`. Ratios are blue, l2 is green, l1 vermillion,
+        Hoyer-square orange and the rest black; filled points have a term for the magnitudes.
+    """
+    kinds = file_kinds(record)
+    figure = Figure(figsize=(4.2 * len(kinds), 4.6), layout="constrained")
+    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
+    rows = [row for row in record["penalties"] if row["networks"]]
+    for axes, kind in zip(panels, kinds, strict=True):
+        errors = [row["networks"][kind]["test_error"]["mean"] for row in rows]
+        left_out = 0
+        for i, row in enumerate(rows):
+            network = row["networks"][kind]
+            error, size = network["test_error"], network["bytes"]
+            if error["mean"] > WORST * min(errors):
+                left_out += 1
+                continue
+            axes.errorbar(
+                size["mean"],
+                error["mean"],
+                yerr=[
+                    [max(0, error["mean"] - error["low"])],
+                    [max(0, error["high"] - error["mean"])],
+                ],
+                color=_colour(row["penalty"]),
+                marker=_MARKERS[i % len(_MARKERS)],
+                markerfacecolor=None if "+" in row["penalty"] else "none",
+                capsize=2,
+                linestyle="none",
+                label=row["penalty"],
+            )
+        axes.set_title(kind + (f" ({left_out} worse ones not shown)" if left_out else ""))
+        axes.set_xlabel("bytes of the file")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("test error, %")
+    handles = {}
+    for axes in panels:
+        handles.update(dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True)))
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False
+    )
+    return figure
+
+
+def results_figure(
+    records: Mapping[str, Mapping[str, Any]], published: Sequence[Mapping[str, Any]] = ()
+) -> Figure:
+    """Mean test error against how many times smaller the file is, beside published rows.
+
+    Args:
+      records: as in `jaxcomp.analysis.tables.results_table`.
+      published: the same; rows that tell no ratio of bytes are not drawn.
+    """
+    results = {}
+    for record in records.values():
+        mean = record["mean"]
+        error = 100 * (1 - mean["test_accuracy_read_back"])
+        results[f"jaxcomp, {record['config']['name']}"] = [(1 / mean["ratio_jxc"], error)]
+    for row in published:
+        if row.get("ratio_bytes"):
+            results[row["method"]] = [(1 / row["ratio_bytes"], row["test_error"])]
+    figure = pareto_figure(results, size="bytes / bytes of float32", error="test error, %")
+    figure.axes[0].set_xscale("log")
+    return figure
+
+
+def _colour(penalty: str) -> str:
+    for part, colour in (
+        ("l1/l2", _COLOURS[0]),
+        ("Hoyer", _COLOURS[3]),
+        ("l1", _COLOURS[1]),
+        ("l2", _COLOURS[2]),
+    ):
+        if penalty.removeprefix("prox of ").startswith(part):
+            return colour
+    return _COLOURS[4]
