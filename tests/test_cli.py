@@ -94,6 +94,13 @@ def test_table_shows_a_record_beside_published_rows(capsys):
     assert "arXiv 1906.06624" in out
 
 
+def test_table_draws_what_it_shows(tmp_path, capsys):
+    record = RESULTS / "mnist_lenet300.json"
+    assert main(["table", str(record), "--figure", str(tmp_path / "results.png")]) == 0
+    assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
+    assert "mnist_lenet300" in capsys.readouterr().out
+
+
 def test_table_names_what_it_cannot_use(tmp_path, capsys):
     other = tmp_path / "other.json"
     other.write_text('{"config": {"model": "lenet_300_100"}}')

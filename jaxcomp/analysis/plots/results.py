@@ -48,7 +48,10 @@ def penalties_figure(record: Mapping[str, Any]) -> Figure:
                 linestyle="none",
                 label=row["penalty"],
             )
-        axes.set_title(kind + (f" ({left_out} worse ones not shown)" if left_out else ""))
+        axes.set_title(kind + (f" ({left_out} far off not shown)" if left_out else ""))
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
         axes.set_xlabel("bytes of the file")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("test error, %")
