@@ -50,6 +50,13 @@ def small_params(seed: int = 0) -> dict:
     }
 
 
+def sharded(tree, axis: int = 0):
+    """Arrays spread over eight devices along an axis."""
+    mesh = jax.make_mesh((8,), ("shards",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec(*[None] * axis, "shards")
+    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, spec))
+
+
 def run_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`python -m module arguments` as a user runs it, in the project's folder."""
     return subprocess.run(

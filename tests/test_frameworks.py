@@ -10,13 +10,13 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from jax.sharding import NamedSharding, PartitionSpec
 
 import jaxcomp
 from jaxcomp.losses import gate, open_gates, sample_gates
 from jaxcomp.prune import apply_mask, top_k_mask
 from jaxcomp.quantize import dequantize, few_levels, latent_mask, ternarize
 from jaxcomp.trees import select
+from tests.helpers import sharded
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")  # the frameworks' initialisers need it
 RNG = np.random.default_rng(0)
@@ -104,7 +104,6 @@ def test_gates_are_trained(framework):
 
 
 def test_sharded_weights_stay_sharded_and_give_the_same(framework):
-    mesh = jax.make_mesh((8,), ("model",), axis_types=(jax.sharding.AxisType.Auto,))
     keep = top_k_mask(framework.params, 0.5)
     few = ternarize(apply_mask(framework.params, keep))
 
@@ -112,18 +111,13 @@ def test_sharded_weights_stay_sharded_and_give_the_same(framework):
         return jnp.mean((framework.predict(dequantize(params), X) - Y) ** 2)
 
     def spread(w):
-        axis = next((i for i, size in enumerate(w.shape) if size % 8 == 0), None)
-        spec = [None] * w.ndim
-        if axis is not None:
-            spec[axis] = "model"
-        return jax.device_put(w, NamedSharding(mesh, PartitionSpec(*spec)))
+        axes = [axis for axis, size in enumerate(w.shape) if size % 8 == 0]
+        return sharded(w, axes[0]) if axes else w
 
     hold = jaxcomp.keep_masked(latent_mask(few, keep))
     alone, *_ = trained(loss, few, hold, steps=10)
-    sharded, *_ = trained(loss, jax.tree.map(spread, few), hold, steps=10)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), alone, sharded
-    )
-    placed = [w.sharding for w in jax.tree.leaves(sharded) if w.size >= 32]
+    apart, *_ = trained(loss, jax.tree.map(spread, few), hold, steps=10)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), alone, apart)
+    placed = [w.sharding for w in jax.tree.leaves(apart) if w.size >= 32]
     assert placed
-    assert all("model" in sharding.spec for sharding in placed)
+    assert all("shards" in sharding.spec for sharding in placed)

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 
 from jaxcomp.losses.group import check_groups, group_norms, summed_axes
 from jaxcomp.numerics import safe_quotient
+from jaxcomp.prox.bisection import bisect
 from jaxcomp.prox.separable import widened
-
-_STEPS = 60  # of bisection: each gains a bit
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,7 @@ class Group:
         low = jnp.maximum(norm(wide) - jnp.max(each, axis=axes, keepdims=True), 0)
         high = jnp.maximum(norm(wide) - jnp.min(each, axis=axes, keepdims=True), 0)
         if jnp.ndim(tau):
-
-            def halve(_, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-                low, high = bounds
-                middle = (low + high) / 2
-                above = norm(safe_quotient(wide, middle + each)) > 1
-                return jnp.where(above, middle, low), jnp.where(above, high, middle)
-
-            low, high = jax.lax.fori_loop(0, _STEPS, halve, (low, high))
+            low, high = bisect(lambda norms: norm(safe_quotient(wide, norms + each)) > 1, low, high)
             # The bounds alone would leave a group of zero norm a little above it.
             fixed = jnp.any((each == 0) & (wide != 0), axis=axes, keepdims=True)
             high = jnp.where((norm(safe_quotient(wide, each)) > 1) | fixed, high, 0)

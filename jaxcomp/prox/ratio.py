@@ -7,9 +7,8 @@ import jax.numpy as jnp
 
 from jaxcomp.losses.ratio import compressibility
 from jaxcomp.numerics import safe_quotient, scaled_norms
+from jaxcomp.prox.bisection import bisect
 from jaxcomp.prox.separable import Soft, widened
-
-_STEPS = 40  # of bisection: each gains a bit
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,8 @@ def _threshold(b: jax.Array, tau: jax.Array) -> tuple[jax.Array, jax.Array, jax.
         norm = jnp.sqrt(variance + gap**2)
         return jnp.sqrt(t) * safe_quotient(variance + mean * gap, norm)
 
-    top = _bisect(rises, low, high)
-    alpha = _bisect(lambda alpha: alpha * length(alpha) < tau, low, top)
+    top, _ = bisect(rises, low, high)
+    alpha, _ = bisect(lambda alpha: alpha * length(alpha) < tau, low, top)
     crosses = (low * length(low) <= tau) & (top * length(top) >= tau) & (top > low)
     gap = mean - alpha
     l1 = jnp.sqrt(t) * safe_quotient(gap, jnp.sqrt(variance + gap**2))
@@ -109,15 +108,3 @@ def _threshold(b: jax.Array, tau: jax.Array) -> tuple[jax.Array, jax.Array, jax.
     single = tau - jnp.square(b[0]) / 2
     is_single = single <= objective[best]
     return alpha[best], jnp.minimum(single, objective[best]) >= 0, is_single
-
-
-def _bisect(holds, low: jax.Array, high: jax.Array) -> jax.Array:
-    """The last point of [low, high] up to which `holds` is true, elementwise."""
-
-    def halve(_, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        low, high = bounds
-        middle = (low + high) / 2
-        inside = holds(middle)
-        return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
-
-    return jax.lax.fori_loop(0, _STEPS, halve, (low, high))[0]

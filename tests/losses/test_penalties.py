@@ -7,7 +7,7 @@ import pytest
 from jax.test_util import check_grads
 
 from jaxcomp.losses import GROUPS, PENALTIES, SCOPES, penalty_tree
-from tests.helpers import FINITE_DIFFERENCE, IDENTITY, small_params
+from tests.helpers import FINITE_DIFFERENCE, IDENTITY, sharded, small_params
 
 # f(t w) = t^degree f(w); None where there is no such degree.
 DEGREES = {
@@ -142,11 +142,9 @@ def test_groups_of_zeros_get_no_gradient(groups):
 def test_sharded_weights_give_the_same_value_and_gradient(name):
     params = {"kernel": jax.random.normal(jax.random.key(0), (16, 3))}
     value_and_grad = jax.jit(jax.value_and_grad(lambda p: penalty_tree(p, name, mask=True)))
-    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     for one, other in zip(
         jax.tree.leaves(value_and_grad(params)),
-        jax.tree.leaves(value_and_grad(jax.device_put(params, sharding))),
+        jax.tree.leaves(value_and_grad(sharded(params))),
         strict=True,
     ):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxcomp.prune import largest
+from tests.helpers import sharded
 
 SCORES = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(0, 4, width=16))
 
@@ -46,11 +47,9 @@ def test_infinite_scores_come_first_and_nan_is_not_hidden():
 
 def test_k_may_be_traced_and_scores_narrow_and_sharded():
     scores = jax.random.uniform(jax.random.key(0), (16, 5)).astype(jnp.bfloat16)
-    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     select = jax.jit(lambda scores, k: largest([scores], k)[0])
     for k in (0, 1, 17, 80):
-        keep = select(jax.device_put(scores, sharding), k)
+        keep = select(sharded(scores), k)
         expected = by_sorting([np.asarray(scores, np.float32)], k)[0]
         np.testing.assert_array_equal(np.asarray(keep).ravel(), expected)
     assert select._cache_size() == 1

@@ -12,7 +12,7 @@ from flax import nnx
 
 import jaxcomp
 from jaxcomp import transforms
-from tests.helpers import small_params
+from tests.helpers import sharded, small_params
 
 
 def keep_nonzeros(params):
@@ -115,9 +115,7 @@ def test_inside_masked(transform):
 def test_sharded_parameters_give_the_same_updates(transform):
     params = {"kernel": small_params()["Dense_0"]["kernel"].repeat(8, axis=0)}
     expected, _ = transform.update(ones(params), transform.init(params), params)
-    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-    params = jax.device_put(params, sharding)
+    params = sharded(params)
     updates, _ = jax.jit(transform.update)(ones(params), transform.init(params), params)
     assert_same(updates, expected)
 
