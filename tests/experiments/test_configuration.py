@@ -50,6 +50,9 @@ def test_values_that_cannot_work(key, value, message):
         ({"penalty.name": "l1"}, "magnitude=100.0 is a term of l1_over_l2"),
         ({"penalty.scope": "unit", "penalty.groups": "input"}, "choose one of them"),
         ({"prune.structure": 0.3}, "set prune.steps"),
+        ({"prune.widths": (300,)}, "one number for each hidden layer, from 1 to \\(300, 100\\)"),
+        ({"prune.widths": (400, 10)}, "one number for each hidden layer"),
+        ({"prune.widths": (30, 10), "penalty.start": "dense"}, "penalty.start to .init."),
     ],
 )
 def test_values_that_do_not_go_together(changes, message):
