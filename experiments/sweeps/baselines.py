@@ -10,7 +10,7 @@ same number of weights, by gradual pruning; what differs is which, how accurate 
 many bytes they take. Writes WORKDIR/record.json. A run that has been made is not made again, and
 processes with other --only can share the work.
 
-Cost: 20 penalties x (6 + 5) runs, 20 to 45 s each on one CPU core: some 2 hours.
+Cost: 21 penalties x (6 + 5) runs, 20 to 45 s each on one CPU core: some 2 hours.
 """
 
 import argparse
@@ -53,6 +53,7 @@ def _penalty(name: str, scope: str = "global", **changes: Any) -> Changes:
 _RATIO, _BY_ITSELF = (3e-4, 1e-3, 3e-3), (0.3, 1.0, 3.0)
 PENALTIES: dict[str, tuple[Changes, tuple[float, ...]]] = {
     "none": (_penalty("none"), (0.0,)),
+    "none + l2": (_penalty("none", l2=RIDGE), (0.0,)),
     "l2": (_penalty("l2"), (5e-5, 2e-4, 8e-4)),
     "l2 decoupled": (_penalty("l2", decoupled=True), (0.01, 0.03, 0.1)),
     "l1": (_penalty("l1"), (3e-6, 1e-5, 3e-5)),
