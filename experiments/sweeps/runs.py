@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jaxcomp.files import replacing
 
 
@@ -23,6 +25,7 @@ def kept(folder: Path, label: str, make: Callable[[], dict[str, Any]]) -> dict[s
     path = folder / f"{readable}_{digest}.json"
     if not path.is_file():
         result = make()
+        jax.clear_caches()  # each run compiles functions of its own, which would all be kept
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(result))

@@ -161,6 +161,7 @@ def judged(
         start = model.init(jax.random.key(own.seed), splits.train.images[:1])["params"]
         params, size = through_file(start)
     wrong = error(classification_metrics(model.apply), params, splits.validation)
+    jax.clear_caches()  # each trial compiles functions of its own, which would all be kept
     print(f"trial {trial.number}: {size:,} bytes, {wrong:.2f} %, {values}", flush=True)
     return size, wrong
 

@@ -119,8 +119,12 @@ def add_compressibility(
 
     There the penalty is treated as a part of the loss. After `optax.adam(...)`, whose updates
     already point downhill, it would be *maximised*. Between `optax.scale_by_adam()` and the
-    learning rate it is shrinkage that the preconditioner does not see, which at the same weight
-    sparsifies far less.
+    learning rate it is *decoupled*, as the weight decay of AdamW: shrinkage that the preconditioner
+    does not see, which takes weights some thousand times as large.
+
+    Adam steps as far for weights that the data say nothing about as for all others. The ratio alone
+    lets the larger ones of these grow, so that they outlive pruning by magnitude and crowd out what
+    matters. With Adam and pruning, use the extra term or `add_penalty("l2", ...)` beside this one.
 
     The extra term moves the border between weights that are pushed to zero and weights that are
     pushed up: with :math:`b = \gamma c / L` from :math:`c` to :math:`c (1 - b) / (1 - 2 b)`, and
