@@ -101,7 +101,7 @@ def test_a_figure_of_penalties_leaves_out_what_is_far_off_and_says_so():
 def test_a_figure_of_results_shows_what_has_bytes():
     (axes,) = results_figure({"a.json": record("a", 200, [0.97])}, PUBLISHED).axes
     shown = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
-    assert shown["stores"] == [[1 / 124, 1.9]]
+    assert shown["stores"] == [[100 / 124, 1.9]]
     ((x, y),) = shown["jaxcomp, a"]
-    assert (round(1 / x), round(y, 6)) == (200, 3)
+    assert (round(100 / x), round(y, 6)) == (200, 3)
     assert "counts" not in shown

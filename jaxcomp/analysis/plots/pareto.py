@@ -42,5 +42,5 @@ def pareto_figure(
     axes.set_ylabel(error)
     axes.grid(alpha=0.3)
     if len(results) > 1:
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 from jaxcomp.analysis.plots.pareto import pareto_figure
@@ -25,10 +26,11 @@ def penalties_figure(record: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(4.2 * len(kinds), 4.6), layout="constrained")
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
     rows = [row for row in record["penalties"] if row["networks"]]
+    styles = _styles([row["penalty"] for row in rows])
     for axes, kind in zip(panels, kinds, strict=True):
         errors = [row["networks"][kind]["test_error"]["mean"] for row in rows]
         left_out = 0
-        for i, row in enumerate(rows):
+        for row, style in zip(rows, styles, strict=True):
             network = row["networks"][kind]
             error, size = network["test_error"], network["bytes"]
             if error["mean"] > WORST * min(errors):
@@ -41,9 +43,7 @@ def penalties_figure(record: Mapping[str, Any]) -> Figure:
                     [max(0, error["mean"] - error["low"])],
                     [max(0, error["high"] - error["mean"])],
                 ],
-                color=_colour(row["penalty"]),
-                marker=_MARKERS[i % len(_MARKERS)],
-                markerfacecolor=None if "+" in row["penalty"] else "none",
+                **style,
                 capsize=2,
                 linestyle="none",
                 label=row["penalty"],
@@ -67,7 +67,7 @@ def penalties_figure(record: Mapping[str, Any]) -> Figure:
 def results_figure(
     records: Mapping[str, Mapping[str, Any]], published: Sequence[Mapping[str, Any]] = ()
 ) -> Figure:
-    """Mean test error against how many times smaller the file is, beside published rows.
+    """Mean test error against the size of the file, beside published rows.
 
     Args:
       records: as in `jaxcomp.analysis.tables.results_table`.
@@ -77,13 +77,27 @@ def results_figure(
     for record in records.values():
         mean = record["mean"]
         error = 100 * (1 - mean["test_accuracy_read_back"])
-        results[f"jaxcomp, {record['config']['name']}"] = [(1 / mean["ratio_jxc"], error)]
+        results[f"jaxcomp, {record['config']['name']}"] = [(100 / mean["ratio_jxc"], error)]
     for row in published:
         if row.get("ratio_bytes"):
-            results[row["method"]] = [(1 / row["ratio_bytes"], row["test_error"])]
-    figure = pareto_figure(results, size="bytes / bytes of float32", error="test error, %")
-    figure.axes[0].set_xscale("log")
+            results[row["method"]] = [(100 / row["ratio_bytes"], row["test_error"])]
+    figure = pareto_figure(results, size="bytes, % of float32", error="test error, %")
+    (axes,) = figure.axes
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     return figure
+
+
+def _styles(penalties: Sequence[str]) -> list[dict[str, str | None]]:
+    """The marker tells apart what has one colour and is filled or not."""
+    styles: list[dict[str, str | None]] = []
+    for penalty in penalties:
+        own = {"color": _colour(penalty), "markerfacecolor": None if "+" in penalty else "none"}
+        alike = sum(own.items() <= style.items() for style in styles)
+        styles.append({**own, "marker": _MARKERS[alike % len(_MARKERS)]})
+    return styles
 
 
 def _colour(penalty: str) -> str:
