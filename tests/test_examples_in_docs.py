@@ -10,6 +10,7 @@ import jax
 import pytest
 
 import jaxcomp
+from experiments.sweeps.baselines import PENALTIES
 from jaxcomp.cli import main
 from tests.helpers import RESULTS, ROOT
 
@@ -87,3 +88,18 @@ def test_the_table_beside_published_rows_is_that_of_the_records(capsys):
     records = [str(RESULTS / f"{name}.json") for name in ("mnist_lenet300",)]
     assert main(["table", *records, "--published", str(RESULTS / "published.json")]) == 0
     assert capsys.readouterr().out in README
+
+
+def test_the_table_of_penalties_is_that_of_the_record(capsys):
+    assert main(["table", str(RESULTS / "penalties_mnist.json")]) == 0
+    assert capsys.readouterr().out in README
+
+
+def test_every_penalty_has_the_seeds_and_the_tries_that_the_text_says():
+    record = json.loads((RESULTS / "penalties_mnist.json").read_text())
+    assert [row["penalty"] for row in record["penalties"]] == list(PENALTIES)
+    for row in record["penalties"]:
+        assert len(row["tried"]) == (2 if row["penalty"].startswith("none") else 6)
+        for network in row["networks"].values():
+            assert len(network["test_error"]["values"]) == 5
+            assert network["nonzero_weights"]["mean"] <= 3_993
