@@ -2,8 +2,11 @@
 
 Command:  python -m experiments.main --config=experiments/configs/mnist_lenet5.py
 Data:     MNIST prepared by TFDS (the error of a machine without it says how)
-Cost:     about 10 minutes on two CPU cores
-Expected: a file about 600 times smaller than float32, test error 0.7 to 0.8 %
+Cost:     about 6 minutes on one CPU core
+Expected: a file about 570 times smaller than float32; validation error about 1.0 %, where the
+          validation split is not trained on (one seed: there is no record of this network yet)
+
+The network starts with as many units as it can use, which takes a fraction of the time.
 """
 
 from ml_collections import ConfigDict
@@ -12,28 +15,26 @@ from experiments.configs import mnist_lenet300
 
 
 def get_config() -> ConfigDict:
-    """The other network's configuration with more dropout, a longer end, and fewer weights."""
+    """The other network's configuration with more dropout, fewer steps, and fewer weights."""
     config = mnist_lenet300.get_config()
     config.name = "mnist_lenet5"
     config.model = "lenet_5_caffe"
 
     config.dropout.input_dropout = 0.0
     config.dropout.hidden_dropout = 0.5
-    config.train.steps = 4_000
+    config.train.steps = 2_500
     config.train.learning_rate = 2e-3
     config.distill.weight = 0.8
 
-    config.penalty.name = "l1"
-    config.penalty.weight = 1e-5
-    config.penalty.l2 = 1e-4
-    config.penalty.steps = 7_000
-    config.penalty.learning_rate = 2e-3
+    config.penalty.steps = 6_000
+    config.penalty.learning_rate = 4e-3
 
-    config.prune.density = 0.007
-    config.prune.steps = 4_500
-    config.prune.structure = 0.25
+    config.prune.widths = (12, 30, 120)
+    config.prune.density = 0.0072  # 3,100 weights
+    config.prune.steps = 4_000
+    config.prune.structure = 0.15
 
-    config.quantize.steps = 8_000
-    config.quantize.learning_rate = 2e-3
+    config.quantize.steps = 4_000
+    config.quantize.learning_rate = 3e-3
     config.look_every = 1_000
     return config
