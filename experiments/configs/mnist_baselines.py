@@ -32,4 +32,5 @@ def get_config() -> ConfigDict:
     config.prune.density = 0.015  # 3,993 weights
     config.prune.steps = 5_000
     config.quantize.steps = 4_000
+    config.quantize.learning_rate = 4e-3
     return config

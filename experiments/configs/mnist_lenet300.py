@@ -1,9 +1,9 @@
-"""LeNet-300-100 on MNIST: a teacher, gradual pruning, two levels.
+"""LeNet-300-100 on MNIST: a teacher, the prox of l1/l2, gradual pruning, two levels.
 
 Command:  python -m experiments.main --config=experiments/configs/mnist_lenet300.py
 Data:     MNIST prepared by TFDS (the error of a machine without it says how)
 Cost:     about 100 s on one CPU core, and 20 s once to decode the data
-Expected: a file about 350 times smaller than float32, test error 1.8 to 2.0 %
+Expected: a file about 354 times smaller than float32 (345 to 365), test error 1.7 to 2.0 %
 
 The values were chosen on the validation split, 5,000 examples of the training set. With all chosen,
 those are trained on too: what the run calls validation accuracy then says nothing.
@@ -29,20 +29,21 @@ def get_config() -> ConfigDict:
     config.distill.weight = 0.6
     config.distill.temperature = 2.0
 
-    config.penalty.name = "none"
+    config.penalty.name = "prox_ratio"
+    config.penalty.weight = 1e-5
     config.penalty.magnitude = 0.0
     config.penalty.l2 = 2e-4
     config.penalty.steps = 26_000
     config.penalty.learning_rate = 8e-3
 
-    config.prune.density = 0.0145  # 3,860 weights
+    config.prune.density = 0.0148  # 3,940 weights, some of which die
     config.prune.steps = 13_000
     config.prune.structure = 0.25
 
     config.finetune.steps = 0
     config.quantize.levels = 2
     config.quantize.steps = 17_000
-    config.quantize.learning_rate = 4e-3
+    config.quantize.learning_rate = 1e-3
 
     config.biases.bits = 5
     config.look_every = 2_000
