@@ -16,6 +16,7 @@ python -m experiments.sweeps.search --config experiments/configs/mnist_lenet300.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ from jaxcomp.analysis.plots.pareto import pareto_figure
 from jaxcomp.data import DATASETS, Splits
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError
+
+STATES = optuna.trial.TrialState
+TRIED = (STATES.COMPLETE, STATES.PRUNED)
 
 Space = dict[str, optuna.distributions.BaseDistribution]
 
@@ -72,9 +76,11 @@ def main() -> None:
     options.workdir.mkdir(parents=True, exist_ok=True)
     study = opened(options.storage, options.study or config.name, options.workdir)
     splits = DATASETS[config.data.name](config.data.split_seed)
-    stop = optuna.study.MaxTrialsCallback(options.trials)
-    if len(finished(study)) < options.trials:
+    stop = optuna.study.MaxTrialsCallback(options.trials, states=TRIED)
+    if len(study.get_trials(deepcopy=False, states=TRIED)) < options.trials:
         study.optimize(lambda trial: judged(trial, config, space, splits), callbacks=[stop])
+    if not finished(study):
+        sys.exit("error: in no trial do the values go together; the last one says why above")
     front = sorted(study.best_trials, key=lambda trial: trial.values)
     show(front, list(space))
     record = {
@@ -140,17 +146,25 @@ def opened(url: str | None, name: str, workdir: Path) -> optuna.Study:
 
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """The trials that have been judged."""
-    return study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+    return study.get_trials(deepcopy=False, states=[STATES.COMPLETE])
 
 
 def judged(
     trial: optuna.Trial, config: ConfigDict, space: Space, splits: Splits
 ) -> tuple[float, float]:
-    """Bytes and validation error in percent; where training diverges, of a dense random network."""
+    """Bytes and validation error in percent; where training diverges, of a dense random network.
+
+    Raises:
+      optuna.TrialPruned: if the values do not go together; the search takes others.
+    """
     own = ConfigDict(config.to_dict())
     values = {key: suggested(trial, key, distribution) for key, distribution in space.items()}
     own.update_from_flattened_dict(values)
-    check(own)
+    try:
+        check(own)
+    except ValueError as reason:  # values that are good alone, but not together
+        print(f"trial {trial.number}: {reason}", flush=True)
+        raise optuna.TrialPruned(str(reason)) from reason
     model = MODELS[own.model](**own.dropout)
     try:
         outcome = train_and_compress(own, model, splits, unwatched)

@@ -83,6 +83,13 @@ def test_a_trial_that_diverges_counts_as_a_dense_random_network(tmp_path, monkey
     assert trial["validation_error"] > 50
 
 
+def test_values_that_do_not_go_together_are_passed_over(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="in no trial do the values go together"):
+        command(monkeypatch, tmp_path, 2, "--vary", "penalty.name=l1")
+    out = capsys.readouterr().out
+    assert out.count("magnitude=100.0 is a term of l1_over_l2") == 2
+
+
 def test_what_is_trained_on_cannot_be_chosen_by(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         command(monkeypatch, tmp_path, 1, "--set", "data.train_on_validation=True")
