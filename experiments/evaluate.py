@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 
 import jaxcomp
-from experiments.objective import EVALUATION_BATCH, classification_metrics
-from jaxcomp.data import DATASETS, batches
+from experiments.judge import accuracy
+from experiments.objective import classification_metrics
+from jaxcomp.data import DATASETS
 from jaxcomp.models import MODELS
-from jaxcomp.train import evaluate
 
 MODEL_FILE = "model.jxc"
 CONFIG_FILE = "config.json"
@@ -35,7 +35,7 @@ def main() -> None:
     model = MODELS[config["model"]]()
     test = DATASETS[config["data"]["name"]](config["data"]["split_seed"]).test
     metrics = classification_metrics(model.apply)
-    print(json.dumps({"test": evaluate(metrics, params, batches(test, EVALUATION_BATCH))}))
+    print(json.dumps({"test": {"accuracy": accuracy(metrics, params, test)}}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a network is judged by: its error, its non-zero weights, the bytes of its file."""
+"""What a network is judged by: its accuracy, its non-zero weights, the bytes of its file."""
 
 import tempfile
 from collections.abc import Callable
@@ -16,9 +16,14 @@ from jaxcomp.trees import select
 PyTree = Any
 
 
+def accuracy(metrics: Callable, params: PyTree, examples: Examples) -> float:
+    """Share of the examples that are classified rightly; see `classification_metrics`."""
+    return evaluate(metrics, params, batches(examples, EVALUATION_BATCH))["accuracy"]
+
+
 def error(metrics: Callable, params: PyTree, examples: Examples) -> float:
     """Percent of the examples that are classified wrongly; see `classification_metrics`."""
-    return 100 * (1 - evaluate(metrics, params, batches(examples, EVALUATION_BATCH))["accuracy"])
+    return 100 * (1 - accuracy(metrics, params, examples))
 
 
 def nonzero_weights(params: PyTree) -> int:

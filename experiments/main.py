@@ -22,13 +22,14 @@ import jaxcomp
 from experiments import report
 from experiments.configuration import parse_flags
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
-from experiments.objective import EVALUATION_BATCH, classification_metrics
+from experiments.judge import accuracy
+from experiments.objective import classification_metrics
 from experiments.recipe import total_steps, train_and_compress
 from experiments.tensorboard import TensorBoard
 from experiments.watch import Watcher
-from jaxcomp.data import DATASETS, Examples, batches, joined
+from jaxcomp.data import DATASETS, Examples, joined
 from jaxcomp.models import MODELS
-from jaxcomp.train import NonFiniteLossError, evaluate
+from jaxcomp.train import NonFiniteLossError
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -77,18 +78,17 @@ def run() -> None:
 
     def accuracy_on(examples: Examples) -> dict[str, float]:
         return {
-            name: evaluate(metrics, params, batches(examples, EVALUATION_BATCH))["accuracy"]
-            for name, params in outcome._asdict().items()
+            name: accuracy(metrics, params, examples) for name, params in outcome._asdict().items()
         }
 
-    accuracy = accuracy_on(splits.test)
-    accuracy["read_back"] = json.loads(read_back.stdout)["test"]["accuracy"]
+    test_accuracy = accuracy_on(splits.test)
+    test_accuracy["read_back"] = json.loads(read_back.stdout)["test"]["accuracy"]
     numbers = {
         "config": config.to_dict(),
         "seed": config.seed,
         **report.environment(),
         "test_examples": len(splits.test.labels),
-        "test_accuracy": accuracy,
+        "test_accuracy": test_accuracy,
         "validation_accuracy": accuracy_on(splits.validation),
         "storage": report.storage(outcome.compressed, file_bytes),
         "layers": report.layers(outcome.compressed),
@@ -101,7 +101,7 @@ def run() -> None:
     if config.data.train_on_validation:
         console.print("The validation split was trained on: its accuracy says nothing.")
     console.print(f"model.jxc, figure.png and report.json are in {workdir}")
-    if accuracy["read_back"] != accuracy["compressed"]:
+    if test_accuracy["read_back"] != test_accuracy["compressed"]:
         sys.exit("error: the network read back from the file differs from the one written")
 
 

@@ -10,10 +10,10 @@ import jax
 import optax
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments.objective import EVALUATION_BATCH
-from jaxcomp.data import Examples, batches
+from experiments.judge import accuracy
+from jaxcomp.data import Examples
 from jaxcomp.losses import compressibility_tree
-from jaxcomp.train import TrainState, evaluate
+from jaxcomp.train import TrainState
 
 
 class Watcher:
@@ -68,14 +68,13 @@ class Watcher:
         def look(state: TrainState) -> None:
             nonlocal seen
             params = to_params(state.params)
-            validation = batches(self._validation, EVALUATION_BATCH)
             # A chain may have more than one, such as that of the configuration and l2 beside it.
             penalties = optax.tree.get_all_with_path(state.opt_state, "penalty")
             point = {
                 "phase": name,
                 "step": int(state.step),
                 "loss": float(state.loss),
-                "validation_accuracy": evaluate(self._metrics, params, validation)["accuracy"],
+                "validation_accuracy": accuracy(self._metrics, params, self._validation),
                 "compressibility": float(jax.jit(compressibility_tree)(params)),
                 "penalty": sum((float(value) for _, value in penalties), 0.0),
             }

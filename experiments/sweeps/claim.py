@@ -25,6 +25,7 @@ import optax
 from rich.progress import track
 
 from experiments import report
+from experiments.judge import accuracy
 from experiments.objective import EVALUATION_BATCH, classification_metrics, cross_entropy
 from experiments.statistics import mean_with_interval, significant
 from experiments.sweeps.runs import kept
@@ -34,7 +35,7 @@ from jaxcomp.analysis.plots.claim import claim_figure
 from jaxcomp.data import DATASETS, Splits, batches, shuffled_batches
 from jaxcomp.losses import compressibility_tree, level_tree, penalty_tree
 from jaxcomp.models import MODELS
-from jaxcomp.train import TrainState, evaluate, fit, init_state, make_step
+from jaxcomp.train import TrainState, fit, init_state, make_step
 
 PyTree = Any
 MODEL, BATCH_SIZE, LEARNING_RATE = "lenet_300_100", 128, 1e-3
@@ -113,11 +114,10 @@ def train(splits: Splits, name: str, weight: float, seed: int, steps: int) -> di
     curve: list[dict[str, float]] = []
 
     def look(state: TrainState) -> None:
-        validation = evaluate(metrics, state.params, batches(splits.validation, EVALUATION_BATCH))
         curve.append(
             {
                 "step": int(state.step),
-                "validation_accuracy": validation["accuracy"],
+                "validation_accuracy": accuracy(metrics, state.params, splits.validation),
                 **{key: float(value) for key, value in measured(state.params, lit).items()},
             }
         )

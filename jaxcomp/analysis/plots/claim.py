@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.intervals import whiskers
 
 _STYLES = {
     "none": (BLACK, ":", "o"),
@@ -66,11 +67,7 @@ def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
         axes.errorbar(
             x,
             [end["mean"] for end in ends],
-            # Rounded for the record, a mean may be the last digit outside its interval.
-            yerr=[
-                [max(0, end["mean"] - end["low"]) for end in ends],
-                [max(0, end["high"] - end["mean"]) for end in ends],
-            ],
+            yerr=whiskers(ends),
             color=colour,
             linestyle=style,
             marker=marker,

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.intervals import whiskers
 from jaxcomp.analysis.plots.pareto import pareto_figure
 from jaxcomp.analysis.tables import file_kinds
 
 WORST = 3.0  # times the smallest error: what is further off is not drawn
 _MARKERS = "osD^v"
-_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, BLACK)
 
 
 def penalties_figure(record: Mapping[str, Any]) -> Figure:
@@ -39,10 +39,7 @@ def penalties_figure(record: Mapping[str, Any]) -> Figure:
             axes.errorbar(
                 size["mean"],
                 error["mean"],
-                yerr=[
-                    [max(0, error["mean"] - error["low"])],
-                    [max(0, error["high"] - error["mean"])],
-                ],
+                yerr=whiskers([error]),
                 **style,
                 capsize=2,
                 linestyle="none",
@@ -102,11 +99,11 @@ def _styles(penalties: Sequence[str]) -> list[dict[str, str | None]]:
 
 def _colour(penalty: str) -> str:
     for part, colour in (
-        ("l1/l2", _COLOURS[0]),
-        ("Hoyer", _COLOURS[3]),
-        ("l1", _COLOURS[1]),
-        ("l2", _COLOURS[2]),
+        ("l1/l2", BLUE),
+        ("Hoyer", ORANGE),
+        ("l1", VERMILLION),
+        ("l2", GREEN),
     ):
         if penalty.removeprefix("prox of ").startswith(part):
             return colour
-    return _COLOURS[4]
+    return BLACK
