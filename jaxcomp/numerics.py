@@ -17,21 +17,30 @@ import jax.numpy as jnp
 
 
 class ScaledNorms(NamedTuple):
-    """Norms of `w / scale`, where `scale` is (nearly always) the largest magnitude in `w`.
+    """Norms of `w / scale`: the sums neither overflow nor vanish.
 
-    The sums can neither overflow nor vanish; for the zero vector all three fields are 0.
-    The scale carries no gradient. That is exact, not an approximation: `f(w / s)` for `f` of degree
-    zero, and `s f(w / s)` for `f` of degree one, do not depend on `s`.
+    The scale is 1 where plain sums do neither, and `||w||_2` where they would; for the zero vector
+    all three fields are 0. The scale carries no gradient. That is exact, not an approximation:
+    `f(w / s)` for `f` of degree zero, and `s f(w / s)` for `f` of degree one, do not depend on `s`.
     """
 
-    scale: jax.Array  # shape=(): max |w_i|, at most the inverse of the smallest normal number
+    scale: jax.Array  # shape=(): at most the inverse of the smallest normal number
     l1: jax.Array  # shape=(): ||w||_1 / scale
     sum_of_squares: jax.Array  # shape=(): (||w||_2 / scale)^2
 
 
+@jax.custom_jvp
 def magnitude(x: jax.Array) -> jax.Array:
     """`|x|` elementwise, with derivative 0 (not 1) at exactly 0."""
-    return x * jax.lax.stop_gradient(jnp.sign(x))
+    return jnp.abs(x)
+
+
+@magnitude.defjvp
+def _magnitude_jvp(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    (x,), (change,) = primals, tangents
+    return jnp.abs(x), jnp.sign(x) * change
 
 
 def safe_quotient(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
@@ -62,8 +71,8 @@ def scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
       arrays: floating-point arrays of any shapes. bfloat16 and float16 are accumulated in float32.
 
     Returns:
-      The norms, in float32 or, if any array is float64, in float64. A vector whose largest
-      magnitude is below the smallest normal number of that type counts as zero.
+      The norms, in float32 or, if any array is float64, in float64. A vector whose norm is below
+      the smallest normal number of that type counts as zero.
 
     Raises:
       TypeError: if an array is not of a real floating-point type.
@@ -75,25 +84,71 @@ def scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
                 f"{array.dtype} and shape {array.shape}; convert it or leave it out with a mask"
             )
     dtype = accumulation_dtype(*arrays)
-    arrays = [array.astype(dtype) for array in arrays]
+    return _scaled_norms([array.astype(dtype) for array in arrays])
 
-    largest = jnp.zeros((), dtype)
-    for array in arrays:
-        largest = jnp.maximum(largest, jnp.max(jnp.abs(array), initial=0))
-    largest = jax.lax.stop_gradient(largest)
+
+@jax.custom_jvp
+def _scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
+    # Nearly always the weights are read once: what is read more often takes longer than the rest of
+    # an optimizer's update.
+    plain = _sums(arrays, 1.0)
+    size = sum(array.size for array in arrays)
+    limits = jnp.finfo(plain.l1.dtype)
+    tiny, eps = float(limits.tiny), float(limits.eps)
+    # Squares that vanish come to less than a rounding error of a sum above the one, and derivatives
+    # do not vanish below the other. A NaN is in no range.
+    low, high = size * tiny / eps, eps / tiny
+    safe = (plain.sum_of_squares > low) & (plain.sum_of_squares < high)
+    vanishing = plain.sum_of_squares <= low
+    return jax.lax.cond(safe, lambda *_: plain, _by_norm, arrays, vanishing)
+
+
+@_scaled_norms.defjvp
+def _scaled_norms_jvp(
+    primals: tuple[Sequence[jax.Array]], tangents: tuple[Sequence[jax.Array]]
+) -> tuple[ScaledNorms, ScaledNorms]:
+    (arrays,), (changes,) = primals, tangents
+    norms = _scaled_norms(arrays)
+    # Compilers compute a gradient of factors where it is used; one that divides they store.
+    factor = safe_quotient(jnp.ones_like(norms.scale), norms.scale)
+    both = list(zip(arrays, changes, strict=True))
+    l1 = jax.lax.optimization_barrier(sum(jnp.sum(jnp.sign(w) * change) for w, change in both))
+    squares = jax.lax.optimization_barrier(
+        sum(jnp.sum((factor * w) * change) for w, change in both)
+    )
+    return norms, ScaledNorms(jnp.zeros_like(factor), factor * l1, 2 * factor * squares)
+
+
+def _by_norm(arrays: Sequence[jax.Array], vanishing: jax.Array) -> ScaledNorms:
+    """The norms with `||w||_2` as the scale, of weights that are very small, or very large."""
+    limits = jnp.finfo(arrays[0].dtype)
+    tiny = float(limits.tiny)
+    # A power of two that brings squares of the one into range, its inverse those of the other.
+    power = 2.0 ** round(0.63 * limits.maxexp)
+    sums = _sums(arrays, jax.lax.optimization_barrier(jnp.where(vanishing, power, 1 / power)))
+    unit = jnp.where(vanishing, 1 / power, power).astype(sums.l1.dtype)
+    norm = jnp.sqrt(sums.sum_of_squares) * unit
     # `~(a < b)` and not `a >= b`: a NaN among the weights has to stay visible.
-    tiny = jnp.finfo(dtype).tiny
-    normal = ~(largest < tiny)
+    normal = ~(norm < tiny)
     # Compilers divide by multiplying with the reciprocal, and that of a larger number is subnormal.
-    scale = jnp.minimum(largest, 1 / tiny)
-    divisor = jnp.where(normal, scale, 1)
+    scale = jnp.minimum(norm, 1 / tiny)
+    ratio = jnp.where(normal, unit / jnp.where(normal, scale, 1), 0)
+    return ScaledNorms(
+        jnp.where(normal, scale, 0), sums.l1 * ratio, sums.sum_of_squares * ratio * ratio
+    )
 
-    l1 = jnp.zeros((), dtype)
-    sum_of_squares = jnp.zeros((), dtype)
-    for array in arrays:
-        scaled = jnp.where(normal, array / divisor, 0)
-        # The sign of `array`, not of `scaled`: 1e-30 beside 1e+30 underflows to 0 but is not one.
-        sign = jax.lax.stop_gradient(jnp.sign(array))
-        l1 += jnp.sum(scaled * sign)
-        sum_of_squares += jnp.sum(scaled * scaled)
-    return ScaledNorms(jnp.where(normal, scale, 0), l1, sum_of_squares)
+
+def _sums(arrays: Sequence[jax.Array], factor: jax.Array | float) -> ScaledNorms:
+    """The norms of `factor * w`."""
+    scaled = [array * jnp.asarray(factor, array.dtype) for array in arrays]
+    l1 = _one([jnp.sum(jnp.abs(array)) for array in scaled])
+    return ScaledNorms(jnp.ones_like(l1), l1, _one([jnp.sum(array * array) for array in scaled]))
+
+
+def _one(parts: Sequence[jax.Array]) -> jax.Array:
+    """The sum of scalars.
+
+    Without the barriers compilers put the code of all parts into that for each of many arrays, and
+    take time that grows with the square of their number.
+    """
+    return jax.lax.optimization_barrier(jnp.sum(jax.lax.optimization_barrier(jnp.stack(parts))))

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxcomp.numerics import magnitude, safe_quotient, safe_sqrt, scaled_norms
 from tests.helpers import IDENTITY
@@ -31,3 +32,48 @@ def test_norms_of_several_arrays_are_those_of_their_concatenation():
     arrays = [jnp.array([3.0, -4.0]), jnp.array([[12.0]])]
     scale, l1, sum_of_squares = scaled_norms(arrays)
     np.testing.assert_allclose([scale * l1, scale**2 * sum_of_squares], [19, 169], rtol=IDENTITY)
+
+
+@pytest.mark.parametrize(
+    "exponent", [-34, -30, -19, -14, -12, -11, -5, 0, 9, 14, 15, 16, 19, 30, 34]
+)
+def test_norms_and_derivatives_at_any_magnitude(exponent):
+    """By float64; the plain sums are used from about 1e-12 to 1e+15, another scale outside."""
+    w = np.array([3.0, -0.5, 0.0, 1e-3]) * 10.0**exponent
+    arrays = [jnp.array(w[:2], jnp.float32), jnp.array(w[2:, None], jnp.float32)]
+    scale, l1, squares = map(np.float64, scaled_norms(arrays))
+    exact_l1, exact_l2 = np.abs(w).sum(), np.sqrt((w**2).sum())
+    np.testing.assert_allclose(
+        [scale * l1, scale * np.sqrt(squares)], [exact_l1, exact_l2], rtol=1e-6
+    )
+
+    def ratio(arrays):
+        _, l1, squares = scaled_norms(arrays)
+        return l1 / jnp.sqrt(squares)
+
+    got = np.concatenate([np.ravel(g) for g in jax.grad(ratio)(arrays)]).astype(np.float64)
+    expected = np.sign(w) / exact_l2 - exact_l1 * w / exact_l2**3
+    np.testing.assert_allclose(got, expected, rtol=2e-5)
+
+
+def test_the_zero_vector_and_what_is_too_small_have_no_norms():
+    for w in (jnp.zeros(3), jnp.array([1e-39, 0.0])):
+        assert [float(x) for x in scaled_norms([w])] == [0, 0, 0]
+        gradient = jax.grad(lambda w: sum(scaled_norms([w])))(w)
+        assert jnp.isfinite(gradient).all()
+
+
+def test_an_infinite_weight_is_not_hidden():
+    _, l1, squares = scaled_norms([jnp.array([1.0, jnp.inf])])
+    assert not jnp.isfinite(l1 / jnp.sqrt(squares))
+
+
+def test_derivatives_of_norms_forward_and_of_second_order():
+    arrays = [jnp.array([3.0, -4.0]), jnp.array([[12.0]])]
+    ones = [jnp.ones(2), jnp.ones((1, 1))]
+    _, change = jax.jvp(scaled_norms, (arrays,), (ones,))
+    np.testing.assert_allclose([change.l1, change.sum_of_squares], [1, 22], rtol=IDENTITY)
+    hessian = jax.hessian(lambda w: scaled_norms([w]).sum_of_squares)(arrays[0])
+    np.testing.assert_allclose(hessian, 2 * np.eye(2), rtol=IDENTITY)
+    mapped = jax.vmap(lambda w: scaled_norms([w]).l1)(jnp.array([[1.0, -2.0], [1e-30, 3e-30]]))
+    np.testing.assert_allclose(mapped[0], 3, rtol=IDENTITY)
