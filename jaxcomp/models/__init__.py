@@ -1,8 +1,29 @@
 """Networks of the field's benchmarks, in Flax Linen."""
 
+from functools import partial
+
+from jaxcomp.models.batch_norm import merge_batch_norm, unit_statistics
 from jaxcomp.models.lenet import LeNet5Caffe, LeNet300100
+from jaxcomp.models.resnet import ResNet50, ResNetCIFAR
+from jaxcomp.models.vgg import VGG16
 
 # By the name that a configuration gives.
-MODELS = {"lenet_300_100": LeNet300100, "lenet_5_caffe": LeNet5Caffe}
+MODELS = {
+    "lenet_300_100": LeNet300100,
+    "lenet_5_caffe": LeNet5Caffe,
+    "resnet_20": partial(ResNetCIFAR, depth=20),
+    "resnet_32": partial(ResNetCIFAR, depth=32),
+    "resnet_50": ResNet50,
+    "vgg_16": VGG16,
+}
 
-__all__ = ["MODELS", "LeNet5Caffe", "LeNet300100"]
+__all__ = [
+    "MODELS",
+    "VGG16",
+    "LeNet5Caffe",
+    "LeNet300100",
+    "ResNet50",
+    "ResNetCIFAR",
+    "merge_batch_norm",
+    "unit_statistics",
+]

@@ -1,18 +1,13 @@
 """The networks of LeCun et al., *Proc. IEEE* 86 (1998), as the compression literature has them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
-
-def max_pool_2x2(x: jax.Array) -> jax.Array:
-    """The largest of each 2 x 2 entries of images [n, height, width, channels] of even size.
-
-    On CPUs its gradient takes a small part of the time that the gradient of `nn.max_pool` takes.
-    """
-    n, height, width, channels = x.shape
-    return x.reshape(n, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+from jaxcomp.models.pooling import max_pool_2x2
 
 
 class LeNet300100(nn.Module):
@@ -22,16 +17,17 @@ class LeNet300100(nn.Module):
     widths: Sequence[int] = (300, 100)  # of the hidden layers
     input_dropout: float = 0.0  # share of pixels that are dropped, where dropout is asked for
     hidden_dropout: float = 0.0  # the same of hidden units
+    dtype: Any = None  # that computes; parameters stay in float32
 
     @nn.compact
     def __call__(self, images: jax.Array, *, dropout: bool = False) -> jax.Array:
-        """Logits [n, classes] of images [n, height, width, channels]."""
+        """Logits [n, classes], float32, of images [n, height, width, channels]."""
         x = images.reshape(images.shape[0], -1)
         x = nn.Dropout(self.input_dropout, deterministic=not dropout)(x)
         for width in self.widths:
-            x = nn.relu(nn.Dense(width)(x))
+            x = nn.relu(nn.Dense(width, dtype=self.dtype)(x))
             x = nn.Dropout(self.hidden_dropout, deterministic=not dropout)(x)
-        return nn.Dense(self.classes)(x)
+        return nn.Dense(self.classes, dtype=self.dtype)(x).astype(jnp.float32)
 
 
 class LeNet5Caffe(nn.Module):
@@ -45,15 +41,17 @@ class LeNet5Caffe(nn.Module):
     widths: Sequence[int] = (20, 50, 500)  # filters of the convolutions, and hidden units
     input_dropout: float = 0.0  # share of pixels that are dropped, where dropout is asked for
     hidden_dropout: float = 0.0  # the same of hidden units
+    dtype: Any = None  # that computes; parameters stay in float32
 
     @nn.compact
     def __call__(self, images: jax.Array, *, dropout: bool = False) -> jax.Array:
-        """Logits [n, classes] of images [n, height, width, channels]."""
+        """Logits [n, classes], float32, of images [n, height, width, channels]."""
         *filters, hidden = self.widths
         x = nn.Dropout(self.input_dropout, deterministic=not dropout)(images)
         for channels in filters:
-            x = max_pool_2x2(nn.Conv(channels, (5, 5), padding="VALID")(x))
+            x = nn.Conv(channels, (5, 5), padding="VALID", dtype=self.dtype)(x)
+            x = max_pool_2x2(x)
         x = x.reshape(x.shape[0], -1)
-        x = nn.relu(nn.Dense(hidden)(x))
+        x = nn.relu(nn.Dense(hidden, dtype=self.dtype)(x))
         x = nn.Dropout(self.hidden_dropout, deterministic=not dropout)(x)
-        return nn.Dense(self.classes)(x)
+        return nn.Dense(self.classes, dtype=self.dtype)(x).astype(jnp.float32)

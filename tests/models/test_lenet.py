@@ -1,11 +1,20 @@
 """The networks of LeCun et al. beyond what the contract of all models asks for."""
 
-import flax.linen as nn
-import numpy as np
+import jax
+import jax.numpy as jnp
+import pytest
 
-from jaxcomp.models.lenet import max_pool_2x2
+from jaxcomp.models import LeNet5Caffe, LeNet300100
+from tests.models.variables import random_variables
 
 
-def test_pooling_by_two_is_that_of_flax():
-    x = np.random.default_rng(1).normal(size=(2, 6, 4, 3)).astype(np.float32)
-    np.testing.assert_array_equal(max_pool_2x2(x), nn.max_pool(x, (2, 2), strides=(2, 2)))
+@pytest.mark.parametrize("model", [LeNet300100, LeNet5Caffe])
+def test_pixels_are_dropped_in_training_only(model):
+    images = jax.random.uniform(jax.random.key(0), (2, 28, 28, 1))
+    params = random_variables(model(), images)
+    plain = jax.jit(model().apply)(params, images)
+    wet = model(input_dropout=0.2)
+    assert jnp.array_equal(jax.jit(wet.apply)(params, images), plain)
+    key = {"dropout": jax.random.key(1)}
+    dropped = jax.jit(lambda v: wet.apply(v, images, dropout=True, rngs=key))(params)
+    assert not jnp.allclose(dropped, plain)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.layers import LAYERS, input_units
+from experiments.layers import CHAINS, LAYERS, input_units
 from jaxcomp.models import MODELS
 from jaxcomp.prune import expand, first_units, live_units, remove_dead_units, shrink
 from jaxcomp.prune.dead_units import BatchNorm, Dense, Residual
@@ -28,7 +28,7 @@ def sparse_params(name, seed=0):
     return remove_dead_units(params, layers, inputs=input_units(layers, IMAGES.shape[1:])).params
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CHAINS)
 def test_the_small_network_computes_the_same(name):
     params = sparse_params(name)
     live = live_units(params, LAYERS[name])
@@ -44,7 +44,7 @@ def test_the_small_network_computes_the_same(name):
     )
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CHAINS)
 def test_expanding_is_the_inverse_and_loses_no_nonzero(name):
     params = sparse_params(name)
     live = live_units(params, LAYERS[name])

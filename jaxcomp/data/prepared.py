@@ -1,0 +1,113 @@
+"""Data sets that TFDS has prepared, read without TensorFlow and cached after decoding."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcomp.data.examples import Examples, Splits
+from jaxcomp.files import replacing
+
+
+class Prepared(NamedTuple):
+    """A data set of labelled images of one shape, in a training and a test set."""
+
+    name: str  # name and version are those of TFDS
+    version: str
+    title: str  # what people call it
+    sizes: dict[str, int]  # examples in "train" and in "test"
+    shape: tuple[int, int, int]  # of an image: height, width, channels
+    # Whether TFDS knows how to make it; if not, there is no command to name where it is missing.
+    makeable: bool = True
+
+
+def load(source: Prepared, validation: int, seed: int) -> Splits:
+    """Its splits, with `validation` examples drawn from the training set by `seed`.
+
+    Pixels / 255, and nothing else. The decoded arrays are cached under `JAXCOMP_CACHE_DIR`, by
+    default `~/.cache/jaxcomp`.
+
+    Raises:
+      ImportError: if the data set is not cached and tensorflow-datasets is not installed.
+      FileNotFoundError: if the data set is not prepared; the message says what to do.
+    """
+    arrays = _cached(source)
+    order = np.random.default_rng(seed).permutation(source.sizes["train"])
+    return Splits(
+        _normalized(arrays, "train", order[validation:]),
+        _normalized(arrays, "train", order[:validation]),
+        _normalized(arrays, "test", np.arange(source.sizes["test"])),
+    )
+
+
+def _normalized(arrays: dict[str, np.ndarray], split: str, indices: np.ndarray) -> Examples:
+    # Chosen as bytes and divided in place: floats, four times as large, are there only once.
+    images = arrays[f"{split}_images"][indices].astype(np.float32)
+    images /= np.float32(255)
+    return Examples(images, arrays[f"{split}_labels"][indices].astype(np.int32))
+
+
+def _cached(source: Prepared) -> dict[str, np.ndarray]:
+    cache = os.environ.get("JAXCOMP_CACHE_DIR") or Path.home() / ".cache" / "jaxcomp"
+    path = Path(cache) / f"{source.name}-{source.version}.npz"
+    arrays = _read_cache(path, source)
+    if arrays is None:
+        arrays = _decode(source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            np.savez(temporary, **arrays)
+    return arrays
+
+
+def _read_cache(path: Path, source: Prepared) -> dict[str, np.ndarray] | None:
+    """The cached arrays, or None if there are none, or not whole ones."""
+    try:
+        # numpy leaves a file that it opened itself open if it is not a whole archive.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+    shapes = {name: array.shape for name, array in arrays.items()}
+    wanted = {}
+    for split, size in source.sizes.items():
+        wanted |= {f"{split}_images": (size, *source.shape), f"{split}_labels": (size,)}
+    return arrays if shapes == wanted else None
+
+
+def _decode(source: Prepared) -> dict[str, np.ndarray]:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            f'{source.title} is read by TFDS: pip install "tensorflow-datasets"'
+        ) from error
+    try:
+        builder = tfds.builder(f"{source.name}:{source.version}")
+    except tfds.core.DatasetNotFoundError as error:  # neither there nor known to TFDS
+        raise FileNotFoundError(_missing(source, tfds.core.constants.DATA_DIR)) from error
+    if not builder.info.splits:
+        raise FileNotFoundError(_missing(source, builder.data_path))
+    arrays = {}
+    sources = builder.as_data_source(list(source.sizes))
+    for split, rows in zip(source.sizes, sources, strict=True):
+        images = np.empty((len(rows), *source.shape), np.uint8)
+        labels = np.empty(len(rows), np.uint8)
+        for index in range(len(rows)):
+            row = rows[index]
+            images[index], labels[index] = row["image"], row["label"]
+        arrays |= {f"{split}_images": images, f"{split}_labels": labels}
+    return arrays
+
+
+def _missing(source: Prepared, folder: str | os.PathLike) -> str:
+    what = f"{source.name} {source.version} is not prepared in {folder}."
+    elsewhere = "TFDS_DATA_DIR to a folder that has it."
+    if not source.makeable:
+        return f"{what} Point {elsewhere}"
+    return (
+        f"{what} Prepare it once (this needs TensorFlow and the network): "
+        'pip install -e ".[prepare]" && python -c "import tensorflow_datasets as tfds; '
+        f"tfds.data_source('{source.name}:{source.version}')\". Or point {elsewhere}"
+    )

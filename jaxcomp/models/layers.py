@@ -1,0 +1,23 @@
+"""The convolution and the normalisation after it, as deep networks have them."""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+
+KERNEL_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+def conv_and_norm(dtype: Any, train: bool) -> tuple[partial[nn.Conv], partial[nn.BatchNorm]]:
+    """A convolution without bias and a batch normalisation, to be called with the rest.
+
+    Weights start as in He et al., arXiv 1502.01852, by the number of outputs. With `train`,
+    normalisation is by the statistics of the batch, and the running ones in `batch_stats` move a
+    tenth of the way to them. Both compute in `dtype` (None: that of their inputs and parameters),
+    statistics in float32.
+    """
+    conv = partial(nn.Conv, use_bias=False, kernel_init=KERNEL_INIT, dtype=dtype)
+    norm = partial(
+        nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype
+    )
+    return conv, norm
