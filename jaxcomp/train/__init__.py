@@ -1,8 +1,9 @@
 """Training: a pure step, a loop around it, evaluation. Loss, data and optimizer are handed in."""
 
 from jaxcomp.train.evaluate import evaluate
-from jaxcomp.train.loop import NonFiniteLossError, fit
+from jaxcomp.train.loop import NonFiniteLossError, fit, fit_scan
 from jaxcomp.train.many import init_many, make_many
+from jaxcomp.train.scan import make_scan
 from jaxcomp.train.step import TrainState, init_state, make_step, make_update
 
 __all__ = [
@@ -10,9 +11,11 @@ __all__ = [
     "TrainState",
     "evaluate",
     "fit",
+    "fit_scan",
     "init_many",
     "init_state",
     "make_many",
+    "make_scan",
     "make_step",
     "make_update",
 ]

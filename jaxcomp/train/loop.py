@@ -1,7 +1,10 @@
 """The training loop: steps, and a look at the state now and then."""
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+import numpy as np
 
 from jaxcomp.train.step import TrainState
 
@@ -36,16 +39,58 @@ def fit(
       ValueError: if the batches run out.
     """
     source = iter(batches)
-    for done in range(1, steps + 1):
-        try:
-            batch = next(source)
-        except StopIteration:
-            raise ValueError(f"the batches ran out after {done - 1} of {steps} steps") from None
-        state = step(state, batch)
-        if done % look_every == 0 or done == steps:
-            _check_finite(state)
-            look(state)
+    for done, count in _parts(steps, look_every):
+        made = done
+        for batch in itertools.islice(source, count):
+            state = step(state, batch)
+            made += 1
+        _check_enough(made, done + count, steps)
+        _check_finite(state)
+        look(state)
     return state
+
+
+def fit_scan(
+    scan: Callable[[TrainState, Any, np.ndarray], TrainState],
+    state: TrainState,
+    examples: Any,
+    indices: Iterable[np.ndarray],
+    *,
+    steps: int,
+    look_every: int,
+    look: Callable[[TrainState], None] = lambda state: None,
+) -> TrainState:
+    """`fit` with all steps between two looks in one compiled call.
+
+    Args:
+      scan: `jaxcomp.train.make_scan`. It compiles once more if `look_every` does not divide
+        `steps`.
+      state: as of `fit`.
+      examples: a tree of arrays with the examples on the first axis, best on the device
+        (`jax.device_put`).
+      indices: at least `steps` arrays of integers, which examples are in each batch
+        (`jaxcomp.data.shuffled_indices`).
+      steps: as of `fit`, as are the others.
+    """
+    source = iter(indices)
+    for done, count in _parts(steps, look_every):
+        order = list(itertools.islice(source, count))
+        _check_enough(done + len(order), done + count, steps)
+        state = scan(state, examples, np.stack(order))
+        _check_finite(state)
+        look(state)
+    return state
+
+
+def _parts(steps: int, look_every: int) -> Iterator[tuple[int, int]]:
+    """Between two looks: how many steps have been made, and how many are to be made."""
+    for done in range(0, steps, look_every):
+        yield done, min(look_every, steps - done)
+
+
+def _check_enough(made: int, wanted: int, steps: int) -> None:
+    if made < wanted:
+        raise ValueError(f"the batches ran out after {made} of {steps} steps")
 
 
 def _check_finite(state: TrainState) -> None:

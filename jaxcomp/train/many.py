@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
+from jaxcomp.train.scan import scanned
 from jaxcomp.train.step import TrainState, init_state, make_update
 
 PyTree = Any
@@ -50,10 +50,7 @@ def make_many(
     def train(
         states: TrainState, examples: Any, order: jax.Array, weights: jax.Array
     ) -> TrainState:
-        def step(states: TrainState, indices: jax.Array) -> tuple[TrainState, None]:
-            batch = jax.tree.map(lambda part: jnp.asarray(part)[indices], examples)
-            return by_seed(states, (batch, weights)), None
-
-        return jax.lax.scan(step, states, order)[0]
+        steps = scanned(lambda states, batches: by_seed(states, (batches, weights)))
+        return steps(states, examples, order)
 
     return jax.jit(train, donate_argnums=0)

@@ -18,12 +18,24 @@ class TrainState(NamedTuple):
     opt_state: PyTree
     loss: jax.Array  # shape=(), dtype=float32: loss of the last batch, before its update
     first_bad_step: jax.Array  # shape=(), dtype=int32: where the loss was not finite first, or 0
+    model_state: PyTree = None  # what the model itself moves on, such as running statistics
 
 
-def init_state(params: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first step."""
+def init_state(
+    params: PyTree, optimizer: optax.GradientTransformation, model_state: PyTree = None
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+      params: initial parameters.
+      optimizer: that of the step.
+      model_state: what the model moves on at each step beside the parameters, such as the
+        `batch_stats` of batch norm; None if there is nothing.
+    """
     zero = jnp.zeros((), jnp.int32)
-    state = TrainState(zero, params, optimizer.init(params), jnp.zeros((), jnp.float32), zero)
+    state = TrainState(
+        zero, params, optimizer.init(params), jnp.zeros((), jnp.float32), zero, model_state
+    )
     # Steps give the memory of a state away: it must not hold `params`, nor one array twice.
     return jax.tree.map(jnp.copy, state)
 
@@ -35,15 +47,23 @@ def make_update(
 ) -> Callable[[TrainState, Any], TrainState]:
     """One step as a pure function: gradient of `loss(params, batch)`, update, new state.
 
-    With a random key the loss is `loss(params, batch, key)`, with another key at each step. The
-    optimizer is given the loss as the extra argument `value`. A loss that is not finite is noted in
-    the state and not acted on, so that no step waits for the device.
+    With a random key the loss is `loss(params, batch, key)`, with another key at each step. Where
+    the state has a `model_state`, it is `loss(params, model_state, batch)` or with the key behind
+    these, and gives the loss and the new model state. The optimizer is given the loss as the extra
+    argument `value`. A loss that is not finite is noted in the state and not acted on, so that no
+    step waits for the device.
     """
     extended = optax.with_extra_args_support(optimizer)
 
     def update(state: TrainState, batch: Any) -> TrainState:
         random = () if key is None else (jax.random.fold_in(key, state.step),)
-        value, gradients = jax.value_and_grad(loss)(state.params, batch, *random)
+        if state.model_state is None:
+            value, gradients = jax.value_and_grad(loss)(state.params, batch, *random)
+            model_state = None
+        else:
+            (value, model_state), gradients = jax.value_and_grad(loss, has_aux=True)(
+                state.params, state.model_state, batch, *random
+            )
         updates, opt_state = extended.update(gradients, state.opt_state, state.params, value=value)
         number = state.step + 1
         newly_bad = (state.first_bad_step == 0) & ~jnp.isfinite(value)
@@ -53,6 +73,7 @@ def make_update(
             opt_state=opt_state,
             loss=value.astype(jnp.float32),
             first_bad_step=jnp.where(newly_bad, number, state.first_bad_step),
+            model_state=model_state,
         )
 
     return update

@@ -57,6 +57,19 @@ def test_a_loss_with_a_key_sees_another_one_at_each_step(params):
     assert not np.allclose(*moves)
 
 
+def test_what_the_model_moves_on_is_not_differentiated_and_carried(params):
+    def mean_seen(params, mean, batch, key):
+        assert key.shape == ()
+        return jnp.sum((params["kernel"] - mean) ** 2), 0.5 * mean + 0.5 * batch
+
+    optimizer = optax.sgd(0.5)  # goes to the mean in one step
+    step = make_step(mean_seen, optimizer, jax.random.key(0))
+    state = init_state(params, optimizer, jnp.zeros((2, 1)))
+    for expected in (0.0, 0.5, 0.75):
+        state = step(state, jnp.ones((2, 1)))
+        np.testing.assert_allclose(state.params["kernel"], np.full((2, 1), expected))
+
+
 def test_the_optimizer_is_given_the_loss(params):
     seen = optax.GradientTransformationExtraArgs(
         lambda params: jnp.zeros(()), lambda updates, state, params, *, value: (updates, value)
