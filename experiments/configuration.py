@@ -12,7 +12,11 @@ from typing import NoReturn
 from absl import flags
 from ml_collections import ConfigDict
 
-from experiments.penalty import GROUP_NAMES, NAMES
+from experiments.layers import CHAINS
+from experiments.networks import PRECISIONS
+from experiments.optimizers import OPTIMIZERS
+from experiments.penalty import GROUP_NAMES, NAMES, PROX
+from experiments.trainer import LOOPS
 from jaxcomp.data import DATASETS
 from jaxcomp.losses import ARRAY_SCOPES, SCOPES
 from jaxcomp.models import MODELS
@@ -24,6 +28,9 @@ DEFAULT = Path(__file__).parent / "configs" / "digits_lenet300.py"
 _CHOICES = {
     "data.name": DATASETS,
     "model": MODELS,
+    "optimizer": OPTIMIZERS,
+    "precision": PRECISIONS,
+    "loop": LOOPS,
     "penalty.name": NAMES,
     "penalty.scope": SCOPES,
     "penalty.groups": GROUP_NAMES,
@@ -37,6 +44,9 @@ _MAY_BE_ZERO = (
     "data.split_seed",
     "penalty.weight",
     "data.train_on_validation",
+    "data.shift",
+    "data.flip",
+    "train.l2",
     "dropout.input_dropout",
     "dropout.hidden_dropout",
     "penalty.magnitude",
@@ -130,8 +140,11 @@ def check(config: ConfigDict) -> None:
         if values[key] >= 1:
             raise ValueError(f"{key}={values[key]}: a fraction in [0, 1)")
     _check_together(values)
-    if values["biases.bits"] not in (0, *range(2, MAX_BITS + 1)):
-        raise ValueError(f"biases.bits={values['biases.bits']}: 2 to {MAX_BITS}, or 0 for float32")
+    if values["biases.bits"] not in (0, *range(2, MAX_BITS + 1), 16):
+        raise ValueError(
+            f"biases.bits={values['biases.bits']}: 2 to {MAX_BITS}, 16 for bfloat16, or 0 for "
+            "float32"
+        )
 
 
 def _check_together(values: dict[str, object]) -> None:
@@ -149,17 +162,40 @@ def _check_together(values: dict[str, object]) -> None:
             f"prune.steps={values['prune.steps']} are those of the penalty phase in which weights "
             f"are pruned, at most penalty.steps={values['penalty.steps']}"
         )
-    widths, most = values["prune.widths"], MODELS[values["model"]].widths
-    if widths and values["penalty.start"] != "init":
-        raise ValueError(f"prune.widths={widths} needs new weights: set penalty.start to 'init'")
-    if widths and (
-        len(widths) != len(most) or any(not 1 <= a <= b for a, b in zip(widths, most, strict=True))
-    ):
+    _check_model(values)
+    if values["optimizer"] != "adam" and not _is_any_optimizers(values):
         raise ValueError(
-            f"prune.widths={widths}: one number for each hidden layer, from 1 to {most}, or ()"
+            f"optimizer={values['optimizer']!r}: a penalty that is decoupled, or a proximal "
+            "operator that is not, is scaled as Adam scales its updates: set optimizer to 'adam', "
+            f"or penalty.decoupled to {not values['penalty.decoupled']}"
         )
     if values["prune.structure"] and not values["prune.steps"]:
         raise ValueError("prune.structure needs pruning on the way: set prune.steps")
+
+
+def _is_any_optimizers(values: dict[str, object]) -> bool:
+    """Whether the penalty goes with an optimizer other than Adam."""
+    return str(values["penalty.name"]).startswith(PROX) == values["penalty.decoupled"]
+
+
+def _check_model(values: dict[str, object]) -> None:
+    """Refuse what the model does not have: units to drop, or layers that can be narrower."""
+    name, widths = values["model"], values["prune.widths"]
+    for key in ("input_dropout", "hidden_dropout"):
+        rate = values[f"dropout.{key}"]
+        if rate and not hasattr(MODELS[name](), key):
+            raise ValueError(f"dropout.{key}={rate}: {name} has none, set it to 0")
+    if not widths:
+        return
+    if values["penalty.start"] != "init":
+        raise ValueError(f"prune.widths={widths} needs new weights: set penalty.start to 'init'")
+    if name not in CHAINS:
+        raise ValueError(f"prune.widths={widths}: units of {name} cannot be left out, set it to ()")
+    most = MODELS[name].widths
+    if len(widths) != len(most) or any(not 1 <= a <= b for a, b in zip(widths, most, strict=True)):
+        raise ValueError(
+            f"prune.widths={widths}: one number for each hidden layer, from 1 to {most}, or ()"
+        )
 
 
 def typed(config: ConfigDict, key: str, text: str) -> object:

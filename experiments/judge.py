@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 import jaxcomp
@@ -37,3 +38,15 @@ def through_file(params: PyTree) -> tuple[PyTree, int]:
         path = Path(folder) / "model.jxc"
         size = jaxcomp.save(path, params)
         return jaxcomp.load(path), size
+
+
+def same_arrays(one: PyTree, other: PyTree) -> bool:
+    """Whether two trees have the same structure and the same bits."""
+    leaves, structure = jax.tree.flatten(one)
+    others, other_structure = jax.tree.flatten(other)
+    return structure == other_structure and all(
+        np.asarray(a).dtype == np.asarray(b).dtype
+        and np.shape(a) == np.shape(b)
+        and np.asarray(a).tobytes() == np.asarray(b).tobytes()
+        for a, b in zip(leaves, others, strict=True)
+    )

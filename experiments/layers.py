@@ -1,12 +1,28 @@
-"""The layers of each model in order, for the removal of dead units."""
+"""The layers of models in order, for the removal of dead units."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import flax.linen as nn
 
-from jaxcomp.prune.dead_units import Activation, Conv, Dense, Flatten, Layer, MaxPool
+from jaxcomp.models.vgg import POOLED, VGG16
+from jaxcomp.prune.dead_units import Activation, BatchNorm, Conv, Dense, Flatten, Layer, MaxPool
 
+
+def _vgg_16() -> Iterator[Layer]:
+    for index in range(len(VGG16.widths) - 1):
+        yield Conv(f"Conv_{index}", padding="SAME")
+        yield BatchNorm(f"BatchNorm_{index}", use_running_average=True)
+        yield Activation(nn.relu)
+        if index in POOLED:
+            yield MaxPool()
+    yield Flatten(positions=1)  # of images of 32 x 32
+    yield Dense("Dense_0")
+    yield Activation(nn.relu)
+    yield Dense("Dense_1")
+
+
+# Residual networks are not among them: option A's shortcuts have no counterpart there.
 LAYERS: dict[str, tuple[Layer, ...]] = {
     "lenet_300_100": (
         Dense("Dense_0"),
@@ -25,7 +41,14 @@ LAYERS: dict[str, tuple[Layer, ...]] = {
         Activation(nn.relu),
         Dense("Dense_1"),
     ),
+    "vgg_16": tuple(_vgg_16()),
 }
+# Models whose units can be taken out while they are trained.
+CHAINS = tuple(
+    name
+    for name, layers in LAYERS.items()
+    if not any(isinstance(layer, BatchNorm) for layer in layers)
+)
 
 
 def input_units(layers: Sequence[Layer], shape: Sequence[int]) -> int:

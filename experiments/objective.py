@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxcomp.data import Examples, batches
 from jaxcomp.losses import distillation
+from jaxcomp.models import merge_batch_norm, unit_statistics
 
 PyTree = Any
 Apply = Callable[..., jax.Array]
@@ -27,6 +28,32 @@ def cross_entropy(apply: Apply) -> Callable[[PyTree, Examples], jax.Array]:
     return loss
 
 
+class Network(NamedTuple):
+    """What a model computes with."""
+
+    params: PyTree
+    batch_stats: PyTree = None  # running statistics of batch norm, if there is any
+
+
+def settled(network: Network) -> PyTree:
+    """The parameters with the statistics merged into them: all that a trained network needs."""
+    if network.batch_stats is None:
+        return network.params
+    return merge_batch_norm(network.params, network.batch_stats)
+
+
+def variables(params: PyTree) -> dict[str, PyTree]:
+    """What a Linen model is applied with, from settled parameters."""
+    return {"params": params, "batch_stats": unit_statistics(params)}
+
+
+class Beside(NamedTuple):
+    """What training carries from step to step beside the parameters."""
+
+    batch_stats: PyTree = None  # of the network that is trained
+    teacher: PyTree = None  # settled parameters of a teacher that is asked at each step
+
+
 class Taught(NamedTuple):
     """Examples with what a teacher says of them; also the type of a batch."""
 
@@ -36,15 +63,20 @@ class Taught(NamedTuple):
 
 
 def taught(apply: Apply, teacher: PyTree, examples: Examples) -> Taught:
-    """The examples with the logits of a model's `apply` with the teacher's parameters."""
-    logits = jax.jit(lambda images: apply({"params": teacher}, images))
+    """The examples with the logits of a model's `apply` with the teacher's settled parameters."""
+    logits = jax.jit(lambda images: apply(variables(teacher), images))
     given = [logits(batch.images) for batch in batches(examples, EVALUATION_BATCH)]
     return Taught(*examples, np.concatenate(given))
 
 
 def classification_loss(
-    apply: Apply, distill: ConfigDict, *, dropout: bool
-) -> Callable[[PyTree, Examples | Taught, jax.Array], jax.Array]:
+    apply: Apply,
+    distill: ConfigDict,
+    *,
+    dropout: bool = False,
+    augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+    ask: Apply | None = None,
+) -> Callable[..., tuple[jax.Array, Beside]]:
     """The mean cross-entropy, in nats, with the labels and with what a teacher says.
 
     Args:
@@ -52,28 +84,54 @@ def classification_loss(
       distill: where there is a teacher, its `weight` in [0, 1], that of the labels being the rest,
         and its `temperature`.
       dropout: whether units are dropped.
+      augment: from a random key and images to images, such as `shift_and_flip`. A teacher that is
+        asked at each step sees these.
+      ask: `apply` of the teacher's model, if that is another one.
 
     Returns:
-      A function of parameters, a batch, and the key of the units to drop.
+      A function of parameters, what is carried beside them, a batch, and a random key. It gives the
+      loss, and what is carried on.
     """
 
-    def loss(params: PyTree, batch: Examples | Taught, key: jax.Array) -> jax.Array:
-        logits = apply({"params": params}, batch.images, dropout=dropout, rngs={"dropout": key})
-        labels = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels).mean()
-        if not isinstance(batch, Taught):
-            return labels
-        from_teacher = distillation(logits, batch.logits, distill.temperature).mean()
-        return (1 - distill.weight) * labels + distill.weight * from_teacher
+    def loss(
+        params: PyTree, beside: Beside, batch: Examples | Taught, key: jax.Array
+    ) -> tuple[jax.Array, Beside]:
+        images = batch.images
+        if augment is not None:
+            key, change = jax.random.split(key)
+            images = augment(change, images)
+        logits, batch_stats = _trained(
+            apply, Network(params, beside.batch_stats), images, key if dropout else None
+        )
+        value = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels).mean()
+        given = batch.logits if isinstance(batch, Taught) else None
+        if beside.teacher is not None:
+            given = (ask or apply)(variables(beside.teacher), images)
+        if given is not None:
+            from_teacher = distillation(logits, given, distill.temperature).mean()
+            value = (1 - distill.weight) * value + distill.weight * from_teacher
+        return value, beside._replace(batch_stats=batch_stats)
 
     return loss
 
 
+def _trained(
+    apply: Apply, network: Network, images: jax.Array, dropout: jax.Array | None
+) -> tuple[jax.Array, PyTree]:
+    """Logits while training, with units dropped by a key, and the statistics after them."""
+    options = {} if dropout is None else {"dropout": True, "rngs": {"dropout": dropout}}
+    if network.batch_stats is None:
+        return apply({"params": network.params}, images, **options), None
+    logits, moved = apply(network._asdict(), images, train=True, mutable=["batch_stats"], **options)
+    return logits, moved["batch_stats"]
+
+
 def classification_metrics(apply: Apply) -> Callable[[PyTree, Examples], dict[str, jax.Array]]:
-    """For each example of a batch: accuracy (0 or 1), compiled."""
+    """For each example of a batch: accuracy (0 or 1), compiled; of settled parameters."""
 
     @jax.jit
     def metrics(params: PyTree, batch: Examples) -> dict[str, jax.Array]:
-        logits = apply({"params": params}, batch.images)
+        logits = apply(variables(params), batch.images)
         return {"accuracy": logits.argmax(axis=-1) == batch.labels}
 
     return metrics

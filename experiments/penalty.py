@@ -8,6 +8,7 @@ import optax
 from ml_collections import ConfigDict
 
 import jaxcomp
+from experiments.optimizers import OPTIMIZERS, Optimizer
 from jaxcomp.losses import GROUPS, PENALTIES, gate, open_gates, sample_gates
 from jaxcomp.prox import PROXES
 
@@ -28,12 +29,16 @@ def _same(params: PyTree) -> PyTree:
     return params
 
 
-Optimizer = Callable[[optax.Schedule], optax.GradientTransformation]  # from its learning rate
+def coupled(
+    *penalties: optax.GradientTransformation, by: Optimizer = OPTIMIZERS["adam"]
+) -> Optimizer:
+    """An optimizer that sees the penalties, as a part of the loss."""
+    return lambda rate: optax.chain(*penalties, by(rate))
 
 
-def coupled(*penalties: optax.GradientTransformation) -> Optimizer:
-    """Adam that sees the penalties, as a part of the loss."""
-    return lambda rate: optax.chain(*penalties, optax.adam(rate))
+def with_l2(strength: float, by: Optimizer = OPTIMIZERS["adam"]) -> Optimizer:
+    """An optimizer of the loss with `strength * ||w||^2 / 2`."""
+    return coupled(*([jaxcomp.add_penalty("l2", strength)] if strength else []), by=by)
 
 
 class Method(NamedTuple):
@@ -46,19 +51,24 @@ class Method(NamedTuple):
     end: Callable[[PyTree], PyTree] = _same
 
 
-def method_of(settings: ConfigDict) -> Method:
-    """`weight * P`, with the magnitude term of the ratio, and `l2 * ||w||^2 / 2` beside it."""
+def method_of(settings: ConfigDict, by: Optimizer = OPTIMIZERS["adam"]) -> Method:
+    """`weight * P`, with the magnitude term of the ratio, and `l2 * ||w||^2 / 2` beside it.
+
+    Args:
+      settings: the penalty's part of a configuration.
+      by: the optimizer; what is decoupled from it, or knows its metric, needs Adam.
+    """
     ridge = jaxcomp.add_penalty("l2", settings.l2) if settings.l2 else optax.identity()
     name, weight = settings.name, settings.weight
     if name.startswith(PROX):
-        return Method(_with_prox(name.removeprefix(PROX), weight, ridge, settings.decoupled))
+        return Method(_with_prox(name.removeprefix(PROX), weight, ridge, settings.decoupled, by))
     penalty = _penalty_of(settings)
 
     def optimizer(rate: optax.Schedule) -> optax.GradientTransformation:
         if settings.decoupled:
             scale = optax.scale_by_learning_rate(rate)
             return optax.chain(ridge, optax.scale_by_adam(), penalty, scale)
-        return coupled(penalty, ridge)(rate)
+        return coupled(penalty, ridge, by=by)(rate)
 
     if name == GATES:
         return Method(optimizer, start=gate, sample=sample_gates, end=open_gates)
@@ -80,12 +90,16 @@ def _penalty_of(settings: ConfigDict) -> optax.GradientTransformation:
 
 
 def _with_prox(
-    prox: str, weight: float, ridge: optax.GradientTransformation, decoupled: bool
+    prox: str,
+    weight: float,
+    ridge: optax.GradientTransformation,
+    decoupled: bool,
+    by: Optimizer,
 ) -> Optimizer:
     def optimizer(rate: optax.Schedule) -> optax.GradientTransformation:
-        adam = coupled(ridge)(rate)
+        plain = coupled(ridge, by=by)(rate)
         if decoupled:
-            return optax.chain(adam, jaxcomp.apply_prox(prox, weight, rate))
-        return jaxcomp.apply_preconditioned_prox(adam, prox, weight, rate)
+            return optax.chain(plain, jaxcomp.apply_prox(prox, weight, rate))
+        return jaxcomp.apply_preconditioned_prox(plain, prox, weight, rate)
 
     return optimizer

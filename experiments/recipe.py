@@ -1,59 +1,40 @@
 """The recipe: a dense teacher, a sparse network, few-valued weights, and a tidy end."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
 import jaxcomp
-from experiments.layers import LAYERS, input_units
-from experiments.objective import Taught, classification_loss, taught
-from experiments.penalty import Method, coupled, method_of
-from jaxcomp.data import Examples, Splits, shuffled_batches
-from jaxcomp.models import MODELS
-from jaxcomp.prune import (
-    apply_mask,
-    expand,
-    first_units,
-    live_units,
-    remove_dead_units,
-    shrink,
-    structured_magnitude,
-    top_k_mask,
-)
+from experiments import narrow
+from experiments.networks import trained_model
+from experiments.objective import Network, Taught, settled, taught
+from experiments.optimizers import OPTIMIZERS
+from experiments.penalty import Method, coupled, method_of, with_l2
+from experiments.trainer import Trainer, Watch, augmentation
+from jaxcomp.data import Examples, Splits
+from jaxcomp.prune import apply_mask, structured_magnitude, top_k_mask
 from jaxcomp.quantize import dequantize, few_levels, latent_mask, step_of_bits, ternarize, uniform
 from jaxcomp.schedules import cubic_density
-from jaxcomp.train import TrainState, fit, init_state, make_step
 from jaxcomp.trees import select, weight_mask
 
 PyTree = Any
-ToParams = Callable[[PyTree], PyTree]
-# Called with the name of a phase and a function from what it trains to parameters of the model;
-# gives the function that looks at the states of that phase.
-Watch = Callable[[str, ToParams], Callable[[TrainState], None]]
-
-PLAIN = Method()
-
-
-def unwatched(phase: str, to_params: ToParams) -> Callable[[TrainState], None]:
-    """The `Watch` that looks at nothing."""
-    del phase, to_params
-    return lambda state: None
 
 
 class Sparse(NamedTuple):
     """What the first half of the recipe makes."""
 
-    dense: PyTree  # trained without the penalty: the reference, and the teacher
-    penalized: PyTree  # trained with it, and pruned on the way where `prune.steps` says so
+    dense: Network  # trained without the penalty: the reference, and the teacher
+    penalized: Network  # trained with it, and pruned on the way where `prune.steps` says so
     examples: Examples | Taught  # what all networks but the dense one learn from
+    teacher: PyTree = None  # settled parameters of the teacher they ask, if not asked already
 
 
 class Outcome(NamedTuple):
-    """Parameters of the same network after different treatments."""
+    """Settled parameters of the same network after different treatments."""
 
     dense: PyTree  # as in `Sparse`
     penalized: PyTree
@@ -67,27 +48,23 @@ def total_steps(config: ConfigDict) -> int:
     return sum(phase.steps for phase in phases)
 
 
-def train_and_compress(
-    config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch
-) -> Outcome:
+def train_and_compress(config: ConfigDict, splits: Splits, watch: Watch) -> Outcome:
     """Run all phases of the recipe: `train_sparse`, then `compress`.
 
     All phases but the first may learn from the dense network (`config.distill`).
 
     Args:
       config: see `experiments/configs/digits_lenet300.py`.
-      model: classifies images of the data set.
       splits: the data set, of which the training split alone is seen.
       watch: looks at each phase every `config.look_every` steps.
 
     Raises:
       jaxcomp.train.NonFiniteLossError: if training diverges.
     """
-    sparse = train_sparse(config, model, splits, watch)
-    return compress(config, watch, sparse)
+    return compress(config, watch, train_sparse(config, splits, watch))
 
 
-def train_sparse(config: ConfigDict, model: nn.Module, splits: Splits, watch: Watch) -> Sparse:
+def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
     """The first half of the recipe; see `train_and_compress`.
 
     1. *dense*: no penalty; with dropout, if any.
@@ -96,65 +73,61 @@ def train_sparse(config: ConfigDict, model: nn.Module, splits: Splits, watch: Wa
        as few units from the start.
     """
     examples: Examples | Taught = splits.train
-    start = model.init(jax.random.key(config.seed), examples.images[:1])["params"]
-    train = _Trainer(config, model, examples, watch)
-    dense = train("dense", 0, config.train, start, dropout=True)
-    if config.distill.weight:
-        examples = taught(model.apply, dense, examples)
+    by, prune = OPTIMIZERS[config.optimizer], config.prune
+    model = trained_model(config)
+    start = _initial(model, config.seed, examples)
+    train = Trainer(config, model, examples, watch)
+    plain = Method(with_l2(config.train.l2, by))
+    dense = train(
+        "dense", 0, config.train, start, method=plain, dropout=any(config.dropout.values())
+    )
+    teacher = settled(dense) if config.distill.weight else None
+    if teacher is not None and augmentation(config) is None:
+        examples, teacher = taught(model.apply, teacher, examples), None
 
-    prune = config.prune
-    narrow = MODELS[config.model](widths=prune.widths or model.widths)
-    live = first_units(dense, LAYERS[config.model], narrow.widths)
-
-    def whole(small: PyTree) -> PyTree:
-        return expand(small, live, dense)
-
+    few = narrow.of_widths(config, dense.params)
     if prune.widths:
-        start = narrow.init(jax.random.key(config.seed), examples.images[:1])["params"]
+        start = _initial(few.model, config.seed, examples)
     follow = jaxcomp.prune_gradually(
-        cubic_density(_density(prune.density, start, dense), max(1, prune.steps)),
+        cubic_density(_density(prune.density, start.params, dense.params), max(1, prune.steps)),
         scope=prune.scope,
         score=structured_magnitude(prune.structure),
     )
-    train = _Trainer(config, narrow, examples, watch, whole)
+    train = Trainer(config, few.model, examples, watch, few.whole, teacher)
     penalized = train(
         "penalty",
         0,
         config.penalty,
         {"init": start, "dense": dense}[config.penalty.start],
-        method=method_of(config.penalty),
+        method=method_of(config.penalty, by),
         after=(follow,) if prune.steps else (),
         constant_steps=prune.steps,
     )
-    return Sparse(dense, whole(penalized), examples)
+    whole = penalized._replace(params=few.whole(penalized.params))
+    return Sparse(dense, whole, examples, teacher)
 
 
 def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     """The second half of the recipe, on what the first has made; see `train_and_compress`.
 
-    3. The rest is pruned, and units that cannot matter are taken out: what follows is trained as a
-       smaller network.
+    3. The rest is pruned. Units that cannot matter are taken out where the layers are a chain
+       without batch norm: what follows is trained as a smaller network.
     4. *fine-tune*: the survivors as floats.
     5. *gap*: the ternary gap of the survivors, ramped up.
     6. *quantize*: signs, levels and biases, straight through.
-    7. Units that died since are removed, and biases rounded.
+    7. Statistics are merged, units that died since are removed, and biases rounded.
     """
-    layers = LAYERS[config.model]
-    inputs = input_units(layers, sparse.examples.images.shape[1:])
+    image = sparse.examples.images.shape[1:]
     # After pruning on the way it finds the zeros that are there.
-    keep = top_k_mask(sparse.penalized, config.prune.density, scope=config.prune.scope)
-    pruned = remove_dead_units(apply_mask(sparse.penalized, keep), layers, inputs=inputs).params
-    live = live_units(pruned, layers)
-    *widths, _ = (len(units.outputs) for units in live.values())
-
-    def whole(small: PyTree) -> PyTree:
-        return expand(small, live, pruned)
-
-    narrow = MODELS[config.model](widths=widths)
-    train = _Trainer(config, narrow, sparse.examples, watch, whole)
-    small, keep = shrink(pruned, live), shrink(keep, live)
-    hold = jaxcomp.keep_masked(keep)
-    small = train("fine-tune", 1, config.finetune, small, after=(hold,))
+    keep = top_k_mask(sparse.penalized.params, config.prune.density, scope=config.prune.scope)
+    pruned = apply_mask(sparse.penalized.params, keep)
+    if sparse.penalized.batch_stats is None:
+        pruned = narrow.without_dead_units(config, pruned, image)
+    few = narrow.of_live_units(config, pruned)
+    train = Trainer(config, few.model, sparse.examples, watch, few.whole, sparse.teacher)
+    small, keep = sparse.penalized._replace(params=few.small(pruned)), few.small(keep)
+    hold, plain = jaxcomp.keep_masked(keep), Method(with_l2(0.0, OPTIMIZERS[config.optimizer]))
+    small = train("fine-tune", 1, config.finetune, small, method=plain, after=(hold,))
 
     ramp = optax.linear_schedule(0.0, config.gap.weight, max(1, config.gap.steps))
     gap = jaxcomp.add_penalty("ternary_gap", ramp, scope=config.quantize.per)
@@ -165,79 +138,17 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
         sample=lambda trained, key: dequantize(trained),
         end=dequantize,
     )
-    hold = jaxcomp.keep_masked(latent_mask(rounding.start(small), keep))
-    quantized = whole(train("quantize", 2, config.quantize, small, method=rounding, after=(hold,)))
-    alive = remove_dead_units(quantized, layers, inputs=inputs).params
+    hold = jaxcomp.keep_masked(latent_mask(rounding.start(small.params), keep))
+    small = train("quantize", 2, config.quantize, small, method=rounding, after=(hold,))
+    quantized = few.whole(settled(small))
+    alive = narrow.without_dead_units(config, quantized, image)
     compressed = _round_biases(alive, config.biases.bits)
-    return Outcome(sparse.dense, sparse.penalized, quantized, compressed)
+    return Outcome(settled(sparse.dense), settled(sparse.penalized), quantized, compressed)
 
 
-class _Trainer:
-    """Runs one phase after the other on the same model and data."""
-
-    def __init__(
-        self,
-        config: ConfigDict,
-        model: nn.Module,
-        examples: Examples | Taught,
-        watch: Watch,
-        whole: ToParams = lambda params: params,
-    ):
-        """The function `whole` is from parameters of this model to those that are watched."""
-        self._config, self._model, self._examples = config, model, examples
-        self._watch, self._whole = watch, whole
-
-    def __call__(
-        self,
-        phase: str,
-        order: int,
-        settings: ConfigDict,
-        params: PyTree,
-        *,
-        method: Method = PLAIN,
-        after: tuple[optax.GradientTransformation, ...] = (),
-        constant_steps: int = 0,
-        dropout: bool = False,
-    ) -> PyTree:
-        """Parameters at the end of a phase.
-
-        Args:
-          phase: its name, for those who watch.
-          order: which order of the batches.
-          settings: number of steps and learning rate, constant for `constant_steps`, then with
-            cosine decay to zero.
-          params: where to start from.
-          method: what is trained, and how.
-          after: what comes after the optimizer in the chain.
-          constant_steps: see `settings`.
-          dropout: whether units are dropped while training.
-        """
-        config = self._config
-        loss = classification_loss(self._model.apply, config.distill, dropout=dropout)
-        rate = optax.join_schedules(
-            [
-                optax.constant_schedule(settings.learning_rate),
-                optax.cosine_decay_schedule(
-                    settings.learning_rate, max(1, settings.steps - constant_steps)
-                ),
-            ],
-            [constant_steps],
-        )
-        optimizer = optax.chain(method.optimizer(rate), *after)
-
-        def objective(trained: PyTree, batch: Examples | Taught, key: jax.Array) -> jax.Array:
-            sample, drop = jax.random.split(key)
-            return loss(method.sample(trained, sample), batch, drop)
-
-        state = fit(
-            make_step(objective, optimizer, jax.random.key(config.seed)),
-            init_state(method.start(params), optimizer),
-            shuffled_batches(self._examples, config.batch_size, (config.seed, order)),
-            steps=settings.steps,
-            look_every=config.look_every,
-            look=self._watch(phase, lambda trained: self._whole(method.end(trained))),
-        )
-        return method.end(state.params)
+def _initial(model: nn.Module, seed: int, examples: Examples | Taught) -> Network:
+    made = model.init(jax.random.key(seed), examples.images[:1])
+    return Network(made["params"], made.get("batch_stats"))
 
 
 def _density(density: float, small: PyTree, large: PyTree) -> float:
@@ -253,11 +164,15 @@ def _quantized(params: PyTree, settings: ConfigDict) -> PyTree:
 
 
 def _round_biases(params: PyTree, bits: int) -> PyTree:
-    """Biases as multiples of a step of their own; 0 bits leave them as they are."""
+    """What is not a weight as multiples of a step of its own, or in the precision of bfloat16."""
     if not bits:
         return params
+
+    def rounded(w: jax.Array) -> jax.Array:
+        if bits == 16:
+            return jnp.asarray(w).astype(jnp.bfloat16).astype(w.dtype)
+        return uniform(w, step_of_bits(w, bits))
+
     return jax.tree.map(
-        lambda is_weight, w: w if is_weight else uniform(w, step_of_bits(w, bits)),
-        weight_mask(params),
-        params,
+        lambda is_weight, w: w if is_weight else rounded(w), weight_mask(params), params
     )

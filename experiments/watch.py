@@ -61,13 +61,15 @@ class Watcher:
         self._progress.stop()
         self._lines.close()
 
-    def phase(self, name: str, to_params: Callable[[Any], Any]) -> Callable[[TrainState], None]:
-        """A function that looks at the states of one phase (`experiments.recipe.Watch`)."""
+    def phase(
+        self, name: str, to_params: Callable[[TrainState], Any]
+    ) -> Callable[[TrainState], None]:
+        """A function that looks at the states of one phase (`experiments.trainer.Watch`)."""
         seen = 0
 
         def look(state: TrainState) -> None:
             nonlocal seen
-            params = to_params(state.params)
+            params = to_params(state)
             # A chain may have more than one, such as that of the configuration and l2 beside it.
             penalties = optax.tree.get_all_with_path(state.opt_state, "penalty")
             point = {

@@ -20,16 +20,22 @@ def get_config() -> ConfigDict:
     config.data.name = "digits"
     config.data.split_seed = 0  # which examples are for training, validation and test
     config.data.train_on_validation = False  # after all has been chosen, train on both
+    config.data.shift = 0  # pixels by which images are moved at most while training
+    config.data.flip = False  # whether they are mirrored half the time
     config.model = "lenet_300_100"
     config.batch_size = 64
+    config.optimizer = "adam"  # of floats; few-valued weights are trained by Adam in any case
+    config.precision = "float32"  # of the computation; parameters are float32 in any case
+    config.loop = "auto"  # steps are made by the device on accelerators, on CPUs by Python
 
     config.dropout = ConfigDict()  # of the dense network
     config.dropout.input_dropout = 0.0
     config.dropout.hidden_dropout = 0.0
 
-    config.train = ConfigDict()  # the dense network; all phases are Adam with cosine decay
+    config.train = ConfigDict()  # the dense network; in all phases the rate falls by a cosine
     config.train.steps = 2_000
     config.train.learning_rate = 1e-3
+    config.train.l2 = 0.0
 
     config.distill = ConfigDict()  # what all other phases learn from the dense network
     config.distill.weight = 0.0  # the rest is that of the labels
@@ -71,7 +77,7 @@ def get_config() -> ConfigDict:
     config.quantize.learning_rate = 5e-3
 
     config.biases = ConfigDict()  # after the last step
-    config.biases.bits = 5  # 0 leaves them in float32
+    config.biases.bits = 5  # 16 for bfloat16, 0 for float32
 
     config.look_every = 50  # steps between two points of the curves
     return config

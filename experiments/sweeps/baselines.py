@@ -27,10 +27,11 @@ from rich.progress import track
 from experiments import report
 from experiments.configuration import check, load
 from experiments.judge import error, nonzero_weights, through_file
-from experiments.objective import classification_metrics
-from experiments.recipe import compress, train_sparse, unwatched
+from experiments.objective import classification_metrics, settled
+from experiments.recipe import compress, train_sparse
 from experiments.statistics import mean_with_interval
 from experiments.sweeps.runs import kept
+from experiments.trainer import unwatched
 from jaxcomp.data import DATASETS, Splits
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError
@@ -174,8 +175,7 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
     that diverges there is the message alone. On the test split all endings are judged; without it,
     that by which settings are chosen.
     """
-    model = MODELS[config.model]()
-    metrics = classification_metrics(model.apply)
+    metrics = classification_metrics(MODELS[config.model]().apply)
 
     def judged(params: PyTree) -> dict[str, float]:
         result = {
@@ -185,8 +185,8 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
         return {**result, "test_error": error(metrics, params, splits.test)} if test else result
 
     try:
-        sparse = train_sparse(config, model, splits, unwatched)
-        results = {"float": judged(sparse.penalized)}
+        sparse = train_sparse(config, splits, unwatched)
+        results = {"float": judged(settled(sparse.penalized))}
         for name in ENDINGS if test else (JUDGED,):
             compressed = compress(ending(config, name), unwatched, sparse).compressed
             params, size = through_file(compressed)

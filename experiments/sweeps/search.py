@@ -30,7 +30,8 @@ from experiments import report
 from experiments.configuration import DEFAULT, check, load, typed
 from experiments.judge import error, nonzero_weights, through_file
 from experiments.objective import classification_metrics
-from experiments.recipe import train_and_compress, unwatched
+from experiments.recipe import train_and_compress
+from experiments.trainer import unwatched
 from jaxcomp.analysis.plots.pareto import pareto_figure
 from jaxcomp.data import DATASETS, Splits
 from jaxcomp.models import MODELS
@@ -165,9 +166,9 @@ def judged(
     except ValueError as reason:  # values that are good alone, but not together
         print(f"trial {trial.number}: {reason}", flush=True)
         raise optuna.TrialPruned(str(reason)) from reason
-    model = MODELS[own.model](**own.dropout)
+    model = MODELS[own.model]()
     try:
-        outcome = train_and_compress(own, model, splits, unwatched)
+        outcome = train_and_compress(own, splits, unwatched)
         params, size = through_file(outcome.compressed)
         trial.set_user_attr("nonzero_weights", nonzero_weights(params))
     except NonFiniteLossError as reason:

@@ -33,8 +33,12 @@ def test_every_configuration_can_be_used_and_is_named_after_its_file(path):
         ("distill.weight", 1.5, r"in \[0, 1\]"),
         ("dropout.hidden_dropout", 1.0, r"in \[0, 1\)"),
         ("prune.steps", 3000, "at most penalty.steps=2000"),
-        ("biases.bits", 1, "2 to 8, or 0"),
-        ("biases.bits", 9, "2 to 8, or 0"),
+        ("biases.bits", 1, "2 to 8, 16 for bfloat16, or 0"),
+        ("biases.bits", 9, "2 to 8, 16 for bfloat16, or 0"),
+        ("optimizer", "lion", "adam, sgd"),
+        ("precision", "float16", "float32, bfloat16"),
+        ("loop", "scan", "auto, python, device"),
+        ("data.shift", -1, "at least 0"),
     ],
 )
 def test_values_that_cannot_work(key, value, message):
@@ -53,6 +57,13 @@ def test_values_that_cannot_work(key, value, message):
         ({"prune.widths": (300,)}, "one number for each hidden layer, from 1 to \\(300, 100\\)"),
         ({"prune.widths": (400, 10)}, "one number for each hidden layer"),
         ({"prune.widths": (30, 10), "penalty.start": "dense"}, "penalty.start to .init."),
+        ({"model": "vgg_16", "prune.widths": (9,) * 14}, "vgg_16 cannot be left out, set it to"),
+        ({"model": "resnet_20", "dropout.hidden_dropout": 0.5}, "resnet_20 has none, set it to 0"),
+        ({"optimizer": "sgd", "penalty.decoupled": True}, "or penalty.decoupled to False"),
+        (
+            {"optimizer": "sgd", "penalty.name": "prox_soft", "penalty.magnitude": 0.0},
+            "or penalty.decoupled to True",
+        ),
     ],
 )
 def test_values_that_do_not_go_together(changes, message):

@@ -1,13 +1,22 @@
-"""The loss of a run: labels, a teacher, dropped units."""
+"""The loss of a run: labels, a teacher, dropped units, batch norm, shifted images."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from experiments.objective import classification_loss, cross_entropy, taught
-from jaxcomp.data import Examples, shuffled_batches
+from experiments.objective import (
+    Beside,
+    Network,
+    classification_loss,
+    cross_entropy,
+    settled,
+    taught,
+    variables,
+)
+from jaxcomp.data import Examples, shift_and_flip, shuffled_batches
 from jaxcomp.losses import distillation
 from jaxcomp.models import LeNet300100
 
@@ -19,7 +28,8 @@ STUDENT, TEACHER = (MODEL.init(jax.random.key(seed), BATCH.images)["params"] for
 
 def loss(weight=0.0, *, dropout=False):
     distill = ConfigDict({"weight": weight, "temperature": 2.0})
-    return classification_loss(MODEL.apply, distill, dropout=dropout)
+    value = classification_loss(MODEL.apply, distill, dropout=dropout)
+    return lambda params, batch, key: value(params, Beside(), batch, key)[0]
 
 
 def test_without_teacher_and_dropout_it_is_the_cross_entropy():
@@ -50,3 +60,58 @@ def test_dropout_depends_on_the_key_and_is_off_otherwise():
     kept = [loss()(STUDENT, BATCH, jax.random.key(k)) for k in (0, 1)]
     assert kept[0] == kept[1]
     assert jnp.isfinite(jnp.array(dropped)).all()
+
+
+def test_a_teacher_that_is_asked_at_each_step_says_what_it_said_before():
+    batch, distill = taught(MODEL.apply, TEACHER, BATCH), {"weight": 0.4, "temperature": 2.0}
+    value = classification_loss(MODEL.apply, ConfigDict(distill))
+    expected, _ = value(STUDENT, Beside(), batch, KEY)
+    asked, beside = value(STUDENT, Beside(teacher=TEACHER), BATCH, KEY)
+    np.testing.assert_allclose(asked, expected, rtol=1e-6)
+    assert beside.teacher is TEACHER
+
+
+def test_a_teacher_sees_shifted_images_as_the_network_sees_them():
+    """Who learns from itself has nothing to learn, wherever the images are."""
+    distill = ConfigDict({"weight": 1.0, "temperature": 2.0})
+    value = classification_loss(MODEL.apply, distill, augment=shift_and_flip)
+    gradient = jax.grad(lambda params: value(params, Beside(teacher=TEACHER), BATCH, KEY)[0])
+    largest = max(float(jnp.abs(g).max()) for g in jax.tree.leaves(gradient(TEACHER)))
+    assert largest < 1e-6
+
+
+def test_augmented_images_differ_by_the_key():
+    value = classification_loss(MODEL.apply, ConfigDict({"weight": 0.0}), augment=shift_and_flip)
+    plain, *moved = (
+        loss()(STUDENT, BATCH, KEY),
+        *(value(STUDENT, Beside(), BATCH, jax.random.key(k))[0] for k in (1, 2)),
+    )
+    assert len({float(plain), *map(float, moved)}) == 3
+
+
+class Normalised(nn.Module):
+    """A dense layer with batch norm."""
+
+    @nn.compact
+    def __call__(self, images, *, train=False):
+        x = nn.Dense(3)(images.reshape(len(images), -1))
+        return nn.BatchNorm(use_running_average=not train, momentum=0.0)(x)
+
+
+def test_batch_norm_uses_the_batch_and_its_statistics_are_carried_and_merged():
+    model = Normalised()
+    made = model.init(KEY, BATCH.images)
+    network = Network(made["params"], made["batch_stats"])
+    value = classification_loss(model.apply, ConfigDict({"weight": 0.0}))
+    got, beside = value(network.params, Beside(network.batch_stats), BATCH, KEY)
+    # Without momentum the statistics that are carried are those of this batch.
+    params = settled(network._replace(batch_stats=beside.batch_stats))
+    logits = model.apply(variables(params), BATCH.images)
+    expected = -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(8), BATCH.labels])
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    np.testing.assert_allclose(logits.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(logits.std(axis=0), 1, rtol=1e-3)
+
+
+def test_without_batch_norm_a_network_is_its_parameters():
+    assert settled(Network(STUDENT)) is STUDENT

@@ -99,3 +99,12 @@ def test_gates_are_trained_and_give_arrays_in_the_end():
     assert (updates["Dense_0"]["kernel"].log_alpha < 0).all()
     for result in (method.end(trained), method.sample(trained, jax.random.key(0))):
         assert jax.tree.map(jnp.shape, result) == jax.tree.map(jnp.shape, params)
+
+
+def test_another_optimizer_sees_the_same_loss():
+    settings, params = settings_of(name="l1", weight=0.1, l2=0.5), small_params()
+    sgd = method_of(settings, by=optax.sgd).optimizer(lambda count: 1.0)
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = sgd.update(zeros, sgd.init(params), params)
+    loss = lambda p: 0.1 * penalty_tree(p, "l1") + 0.5 * penalty_tree(p, "l2")  # noqa: E731
+    assert_close(updates, jax.tree.map(jnp.negative, jax.grad(loss)(params)))

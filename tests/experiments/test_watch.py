@@ -32,7 +32,7 @@ def test_the_penalty_is_the_sum_of_all_in_the_chain(transforms, weights, tmp_pat
     )
     metrics = lambda params, batch: {"accuracy": jnp.ones(2)}  # noqa: E731
     with Watcher(metrics, examples, 1, tmp_path / "metrics.jsonl") as watcher:
-        watcher.phase("penalty", lambda params: params)(state)
+        watcher.phase("penalty", lambda state: state.params)(state)
     expected = sum(
         weight * float(penalty_tree(params, name))
         for weight, name in zip(weights, ("l1", "l2"), strict=False)

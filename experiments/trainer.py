@@ -1,0 +1,125 @@
+"""One phase of training after the other, by the loop that suits the device."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import optax
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from experiments.networks import trained_model
+from experiments.objective import Beside, Network, Taught, classification_loss, settled
+from experiments.optimizers import constant_then_cosine
+from experiments.penalty import Method
+from jaxcomp.data import Examples, shift_and_flip, shuffled_batches, shuffled_indices
+from jaxcomp.train import TrainState, fit, fit_scan, init_state, make_scan, make_step
+
+PyTree = Any
+ToParams = Callable[[TrainState], PyTree]
+# Called with the name of a phase and a function from its states to settled parameters of the model;
+# gives the function that looks at the states of that phase.
+Watch = Callable[[str, ToParams], Callable[[TrainState], None]]
+
+LOOPS = ("auto", "python", "device")
+
+
+def unwatched(phase: str, to_params: ToParams) -> Callable[[TrainState], None]:
+    """The `Watch` that looks at nothing."""
+    del phase, to_params
+    return lambda state: None
+
+
+class Trainer:
+    """Runs one phase after the other on the same model and data."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        model: nn.Module,
+        examples: Examples | Taught,
+        watch: Watch,
+        whole: Callable[[PyTree], PyTree] = lambda params: params,
+        teacher: PyTree = None,
+    ):
+        """What is watched is made of this model's parameters by `whole`; a teacher is asked."""
+        self._config, self._model, self._examples = config, model, examples
+        self._watch, self._whole, self._teacher = watch, whole, teacher
+
+    def __call__(
+        self,
+        phase: str,
+        order: int,
+        settings: ConfigDict,
+        network: Network,
+        *,
+        method: Method,
+        after: tuple[optax.GradientTransformation, ...] = (),
+        constant_steps: int = 0,
+        dropout: bool = False,
+    ) -> Network:
+        """The network at the end of a phase.
+
+        Args:
+          phase: its name, for those who watch.
+          order: which order of the batches.
+          settings: number of steps and learning rate, constant for `constant_steps`, then with
+            cosine decay to zero.
+          network: where to start from.
+          method: what is trained, and how.
+          after: what comes after the optimizer in the chain.
+          constant_steps: see `settings`.
+          dropout: whether units are dropped while training.
+        """
+        config = self._config
+        loss = classification_loss(
+            self._model.apply,
+            config.distill,
+            dropout=dropout,
+            augment=augmentation(config),
+            ask=trained_model(config).apply,
+        )
+        rate = constant_then_cosine(settings.learning_rate, constant_steps, settings.steps)
+        optimizer = optax.chain(method.optimizer(rate), *after)
+
+        def objective(
+            trained: PyTree, beside: Beside, batch: Examples | Taught, key: jax.Array
+        ) -> tuple[jax.Array, Beside]:
+            sample, rest = jax.random.split(key)
+            return loss(method.sample(trained, sample), beside, batch, rest)
+
+        def network_of(state: TrainState) -> Network:
+            return Network(method.end(state.params), state.model_state.batch_stats)
+
+        state = self._fit(
+            (objective, optimizer, jax.random.key(config.seed)),
+            init_state(
+                method.start(network.params), optimizer, Beside(network.batch_stats, self._teacher)
+            ),
+            (config.batch_size, (config.seed, order)),
+            steps=settings.steps,
+            look_every=config.look_every,
+            look=self._watch(phase, lambda state: self._whole(settled(network_of(state)))),
+        )
+        return network_of(state)
+
+    def _fit(self, step: tuple, state: TrainState, order: tuple, **options: Any) -> TrainState:
+        """By the loop of the configuration; the same steps by each."""
+        examples = self._examples
+        if on_device(self._config.loop):
+            indices = shuffled_indices(len(examples.labels), *order)
+            return fit_scan(make_scan(*step), state, jax.device_put(examples), indices, **options)
+        return fit(make_step(*step), state, shuffled_batches(examples, *order), **options)
+
+
+def augmentation(config: ConfigDict) -> Callable[[jax.Array, jax.Array], jax.Array] | None:
+    """What training does to images, or None."""
+    if not config.data.shift and not config.data.flip:
+        return None
+    return partial(shift_and_flip, most=config.data.shift, flip=config.data.flip)
+
+
+def on_device(loop: str) -> bool:
+    """Whether steps are made by the device: on accelerators, unless the configuration says."""
+    return loop == "device" or (loop == "auto" and jax.default_backend() != "cpu")
