@@ -3,11 +3,13 @@
 python -m experiments.main [--config=FILE.py] [--config.KEY=VALUE ...] [--workdir=DIR]
 
 Writes config.json, metrics.jsonl, model.jxc, report.json and figure.png into the workdir; with
---tensorboard the curves for TensorBoard too.
+--tensorboard the curves for TensorBoard too. A run that was stopped or killed goes on by the same
+command, and ends with the same file. On SIGTERM it saves first, and exits with status 75.
 The configurations are in experiments/configs; the default needs no download.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -24,19 +26,25 @@ from experiments.configuration import parse_flags
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.judge import accuracy, same_arrays
 from experiments.objective import classification_metrics
+from experiments.progress import STOPPED, Progress, StoppedError, check_same_run
 from experiments.recipe import total_steps, train_and_compress
 from experiments.tensorboard import TensorBoard
+from experiments.trainer import Look, ToParams, Watch
 from experiments.watch import Watcher
 from jaxcomp.data import DATASETS, Examples, joined
 from jaxcomp.models import MODELS
-from jaxcomp.train import NonFiniteLossError
+from jaxcomp.train import CheckpointError, NonFiniteLossError, TrainState
 
 METRICS_FILE = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "configuration to run [experiments/configs/digits_lenet300.py]"
 )
 _TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "write curves for TensorBoard too")
+_CHECKPOINT_SECONDS = flags.DEFINE_float(
+    "checkpoint_seconds", 60.0, "least time between two checkpoints", lower_bound=0.0
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "where to write [runs/NAME-seedSEED]")
 
 
@@ -45,8 +53,11 @@ def main(argv: list[str]) -> None:
     del argv
     try:
         run()
-    except (NonFiniteLossError, OSError, ImportError) as error:
+    except (NonFiniteLossError, CheckpointError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")
+    except StoppedError as stop:
+        print(f"{stop}: the same command goes on from there", file=sys.stderr)
+        sys.exit(STOPPED)
 
 
 def run() -> None:
@@ -55,6 +66,11 @@ def run() -> None:
     config, console, begin = _CONFIG.value, Console(), time.monotonic()
     workdir = Path(_WORKDIR.value or f"runs/{config.name}-seed{config.seed}")
     workdir.mkdir(parents=True, exist_ok=True)
+    checkpoints = workdir / CHECKPOINTS
+    try:
+        check_same_run(checkpoints, workdir / CONFIG_FILE, config.to_json())
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     (workdir / CONFIG_FILE).write_text(config.to_json(indent=2))
 
     with console.status(f"reading {config.data.name}"):
@@ -68,7 +84,8 @@ def run() -> None:
         watcher = stack.enter_context(
             Watcher(metrics, splits.validation, total_steps(config), followed, *also)
         )
-        outcome = train_and_compress(config, splits, watcher.phase)
+        progress = stack.enter_context(Progress(checkpoints, _CHECKPOINT_SECONDS.value))
+        outcome = train_and_compress(config, splits, both(watcher, progress))
 
     file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
     with console.status("reading the file back in a fresh process"):
@@ -103,6 +120,27 @@ def run() -> None:
     # Not by the accuracies: on accelerators two processes may round differently.
     if not same_arrays(jaxcomp.load(workdir / MODEL_FILE), outcome.compressed):
         sys.exit("error: the network read back from the file differs from the one written")
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def both(watcher: Watcher, progress: Progress) -> Watch:
+    """Who shows a run, and who saves it; in that order, so that what was seen is shown."""
+
+    def resume(phase: str, start: TrainState) -> TrainState:
+        state = progress.resume(phase, start)
+        watcher.go_on(phase, int(state.step))
+        return state
+
+    def look(phase: str, to_params: ToParams) -> Look:
+        looks = watcher.phase(phase, to_params), progress.look(phase)
+
+        def see(state: TrainState) -> None:
+            for one in looks:
+                one(state)
+
+        return see
+
+    return Watch(look, resume)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """One phase of training after the other, by the loop that suits the device."""
 
+import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import optax
@@ -13,22 +14,27 @@ from experiments.networks import trained_model
 from experiments.objective import Beside, Network, Taught, classification_loss, settled
 from experiments.optimizers import constant_then_cosine
 from experiments.penalty import Method
-from jaxcomp.data import Examples, shift_and_flip, shuffled_batches, shuffled_indices
+from jaxcomp.data import Examples, shift_and_flip, shuffled_indices, take
 from jaxcomp.train import TrainState, fit, fit_scan, init_state, make_scan, make_step
 
 PyTree = Any
 ToParams = Callable[[TrainState], PyTree]
-# Called with the name of a phase and a function from its states to settled parameters of the model;
-# gives the function that looks at the states of that phase.
-Watch = Callable[[str, ToParams], Callable[[TrainState], None]]
+Look = Callable[[TrainState], None]
 
 LOOPS = ("auto", "python", "device")
 
 
-def unwatched(phase: str, to_params: ToParams) -> Callable[[TrainState], None]:
-    """The `Watch` that looks at nothing."""
-    del phase, to_params
-    return lambda state: None
+class Watch(NamedTuple):
+    """Who sees the states of each phase."""
+
+    # From the name of a phase, and a function from its states to settled parameters of the model,
+    # to the function that looks at its states.
+    look: Callable[[str, ToParams], Look]
+    # From the name of a phase and the state it starts from to the one it goes on from.
+    resume: Callable[[str, TrainState], TrainState] = lambda phase, start: start
+
+
+UNWATCHED = Watch(lambda phase, to_params: lambda state: None)
 
 
 class Trainer:
@@ -92,25 +98,30 @@ class Trainer:
         def network_of(state: TrainState) -> Network:
             return Network(method.end(state.params), state.model_state.batch_stats)
 
+        start = init_state(
+            method.start(network.params), optimizer, Beside(network.batch_stats, self._teacher)
+        )
         state = self._fit(
             (objective, optimizer, jax.random.key(config.seed)),
-            init_state(
-                method.start(network.params), optimizer, Beside(network.batch_stats, self._teacher)
-            ),
+            self._watch.resume(phase, start),
             (config.batch_size, (config.seed, order)),
             steps=settings.steps,
             look_every=config.look_every,
-            look=self._watch(phase, lambda state: self._whole(settled(network_of(state)))),
+            look=self._watch.look(phase, lambda state: self._whole(settled(network_of(state)))),
         )
         return network_of(state)
 
-    def _fit(self, step: tuple, state: TrainState, order: tuple, **options: Any) -> TrainState:
-        """By the loop of the configuration; the same steps by each."""
-        examples = self._examples
+    def _fit(
+        self, step: tuple, state: TrainState, order: tuple, *, steps: int, **options: Any
+    ) -> TrainState:
+        """By the loop of the configuration, the same steps by each; those made are left out."""
+        examples, made = self._examples, int(state.step)
+        indices = itertools.islice(shuffled_indices(len(examples.labels), *order), made, None)
+        options["steps"] = steps - made
         if on_device(self._config.loop):
-            indices = shuffled_indices(len(examples.labels), *order)
             return fit_scan(make_scan(*step), state, jax.device_put(examples), indices, **options)
-        return fit(make_step(*step), state, shuffled_batches(examples, *order), **options)
+        batches = (take(examples, chosen) for chosen in indices)
+        return fit(make_step(*step), state, batches, **options)
 
 
 def augmentation(config: ConfigDict) -> Callable[[jax.Array, jax.Array], jax.Array] | None:

@@ -19,7 +19,8 @@ from jaxcomp.train import TrainState
 class Watcher:
     """Shows progress and keeps a history while training runs (used as a context).
 
-    Each point is also a line of JSON in a file, which can be followed while training runs.
+    Each point is also a line of JSON in a file, which can be followed while training runs. Points
+    of a run before, which is gone on with, stay.
 
     Attributes:
       history: one dict for each look, with phase, step within the phase, loss of the last batch,
@@ -37,6 +38,8 @@ class Watcher:
         """Each point is also handed to the function `also`."""
         self.history: list[dict[str, Any]] = []
         self._file, self._also = file, also
+        self._earlier: list[dict[str, Any]] = []
+        self._seen: dict[str, int] = {}  # steps by phase
         self._metrics = metrics
         self._validation = validation
         columns = (
@@ -51,6 +54,7 @@ class Watcher:
         self._bar = self._progress.add_task("start", total=total_steps, accuracy="-")
 
     def __enter__(self) -> Self:
+        self._earlier = _points(self._file)
         self._lines = self._file.open("w")
         self._progress.start()
         return self
@@ -61,34 +65,49 @@ class Watcher:
         self._progress.stop()
         self._lines.close()
 
+    def go_on(self, phase: str, step: int) -> None:
+        """Take over the points of the run before up to this step of a phase."""
+        for point in self._earlier:
+            if point["phase"] == phase and point["step"] <= step:
+                self._add(point)
+
     def phase(
         self, name: str, to_params: Callable[[TrainState], Any]
     ) -> Callable[[TrainState], None]:
         """A function that looks at the states of one phase (`experiments.trainer.Watch`)."""
-        seen = 0
 
         def look(state: TrainState) -> None:
-            nonlocal seen
             params = to_params(state)
             # A chain may have more than one, such as that of the configuration and l2 beside it.
             penalties = optax.tree.get_all_with_path(state.opt_state, "penalty")
-            point = {
-                "phase": name,
-                "step": int(state.step),
-                "loss": float(state.loss),
-                "validation_accuracy": accuracy(self._metrics, params, self._validation),
-                "compressibility": float(jax.jit(compressibility_tree)(params)),
-                "penalty": sum((float(value) for _, value in penalties), 0.0),
-            }
-            self.history.append(point)
-            print(json.dumps(point), file=self._lines, flush=True)
-            self._also(point)
-            self._progress.update(
-                self._bar,
-                advance=point["step"] - seen,
-                description=name,
-                accuracy=f"{point['validation_accuracy']:.4f}",
+            self._add(
+                {
+                    "phase": name,
+                    "step": int(state.step),
+                    "loss": float(state.loss),
+                    "validation_accuracy": accuracy(self._metrics, params, self._validation),
+                    "compressibility": float(jax.jit(compressibility_tree)(params)),
+                    "penalty": sum((float(value) for _, value in penalties), 0.0),
+                }
             )
-            seen = point["step"]
 
         return look
+
+    def _add(self, point: dict[str, Any]) -> None:
+        phase, step = point["phase"], point["step"]
+        self.history.append(point)
+        print(json.dumps(point), file=self._lines, flush=True)
+        self._also(point)
+        self._progress.update(
+            self._bar,
+            advance=step - self._seen.get(phase, 0),
+            description=phase,
+            accuracy=f"{point['validation_accuracy']:.4f}",
+        )
+        self._seen[phase] = step
+
+
+def _points(file: Path) -> list[dict[str, Any]]:
+    """Those that a run before has written; its last line may have been cut off."""
+    lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]

@@ -31,7 +31,7 @@ from experiments.objective import classification_metrics, settled
 from experiments.recipe import compress, train_sparse
 from experiments.statistics import mean_with_interval
 from experiments.sweeps.runs import kept
-from experiments.trainer import unwatched
+from experiments.trainer import UNWATCHED
 from jaxcomp.data import DATASETS, Splits
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError
@@ -185,10 +185,10 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
         return {**result, "test_error": error(metrics, params, splits.test)} if test else result
 
     try:
-        sparse = train_sparse(config, splits, unwatched)
+        sparse = train_sparse(config, splits, UNWATCHED)
         results = {"float": judged(settled(sparse.penalized))}
         for name in ENDINGS if test else (JUDGED,):
-            compressed = compress(ending(config, name), unwatched, sparse).compressed
+            compressed = compress(ending(config, name), UNWATCHED, sparse).compressed
             params, size = through_file(compressed)
             results[name] = {**judged(params), "bytes": size}
     except NonFiniteLossError as reason:

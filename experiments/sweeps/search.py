@@ -31,7 +31,7 @@ from experiments.configuration import DEFAULT, check, load, typed
 from experiments.judge import error, nonzero_weights, through_file
 from experiments.objective import classification_metrics
 from experiments.recipe import train_and_compress
-from experiments.trainer import unwatched
+from experiments.trainer import UNWATCHED
 from jaxcomp.analysis.plots.pareto import pareto_figure
 from jaxcomp.data import DATASETS, Splits
 from jaxcomp.models import MODELS
@@ -168,7 +168,7 @@ def judged(
         raise optuna.TrialPruned(str(reason)) from reason
     model = MODELS[own.model]()
     try:
-        outcome = train_and_compress(own, splits, unwatched)
+        outcome = train_and_compress(own, splits, UNWATCHED)
         params, size = through_file(outcome.compressed)
         trial.set_user_attr("nonzero_weights", nonzero_weights(params))
     except NonFiniteLossError as reason:

@@ -10,6 +10,7 @@ from jaxcomp.data.examples import (
     joined,
     shuffled_batches,
     shuffled_indices,
+    take,
 )
 from jaxcomp.data.mnist import mnist
 
@@ -29,4 +30,5 @@ __all__ = [
     "shift_and_flip",
     "shuffled_batches",
     "shuffled_indices",
+    "take",
 ]

@@ -1,5 +1,6 @@
 """Training: a pure step, a loop around it, evaluation. Loss, data and optimizer are handed in."""
 
+from jaxcomp.train.checkpoints import CheckpointError, Checkpoints
 from jaxcomp.train.evaluate import evaluate
 from jaxcomp.train.loop import NonFiniteLossError, fit, fit_scan
 from jaxcomp.train.many import init_many, make_many
@@ -7,6 +8,8 @@ from jaxcomp.train.scan import make_scan
 from jaxcomp.train.step import TrainState, init_state, make_step, make_update
 
 __all__ = [
+    "CheckpointError",
+    "Checkpoints",
     "NonFiniteLossError",
     "TrainState",
     "evaluate",

@@ -11,7 +11,7 @@ from experiments.configuration import DEFAULT, load
 from experiments.judge import error
 from experiments.objective import classification_metrics
 from experiments.recipe import train_and_compress
-from experiments.trainer import unwatched
+from experiments.trainer import UNWATCHED, Watch
 from jaxcomp.data import digits
 from jaxcomp.models import MODELS
 from jaxcomp.trees import select
@@ -39,7 +39,7 @@ def run():
         return lambda state: seen.append((phase, to_params(state)))
 
     with jax.numpy_dtype_promotion("standard"):
-        return train_and_compress(config, digits(0), watch), seen
+        return train_and_compress(config, digits(0), Watch(watch)), seen
 
 
 def shapes(params):
@@ -111,7 +111,7 @@ def with_batch_norm(monkeypatch):
 @pytest.mark.usefixtures("standard_promotion")
 def test_statistics_of_batch_norm_are_part_of_what_is_stored(with_batch_norm, tmp_path):
     splits = digits(0)
-    outcome = train_and_compress(with_batch_norm, splits, unwatched)
+    outcome = train_and_compress(with_batch_norm, splits, UNWATCHED)
     metrics = classification_metrics(Normalised().apply)
     for params in outcome:  # of guessing, 90 % are wrong
         assert error(metrics, params, splits.validation) < 25
@@ -130,7 +130,7 @@ def test_both_loops_make_the_same_network(with_batch_norm):
             {"loop": loop, "precision": "float32", "train.steps": 20, "penalty.steps": 20}
             | {"prune.steps": 20, "quantize.steps": 20, "look_every": 10}
         )
-        outcomes.append(train_and_compress(with_batch_norm, digits(0), unwatched))
+        outcomes.append(train_and_compress(with_batch_norm, digits(0), UNWATCHED))
     for by_python, by_device in zip(*outcomes, strict=True):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),

@@ -1,0 +1,113 @@
+"""How far a run has come, on disk: the same command goes on where it was stopped."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from jaxcomp.train import Checkpoints, TrainState
+
+STOPPED = 75  # exit status of a run that can go on: EX_TEMPFAIL of sysexits.h
+
+
+class StoppedError(Exception):
+    """The run was asked to end, and has saved what it needs to go on."""
+
+
+class Progress:
+    """Checkpoints of the phases of a run, in a folder of its workdir (used as a context).
+
+    All that lies between two phases is made again from their ends, which takes little and gives
+    the same. So does a phase that was shorter than the time between two checkpoints.
+    SIGTERM, by which schedulers take a machine back, is answered at the next look at the state.
+    """
+
+    def __init__(self, folder: Path, seconds: float):
+        """At least `seconds` lie between two checkpoints."""
+        self._folder, self._seconds = folder, seconds
+        self._open: dict[str, Checkpoints] = {}
+        self._asked = False
+        self._saved = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGTERM, self._ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
+    ) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+        for checkpoints in self._open.values():
+            checkpoints.__exit__(kind, error, trace)
+
+    def resume(self, phase: str, start: TrainState) -> TrainState:
+        """The last state of a phase that was saved, or its start.
+
+        Raises:
+          jaxcomp.train.CheckpointError: if there are states, but none that can be read.
+        """
+        if not (self._folder / phase).is_dir():
+            return start
+        return self._of(phase).latest(start) or start
+
+    def look(self, phase: str) -> Callable[[TrainState], None]:
+        """A function that saves the states of one phase, if it is time.
+
+        It raises `StoppedError` where the run was asked to end.
+        """
+
+        def look(state: TrainState) -> None:
+            if not self._asked and time.monotonic() - self._saved < self._seconds:
+                return
+            checkpoints = self._of(phase)
+            checkpoints.save(state)
+            self._saved = time.monotonic()
+            if self._asked:
+                checkpoints.wait()
+                raise StoppedError(f"stopped at step {int(state.step)} of the phase {phase!r}")
+
+        return look
+
+    def _of(self, phase: str) -> Checkpoints:
+        if phase not in self._open:
+            self._open[phase] = Checkpoints(self._folder / phase)
+        return self._open[phase]
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._asked = True
+
+
+def check_same_run(folder: Path, before: Path, config: str) -> None:
+    """Refuse to go on with checkpoints of another configuration.
+
+    Args:
+      folder: that of the checkpoints.
+      before: the file with the configuration that they are of.
+      config: the configuration as JSON.
+
+    Raises:
+      ValueError: names the keys that differ.
+    """
+    if not folder.is_dir() or not before.is_file():
+        return
+    one, other = _leaves(json.loads(before.read_text())), _leaves(json.loads(config))
+    differing = sorted(key for key in one | other if one.get(key) != other.get(key))
+    if differing:
+        raise ValueError(
+            f"{folder} has checkpoints of a run with other values of {', '.join(differing)}: "
+            "give the same configuration to go on, another --workdir, or delete the folder"
+        )
+
+
+def _leaves(config: dict, prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            found |= _leaves(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found

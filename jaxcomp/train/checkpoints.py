@@ -1,0 +1,102 @@
+"""States of a training loop on disk, so that a run that is killed can go on."""
+
+import logging
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import jax
+
+from jaxcomp.train.step import TrainState
+
+_LOG = logging.getLogger(__name__)
+
+
+class CheckpointError(RuntimeError):
+    """None of the checkpoints of a run can be used."""
+
+
+class Checkpoints:
+    """The last states of one loop, each in a folder named after its step (used as a context).
+
+    Orbax writes them while training goes on. A state is there as a whole or not at all, whenever
+    the process ends.
+    """
+
+    def __init__(self, folder: Path, *, kept: int = 2):
+        """In `folder`, which is made at the first save; `kept` is how many states stay.
+
+        Raises:
+          ImportError: if orbax-checkpoint is not installed.
+        """
+        try:
+            import orbax.checkpoint as ocp
+        except ImportError as error:
+            raise ImportError(
+                'checkpoints need orbax-checkpoint: pip install "jaxcomp[experiments]"'
+            ) from error
+        self._orbax, self.folder = ocp, folder.absolute()
+        options = ocp.CheckpointManagerOptions(max_to_keep=kept, create=True)
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
+    ) -> None:
+        self._manager.close()
+
+    def save(self, state: TrainState) -> None:
+        """Begin to write a state; its memory may be given away at once.
+
+        Raises:
+          OSError: if this state, or the one before it, cannot be written; those that were written
+            are still there.
+        """
+        step = int(state.step)
+        try:
+            self._manager.save(step, args=self._orbax.args.StandardSave(state))
+        except Exception as error:  # of many types, also of the save before
+            raise self._unwritten(error) from error
+
+    def wait(self) -> None:
+        """Until all that was saved is on disk. Raises an OSError as `save` does."""
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            raise self._unwritten(error) from error
+
+    def latest(self, like: TrainState) -> TrainState | None:
+        """The last state that can be read, or None if none was saved.
+
+        One that is damaged, or of another training, is passed over with a warning.
+
+        Args:
+          like: a state of the same structure, shapes, types and shardings.
+
+        Raises:
+          CheckpointError: if there are states, but none that can be read.
+        """
+        abstract = jax.tree.map(self._orbax.tree.to_shape_dtype_struct, like)
+        restore = self._orbax.args.StandardRestore(abstract)
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for step in steps:
+            try:
+                return self._manager.restore(step, args=restore)
+            except Exception as error:  # of many types, by what is damaged
+                _LOG.warning("%s is passed over: %s", self.folder / str(step), _short(error))
+        if steps:
+            raise CheckpointError(
+                f"none of the checkpoints in {self.folder} can be used, the warnings say why: "
+                "delete the folder to begin anew"
+            )
+        return None
+
+    def _unwritten(self, error: Exception) -> OSError:
+        return OSError(f"no checkpoint can be written in {self.folder}: {_short(error)}")
+
+
+def _short(error: Exception) -> str:
+    """What has happened; what follows in Orbax's messages is its own state."""
+    return str(error).partition("\n")[0][:160]

@@ -1,0 +1,110 @@
+"""A run that is killed, at whatever moment, ends with the file of one that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from experiments.main import CHECKPOINTS
+from experiments.progress import STOPPED, check_same_run
+
+SHORT = {
+    "train.steps": 300,
+    "penalty.steps": 300,
+    "prune.steps": 200,
+    "prune.density": 0.1,
+    "distill.weight": 0.5,
+    "finetune.steps": 0,
+    "quantize.steps": 300,
+    "look_every": 25,
+}
+CHANGES = [f"--config.{key}={value}" for key, value in SHORT.items()]
+
+
+def begin(workdir, *changes):
+    command = ["-m", "experiments.main", *CHANGES, f"--workdir={workdir}", *changes]
+    return subprocess.Popen(
+        [sys.executable, *command, "--checkpoint_seconds=0"],
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def points(workdir):
+    """How often the run has been looked at."""
+    path = workdir / "metrics.jsonl"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def wait_for(process, workdir, count):
+    while points(workdir) < count:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+
+
+def kill(process):
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("undisturbed")
+    _, errors = (process := begin(workdir)).communicate()
+    assert process.returncode == 0, errors
+    return workdir
+
+
+def test_it_is_killed_in_each_phase(undisturbed, tmp_path):
+    for count, phases in ((1, set()), (7, {"dense"}), (15, {"penalty"}), (26, {"quantize"})):
+        process = begin(tmp_path)
+        wait_for(process, tmp_path, count)
+        kill(process)
+        assert phases <= {path.name for path in tmp_path.glob(f"{CHECKPOINTS}/*")}
+    _, errors = (process := begin(tmp_path)).communicate()
+    assert process.returncode == 0, errors
+    for name in ("model.jxc", "metrics.jsonl"):
+        assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes()
+    one, other = (json.loads((f / "report.json").read_text()) for f in (tmp_path, undisturbed))
+    assert one["history"] == other["history"]
+    assert not (tmp_path / CHECKPOINTS).exists()
+
+
+def test_sigterm_saves_and_exits_with_a_status_of_its_own(undisturbed, tmp_path):
+    process = begin(tmp_path, "--checkpoint_seconds=3600")
+    wait_for(process, tmp_path, 14)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == STOPPED
+    assert "stopped at step" in errors
+    assert "of the phase 'penalty': the same command goes on from there" in errors
+    assert len(list((tmp_path / CHECKPOINTS).rglob("commit_success.txt"))) >= 1
+    _, errors = (process := begin(tmp_path)).communicate()
+    assert process.returncode == 0, errors
+    assert (tmp_path / "model.jxc").read_bytes() == (undisturbed / "model.jxc").read_bytes()
+
+
+def test_another_configuration_does_not_go_on(tmp_path):
+    process = begin(tmp_path)
+    wait_for(process, tmp_path, 3)
+    kill(process)
+    _, errors = (process := begin(tmp_path, "--config.seed=1")).communicate()
+    assert process.returncode == 1
+    assert "checkpoints of a run with other values of seed: " in errors
+    assert "another --workdir, or delete the folder" in errors
+
+
+def test_without_checkpoints_any_configuration_can_begin(tmp_path):
+    before = tmp_path / "config.json"
+    before.write_text('{"seed": 0}')
+    check_same_run(tmp_path / CHECKPOINTS, before, '{"seed": 1}')
+    (tmp_path / CHECKPOINTS).mkdir()
+    check_same_run(tmp_path / CHECKPOINTS, before, '{"seed": 0}')
+    with pytest.raises(ValueError, match=r"values of a\.b, seed: "):
+        check_same_run(tmp_path / CHECKPOINTS, before, '{"seed": 1, "a": {"b": 2}}')
