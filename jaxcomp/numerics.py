@@ -10,7 +10,7 @@ both are dealt with here and nowhere else:
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +57,16 @@ def safe_sqrt(x: jax.Array) -> jax.Array:
     return jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, x, 1)), 0)
 
 
+def gathered(x: jax.Array) -> jax.Array:
+    """The array as a whole on each device, for what has no meaning on its parts.
+
+    That is needed where shardings are part of types; elsewhere compilers see to it.
+    """
+    if any(axis is not None for axis in jax.typeof(x).sharding.spec):
+        return jax.sharding.reshard(x, jax.sharding.PartitionSpec())
+    return x
+
+
 def accumulation_dtype(*arrays: jax.Array) -> jnp.dtype:
     """float64 if any of the arrays is, else float32: the type in which they are added up."""
     # Not `jnp.promote_types`: it raises for mixed types where JAX is set to strict promotion.
@@ -100,7 +110,32 @@ def _scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
     low, high = size * tiny / eps, eps / tiny
     safe = (plain.sum_of_squares > low) & (plain.sum_of_squares < high)
     vanishing = plain.sum_of_squares <= low
+    return _plain_if(safe, plain, arrays, vanishing)
+
+
+@jax.custom_batching.custom_vmap
+def _plain_if(
+    safe: jax.Array, plain: ScaledNorms, arrays: Sequence[jax.Array], vanishing: jax.Array
+) -> ScaledNorms:
     return jax.lax.cond(safe, lambda *_: plain, _by_norm, arrays, vanishing)
+
+
+@_plain_if.def_vmap
+def _plain_if_mapped(
+    axis_size: int, in_batched: list, *arguments: Any
+) -> tuple[ScaledNorms, ScaledNorms]:
+    """Both ways for all: `vmap` would do so too, and copy the arrays first."""
+    del axis_size
+
+    def both(
+        safe: jax.Array, plain: ScaledNorms, arrays: Sequence[jax.Array], vanishing: jax.Array
+    ) -> ScaledNorms:
+        other = _by_norm(arrays, vanishing)
+        return jax.tree.map(lambda one, two: jnp.where(safe, one, two), plain, other)
+
+    axes = jax.tree.map(lambda batched: 0 if batched else None, tuple(in_batched))
+    out = jax.vmap(both, axes)(*arguments)
+    return out, jax.tree.map(lambda _: True, out)
 
 
 @_scaled_norms.defjvp

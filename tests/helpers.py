@@ -50,9 +50,9 @@ def small_params(seed: int = 0) -> dict:
     }
 
 
-def sharded(tree, axis: int = 0):
+def sharded(tree, axis: int = 0, kind: jax.sharding.AxisType = jax.sharding.AxisType.Auto):
     """Arrays spread over eight devices along an axis."""
-    mesh = jax.make_mesh((8,), ("shards",), axis_types=(jax.sharding.AxisType.Auto,))
+    mesh = jax.make_mesh((8,), ("shards",), axis_types=(kind,))
     spec = jax.sharding.PartitionSpec(*[None] * axis, "shards")
     return jax.device_put(tree, jax.sharding.NamedSharding(mesh, spec))
 

@@ -21,7 +21,7 @@ def ternary_gap_of(arrays: Sequence[jax.Array]) -> jax.Array:
 
     Example:
       >>> import jax.numpy as jnp
-      >>> float(ternary_gap_of([jnp.array([0.0, 3.0, -3.0])]))
+      >>> round(float(ternary_gap_of([jnp.array([0.0, 3.0, -3.0])])), 6)
       0.0
     """
     scale, _, sum_of_squares = scaled_norms(arrays)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.losses.ratio import compressibility
-from jaxcomp.numerics import safe_quotient, scaled_norms
+from jaxcomp.numerics import gathered, safe_quotient, scaled_norms
 from jaxcomp.prox.bisection import bisect
 from jaxcomp.prox.separable import Soft, widened
 
@@ -43,6 +43,7 @@ class Ratio:
         """
         if jnp.ndim(tau):
             return self._linearised(y, tau)
+        y = gathered(y)  # its entries are sorted
         wide, _ = widened(y, tau)
         magnitudes = jnp.abs(wide)
         largest = jnp.max(magnitudes, initial=0)

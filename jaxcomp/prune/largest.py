@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.numerics import gathered
+
 
 def largest(scores: Sequence[jax.Array], k: jax.Array | int) -> list[jax.Array]:
     """Where the `k` largest entries of all `scores` together are.
@@ -42,7 +44,7 @@ def largest(scores: Sequence[jax.Array], k: jax.Array | int) -> list[jax.Array]:
     masks = []
     for b in bits:
         equal = b == bound
-        place = jnp.cumsum(equal.ravel(), dtype=jnp.int32).reshape(equal.shape)
+        place = jnp.cumsum(gathered(equal).ravel(), dtype=jnp.int32).reshape(equal.shape)
         masks.append((b > bound) | (equal & (place <= ties)))
         ties -= jnp.sum(equal, dtype=jnp.int32)
     return masks

@@ -9,6 +9,7 @@ import optax
 import orbax.checkpoint as ocp
 import pytest
 from flax import nnx
+from jax.sharding import AxisType
 
 import jaxcomp
 from jaxcomp import transforms
@@ -112,12 +113,15 @@ def test_inside_masked(transform):
     assert not jnp.allclose(updates["Dense_0"]["kernel"], 1.0)
 
 
-def test_sharded_parameters_give_the_same_updates(transform):
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
+def test_sharded_parameters_give_the_same_updates_and_stay_sharded(transform, kind):
     params = {"kernel": small_params()["Dense_0"]["kernel"].repeat(8, axis=0)}
     expected, _ = transform.update(ones(params), transform.init(params), params)
-    params = sharded(params)
-    updates, _ = jax.jit(transform.update)(ones(params), transform.init(params), params)
+    params = sharded(params, kind=kind)
+    with jax.set_mesh(params["kernel"].sharding.mesh):
+        updates, _ = jax.jit(transform.update)(ones(params), transform.init(params), params)
     assert_same(updates, expected)
+    assert updates["kernel"].sharding.is_equivalent_to(params["kernel"].sharding, 2)
 
 
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(transform, tmp_path):
