@@ -129,6 +129,8 @@ def check(config: ConfigDict) -> None:
     for key, value in values.items():
         if not isinstance(value, int | float):
             continue
+        if key.startswith("mesh."):
+            continue
         may_be_zero = key in _MAY_BE_ZERO
         if not math.isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
             bound = "at least 0" if may_be_zero else "greater than 0"

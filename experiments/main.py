@@ -25,6 +25,7 @@ from experiments import report
 from experiments.configuration import parse_flags
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.judge import accuracy, same_arrays
+from experiments.mesh import mesh_of
 from experiments.objective import classification_metrics
 from experiments.progress import STOPPED, Progress, StoppedError, check_same_run
 from experiments.recipe import total_steps, train_and_compress
@@ -68,6 +69,7 @@ def run() -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = workdir / CHECKPOINTS
     try:
+        mesh_of(config)
         check_same_run(checkpoints, workdir / CONFIG_FILE, config.to_json())
     except ValueError as error:
         sys.exit(f"error: {error}")

@@ -10,6 +10,7 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from experiments.mesh import Placement
 from experiments.networks import trained_model
 from experiments.objective import Beside, Network, Taught, classification_loss, settled
 from experiments.optimizers import constant_then_cosine
@@ -52,6 +53,8 @@ class Trainer:
         """What is watched is made of this model's parameters by `whole`; a teacher is asked."""
         self._config, self._model, self._examples = config, model, examples
         self._watch, self._whole, self._teacher = watch, whole, teacher
+        # What is smaller than the model of the configuration is so small that it is everywhere.
+        self._place = Placement(config, by_rules=model == trained_model(config))
 
     def __call__(
         self,
@@ -103,7 +106,7 @@ class Trainer:
         )
         state = self._fit(
             (objective, optimizer, jax.random.key(config.seed)),
-            self._watch.resume(phase, start),
+            self._watch.resume(phase, self._place.state(start)),
             (config.batch_size, (config.seed, order)),
             steps=settings.steps,
             look_every=config.look_every,
@@ -119,8 +122,15 @@ class Trainer:
         indices = itertools.islice(shuffled_indices(len(examples.labels), *order), made, None)
         options["steps"] = steps - made
         if on_device(self._config.loop):
-            return fit_scan(make_scan(*step), state, jax.device_put(examples), indices, **options)
-        batches = (take(examples, chosen) for chosen in indices)
+            scan = make_scan(*step)
+            return fit_scan(
+                lambda state, examples, order: scan(state, examples, self._place.order(order)),
+                state,
+                self._place.examples(examples),
+                indices,
+                **options,
+            )
+        batches = (self._place.batch(take(examples, chosen)) for chosen in indices)
         return fit(make_step(*step), state, batches, **options)
 
 

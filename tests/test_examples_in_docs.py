@@ -103,3 +103,12 @@ def test_every_penalty_has_the_seeds_and_the_tries_that_the_text_says():
         for network in row["networks"].values():
             assert len(network["test_error"]["values"]) == 5
             assert network["nonzero_weights"]["mean"] <= 3_993
+
+
+def test_the_costs_in_the_readme_are_those_of_the_record():
+    for row in json.loads((RESULTS / "step_cost_h200.json").read_text())["rows"]:
+        ratio, counted = row["ratio"], row["bytes"]
+        low, high = ratio["lower_quartile"], ratio["upper_quartile"]
+        read = counted["variant"]["accessed"] / counted["baseline"]["accessed"]
+        shown = f"{ratio['median']:.2f} ({low:.2f} to {high:.2f}) | {read:.2f} |"
+        assert f"| `{row['name']}` | {shown}" in README

@@ -79,5 +79,11 @@ def get_config() -> ConfigDict:
     config.biases = ConfigDict()  # after the last step
     config.biases.bits = 5  # 16 for bfloat16, 0 for float32
 
+    config.mesh = ConfigDict()  # devices along each axis; -1 in one place for all that are left
+    config.mesh.data = 1  # batches are spread over this one
+    config.mesh.fsdp = 1  # over this one too, and parameters by the rules
+    config.mesh.model = 1
+    config.mesh.rules = ()  # such as (("kernel$", (None, "model")),); the others are everywhere
+
     config.look_every = 50  # steps between two points of the curves
     return config

@@ -5,6 +5,7 @@ from jaxcomp.train.evaluate import evaluate
 from jaxcomp.train.loop import NonFiniteLossError, fit, fit_scan
 from jaxcomp.train.many import init_many, make_many
 from jaxcomp.train.scan import make_scan
+from jaxcomp.train.sharding import batch_sharding, make_mesh, shardings_of
 from jaxcomp.train.step import TrainState, init_state, make_step, make_update
 
 __all__ = [
@@ -12,13 +13,16 @@ __all__ = [
     "Checkpoints",
     "NonFiniteLossError",
     "TrainState",
+    "batch_sharding",
     "evaluate",
     "fit",
     "fit_scan",
     "init_many",
     "init_state",
     "make_many",
+    "make_mesh",
     "make_scan",
     "make_step",
     "make_update",
+    "shardings_of",
 ]

@@ -137,3 +137,30 @@ def test_both_loops_make_the_same_network(with_batch_norm):
             by_python,
             by_device,
         )
+
+
+@pytest.mark.usefixtures("standard_promotion")
+@pytest.mark.parametrize("loop", ["python", "device"])
+def test_eight_devices_make_the_network_of_one(with_batch_norm, loop):
+    short = {"precision": "float32", "train.steps": 10, "penalty.steps": 10, "prune.steps": 10}
+    with_batch_norm.update_from_flattened_dict({**short, "quantize.steps": 10, "loop": loop})
+    alone = train_and_compress(with_batch_norm, digits(0), UNWATCHED)
+    rules = (("Conv_0/kernel$", (None, None, None, "model")), ("Dense_0/kernel$", ("fsdp", None)))
+    with_batch_norm.mesh.update({"data": 2, "fsdp": 2, "model": 2, "rules": rules})
+    spread = train_and_compress(with_batch_norm, digits(0), UNWATCHED)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
+        spread.dense,
+        alone.dense,
+    )
+    for one, other in zip(spread, alone, strict=True):
+        counts = [sum(np.count_nonzero(w) for w in select(p, None)) for p in (one, other)]
+        assert counts[0] == counts[1]
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_a_batch_that_cannot_be_spread_is_named(with_batch_norm):
+    with_batch_norm.mesh.data = 8
+    with_batch_norm.batch_size = 60
+    with pytest.raises(ValueError, match="batch_size=60 cannot be spread over the 8 devices"):
+        train_and_compress(with_batch_norm, digits(0), UNWATCHED)

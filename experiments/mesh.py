@@ -1,0 +1,63 @@
+"""The devices of a configuration."""
+
+import jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from ml_collections import ConfigDict
+
+from jaxcomp.train import batch_sharding, make_mesh, shardings_of
+from jaxcomp.train.step import TrainState
+
+
+def mesh_of(config: ConfigDict) -> Mesh | None:
+    """The mesh, or None for a single device.
+
+    Raises:
+      ValueError: if there are not as many devices, or the batch cannot be spread over them.
+    """
+    sizes = config.mesh.data, config.mesh.fsdp, config.mesh.model
+    if sizes == (1, 1, 1):
+        return None
+    mesh = make_mesh(*sizes)
+    parts = mesh.shape["data"] * mesh.shape["fsdp"]
+    if config.batch_size % parts:
+        raise ValueError(
+            f"batch_size={config.batch_size} cannot be spread over the {parts} devices of "
+            "mesh.data and mesh.fsdp: give a multiple"
+        )
+    return mesh
+
+
+class Placement:
+    """Where states and batches of a training are: on one device, or spread over a mesh."""
+
+    def __init__(self, config: ConfigDict, *, by_rules: bool):
+        """With `by_rules`, parameters are spread by those of the configuration."""
+        self._mesh = mesh_of(config)
+        self._rules = tuple(config.mesh.rules) if by_rules else ()
+
+    def state(self, state: TrainState) -> TrainState:
+        """A state in its place.
+
+        Raises:
+          ValueError: if a rule does not fit.
+        """
+        if self._mesh is None:
+            return state
+        return jax.device_put(state, shardings_of(state, self._mesh, self._rules))
+
+    def batch(self, batch: tuple) -> tuple:
+        """A batch in its place."""
+        return batch if self._mesh is None else jax.device_put(batch, batch_sharding(self._mesh))
+
+    def examples(self, examples: tuple) -> tuple:
+        """All examples on each device."""
+        if self._mesh is None:
+            return jax.device_put(examples)
+        return jax.device_put(examples, NamedSharding(self._mesh, PartitionSpec()))
+
+    def order(self, order: jax.Array) -> jax.Array:
+        """Which examples are in each batch, [steps, batch size], spread like batches."""
+        if self._mesh is None:
+            return order
+        spec = PartitionSpec(None, *batch_sharding(self._mesh).spec)
+        return jax.device_put(order, NamedSharding(self._mesh, spec))

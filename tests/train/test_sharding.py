@@ -1,0 +1,105 @@
+"""A step on eight devices is that on one, and what is spread stays spread."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.sharding import PartitionSpec
+
+import jaxcomp
+from jaxcomp.models import LeNet300100
+from jaxcomp.train import batch_sharding, init_state, make_mesh, make_step, shardings_of
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+MODEL = LeNet300100(widths=(32, 16), classes=8)
+RULES = [
+    ("Dense_0/kernel$", ("fsdp", "model")),
+    ("kernel$", ("fsdp", None)),
+    ("Dense_0/bias$", ("model",)),
+]
+IMAGES = np.random.default_rng(0).random((16, 4, 4, 1), np.float32)
+LABELS = np.arange(16) % 8
+CHAINS = {
+    "penalty, pruned": lambda: optax.chain(
+        jaxcomp.add_compressibility(0.01), optax.adam(0.01), jaxcomp.prune_gradually(0.3, every=2)
+    ),
+    "controlled": lambda: optax.chain(
+        jaxcomp.control_weight(jaxcomp.add_compressibility, target=200), optax.adam(0.01)
+    ),
+    "prox": lambda: optax.chain(optax.adam(0.01), jaxcomp.apply_prox("ratio", 1e-3, 0.01)),
+    "held": lambda: optax.chain(
+        optax.sgd(0.1, momentum=0.9),
+        jaxcomp.keep_masked(lambda p: jax.tree.map(lambda w: abs(w) > 0.05, p)),
+    ),
+}
+
+
+def loss(params, batch):
+    images, labels = batch
+    logits = MODEL.apply({"params": params}, images)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def start(optimizer):
+    return init_state(MODEL.init(jax.random.key(0), IMAGES[:1])["params"], optimizer)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("sizes", [(8, 1, 1), (2, 2, 2), (1, 8, 1)], ids=str)
+def test_training_on_eight_devices_is_that_on_one(name, sizes):
+    optimizer, batch = CHAINS[name](), (IMAGES, LABELS)
+    step, expected = make_step(loss, optimizer), start(optimizer)
+    mesh = make_mesh(*sizes)
+    state = start(optimizer)
+    shardings = shardings_of(state, mesh, RULES)
+    state = jax.device_put(state, shardings)
+    spread = jax.device_put(batch, batch_sharding(mesh))
+    for _ in range(4):
+        expected, state = step(expected, batch), step(state, spread)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6), state, expected
+    )
+    kernel = state.params["Dense_0"]["kernel"]
+    assert kernel.addressable_shards[0].data.shape == (16 // sizes[1], 32 // sizes[2])
+    for leaf, sharding in zip(jax.tree.leaves(state), jax.tree.leaves(shardings), strict=True):
+        assert leaf.sharding.is_equivalent_to(sharding, leaf.ndim)
+
+
+def test_the_first_rule_wins_and_the_moments_are_spread_like_their_parameters():
+    state = jax.eval_shape(lambda: start(optax.adam(0.1)))
+    shardings = shardings_of(state, make_mesh(2, 2, 2), RULES)
+    moments = shardings.opt_state[0].mu
+    assert moments["Dense_0"]["kernel"].spec == PartitionSpec("fsdp", "model")
+    assert moments["Dense_1"]["kernel"].spec == PartitionSpec("fsdp", None)
+    assert moments["Dense_1"]["bias"].spec == PartitionSpec()
+    assert shardings.opt_state[0].count.spec == PartitionSpec()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [((-1, 1, 1), (8, 1, 1)), ((2, -1, 2), (2, 2, 2)), ((8, 1, 1), (8, 1, 1))],
+)
+def test_what_is_left_is_filled(sizes, expected):
+    assert tuple(make_mesh(*sizes).shape.values()) == expected
+
+
+@pytest.mark.parametrize("sizes", [(3, 1, 1), (-1, 3, 1), (-1, -1, 1), (0, 8, 1), (16, 1, 1)])
+def test_a_mesh_that_does_not_make_up_the_devices(sizes):
+    with pytest.raises(ValueError, match="does not make up the 8 devices that are there: give"):
+        make_mesh(*sizes)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (("kernel$", ("rows", None)), r"names the axes \['rows'\]: the mesh has \['data'"),
+        (("weight$", ("fsdp", None)), "fits no leaf with 2 axes: there are Dense_0/bias"),
+        (("bias$", ("fsdp", None)), "fits no leaf with 2 axes"),
+        (("Dense_2/bias$", ("fsdp",)), "axis 0 of 'Dense_2/bias', of size 3, cannot be spread"),
+    ],
+)
+def test_rules_that_cannot_work(rule, message):
+    params = LeNet300100(classes=3).init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)))["params"]
+    with pytest.raises(ValueError, match=message):
+        shardings_of(params, make_mesh(1, 8, 1), [rule])
