@@ -4,7 +4,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from jaxcomp.train import batch_sharding, make_mesh, shardings_of
+from jaxcomp.train import batch_sharding, make_mesh, place_batch, shardings_of
 from jaxcomp.train.step import TrainState
 
 
@@ -47,7 +47,7 @@ class Placement:
 
     def batch(self, batch: tuple) -> tuple:
         """A batch in its place."""
-        return batch if self._mesh is None else jax.device_put(batch, batch_sharding(self._mesh))
+        return batch if self._mesh is None else place_batch(batch, self._mesh)
 
     def examples(self, examples: tuple) -> tuple:
         """All examples on each device."""

@@ -5,7 +5,7 @@ from jaxcomp.train.evaluate import evaluate
 from jaxcomp.train.loop import NonFiniteLossError, fit, fit_scan
 from jaxcomp.train.many import init_many, make_many
 from jaxcomp.train.scan import make_scan
-from jaxcomp.train.sharding import batch_sharding, make_mesh, shardings_of
+from jaxcomp.train.sharding import batch_sharding, make_mesh, place_batch, shardings_of
 from jaxcomp.train.step import TrainState, init_state, make_step, make_update
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "make_scan",
     "make_step",
     "make_update",
+    "place_batch",
     "shardings_of",
 ]

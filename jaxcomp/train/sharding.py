@@ -104,3 +104,15 @@ def shardings_of(tree: PyTree, mesh: Mesh, rules: Sequence[Rule]) -> PyTree:
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """That of batches: examples are spread over the axes `data` and `fsdp`."""
     return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+
+
+def place_batch(batch: PyTree, mesh: Mesh) -> PyTree:
+    """A batch on the devices of a mesh.
+
+    Args:
+      batch: arrays with the examples on the first axis. Where there are several processes
+        (`jax.distributed`), each gives its own part, and all parts are of one size.
+      mesh: see `make_mesh`.
+    """
+    sharding = batch_sharding(mesh)
+    return jax.tree.map(lambda part: jax.make_array_from_process_local_data(sharding, part), batch)
