@@ -17,6 +17,9 @@ _STYLES = {
     "quantize": (ORANGE, "--"),
 }
 
+HISTOGRAMS = 4  # of the layers with the most weights; more are too narrow to read
+LABELLED = 6  # layers whose bars have names and numbers
+
 Layers = Mapping[str, np.ndarray]
 
 
@@ -33,14 +36,17 @@ def compression_figure(
         `validation_accuracy`.
 
     Returns:
-      A figure with one histogram for each layer above three panels.
+      A figure with a histogram for each layer, or for the largest ones, above three panels.
     """
+    largest = sorted(dense, key=lambda name: dense[name].size, reverse=True)[:HISTOGRAMS]
+    shown = [name for name in dense if name in largest]
     figure = Figure(figsize=(11, 7), layout="constrained")
     top, bottom = figure.subfigures(2, 1)
-    histograms = np.atleast_1d(top.subplots(1, len(dense)))
-    for axes, name in zip(histograms, dense, strict=True):
+    histograms = np.atleast_1d(top.subplots(1, len(shown)))
+    for axes, name in zip(histograms, shown, strict=True):
         weight_histogram(axes, dense[name], penalized[name], compressed[name])
-        axes.set_title(f"{_short(name)}, {' x '.join(map(str, dense[name].shape))}", fontsize=11)
+        shape, between = " x ".join(map(str, dense[name].shape)), "\n" if len(name) > 16 else " "
+        axes.set_title(f"{_short(name)},{between}{shape}", fontsize=11)
     histograms[0].set_ylabel("number of weights")
     handles, labels = histograms[0].get_legend_handles_labels()
     top.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
@@ -94,8 +100,12 @@ def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
             edgecolor=BLACK,
             linewidth=0.6,
         )
-        axes.bar_label(bars, fmt="%.0f", fontsize="small")
-    axes.set_xticks(positions, [_short(name) for name in names])
+        if len(names) <= LABELLED:
+            axes.bar_label(bars, fmt="%.0f", fontsize="small")
+    if len(names) <= LABELLED:
+        axes.set_xticks(positions, [_short(name) for name in names])
+    else:
+        axes.set_xlabel("layer, in the order of names")
     axes.set_ylabel("weights below c / 10, %")
     axes.set_ylim(0, 130)
     axes.legend(
