@@ -5,6 +5,7 @@ import importlib
 import json
 import pkgutil
 import re
+from pathlib import Path
 
 import jax
 import pytest
@@ -84,8 +85,11 @@ def test_the_sizes_of_sets_in_the_readme_are_those_of_the_record():
         assert f"| {name} | {one['weights']:,} | {' | '.join(shown)} | {change} |" in README
 
 
-def test_the_table_beside_published_rows_is_that_of_the_records(capsys):
-    records = [str(RESULTS / f"{name}.json") for name in ("mnist_lenet300",)]
+@pytest.mark.parametrize("names", [("mnist_lenet300",), ("mnist_lenet5", "mnist_lenet5_shifted")])
+def test_the_tables_beside_published_rows_are_those_of_the_records(names, capsys):
+    records = [str(RESULTS / f"{name}.json") for name in names]
+    for record in records:
+        assert len(json.loads(Path(record).read_text())["seeds"]) >= 5
     assert main(["table", *records, "--published", str(RESULTS / "published.json")]) == 0
     assert capsys.readouterr().out in README
 

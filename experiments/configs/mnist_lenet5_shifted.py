@@ -2,8 +2,8 @@
 
 Command:  python -m experiments.main --config=experiments/configs/mnist_lenet5_shifted.py
 Data:     MNIST prepared by TFDS (the error of a machine without it says how)
-Cost:     about 8 minutes on one CPU core
-Expected: a file about 560 times smaller than float32
+Cost:     about 11 minutes on one CPU core
+Expected: a file about 548 times smaller than float32 (541 to 553), test error 0.7 to 0.9 %
 
 Images are judged as they are. Networks of the literature were mostly trained on images as they are:
 beside their numbers, say that these were not.
