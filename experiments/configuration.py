@@ -129,7 +129,7 @@ def check(config: ConfigDict) -> None:
     for key, value in values.items():
         if not isinstance(value, int | float):
             continue
-        if key.startswith("mesh."):
+        if key.startswith("mesh."):  # checked with the devices that are there
             continue
         may_be_zero = key in _MAY_BE_ZERO
         if not math.isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
