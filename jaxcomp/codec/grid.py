@@ -37,9 +37,11 @@ def fit_grid(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return None
 
 
-def _integers(values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+def _integers(values: np.ndarray) -> tuple[np.ndarray | None, list[np.ndarray]]:
     exact = values.astype(object)  # of any size
     step = int(np.gcd.reduce(exact)) or 1
+    if step > np.iinfo(values.dtype).max:  # of the smallest number of a signed type
+        return None, []
     return exact // step, [np.array(step, values.dtype)]
 
 

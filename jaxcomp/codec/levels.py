@@ -108,10 +108,9 @@ def quantised_by_unit(array: np.ndarray) -> Quantised | None:
     if not np.abs(levels).max() <= _FEWEST:
         return None
     axes = (1,) * (array.ndim - 1)
-    found = Quantised(
-        levels.astype(np.int8).reshape(array.shape),
-        steps.astype(array.dtype).reshape(*axes, -1),
-    )
+    with np.errstate(invalid="ignore"):  # of steps that float64 has rounded out of the type
+        codebook = steps.astype(array.dtype).reshape(*axes, -1)
+    found = Quantised(levels.astype(np.int8).reshape(array.shape), codebook)
     return found if found.values().tobytes() == array.tobytes() else None
 
 

@@ -52,6 +52,21 @@ def test_round_trip_of_any_tree_is_exact(tmp_path_factory, tree):
     assert_same_bits(round_trip(tmp_path_factory.mktemp("tree"), tree), tree)
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([-(2**63), 0]),
+        np.array([[-(2**63), 1]]),
+        np.array([[2**63 - 512, 1]]),
+        np.array([[2**64 - 1, 1]], np.uint64),
+        np.array([[-128, 0], [0, -128]], np.int8),
+    ],
+    ids=str,
+)
+def test_round_trip_of_the_ends_of_integer_types(tmp_path, array):
+    assert_same_bits(round_trip(tmp_path, {"a": array}), {"a": array})
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (40, 30)], ids=str)
 def test_round_trip_of_each_type(tmp_path, dtype, shape):
