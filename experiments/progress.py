@@ -8,6 +8,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from ml_collections import ConfigDict
+
+from experiments.configuration import leaves
 from jaxcomp.train import Checkpoints, TrainState
 
 STOPPED = 75  # exit status of a run that can go on: EX_TEMPFAIL of sysexits.h
@@ -94,20 +97,11 @@ def check_same_run(folder: Path, before: Path, config: str) -> None:
     """
     if not folder.is_dir() or not before.is_file():
         return
-    one, other = _leaves(json.loads(before.read_text())), _leaves(json.loads(config))
+    texts = before.read_text(), config
+    one, other = (dict(leaves(ConfigDict(json.loads(text)))) for text in texts)
     differing = sorted(key for key in one | other if one.get(key) != other.get(key))
     if differing:
         raise ValueError(
             f"{folder} has checkpoints of a run with other values of {', '.join(differing)}: "
             "give the same configuration to go on, another --workdir, or delete the folder"
         )
-
-
-def _leaves(config: dict, prefix: str = "") -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            found |= _leaves(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -114,6 +114,11 @@ class Trainer:
         )
         return network_of(state)
 
+    @cached_property
+    def _placed(self) -> Examples | Taught:
+        """The examples on the devices, where they stay from phase to phase."""
+        return self._place.examples(self._examples)
+
     def _fit(
         self, step: tuple, state: TrainState, order: tuple, *, steps: int, **options: Any
     ) -> TrainState:
@@ -126,7 +131,7 @@ class Trainer:
             return fit_scan(
                 lambda state, examples, order: scan(state, examples, self._place.order(order)),
                 state,
-                self._place.examples(examples),
+                self._placed,
                 indices,
                 **options,
             )

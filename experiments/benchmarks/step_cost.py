@@ -22,6 +22,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,13 @@ from experiments.benchmarks.paired import Pair, Work, in_turns, spread
 from experiments.benchmarks.random_checkpoint import shapes as resnet_50_shapes
 from jaxcomp.analysis.measures import measures
 from jaxcomp.models import MODELS
+from jaxcomp.train import init_state, make_update
 
 PyTree = Any
 
 EVERY = 100  # steps between two rankings, and between two looks at the measures
 DENSITY = 0.1
+STEPS_OF = ["lenet_5_caffe", "resnet_50"]  # the models whose whole steps are timed
 MIN_AXIS = 128  # the last axis of leaves that are not those of a ResNet-50
 # In Flax's order of the axes: outputs last.
 RESNET_50 = [shape[:1:-1] + shape[1::-1] for _, shape in resnet_50_shapes()]
@@ -61,8 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--inside", type=int, default=1 if on_cpu else 50, help="updates in a call [%(default)s]")
     add("--compile-leaves", type=int, default=1000, help="0 for no compile time [%(default)s]")
     add("--compile-repeats", type=int, default=3, help="pairs of compilations [%(default)s]")
-    known = [name for name in ("lenet_5_caffe", "resnet_50") if name in MODELS]
-    add("--models", nargs="+", default=known, choices=[*known, "none"], help="[all]")
+    add("--models", nargs="+", default=STEPS_OF, choices=[*STEPS_OF, "none"], help="[all]")
     add("--batch", type=int, default=8 if on_cpu else 128, help="of ResNet-50 [%(default)s]")
     add("--image-size", type=int, default=64 if on_cpu else 224, help="the same [%(default)s]")
     add("--output", type=Path, default=Path("experiments/results/step_cost.json"))
@@ -177,8 +179,7 @@ class _Updates:
     ) -> "_Program":
         def update(state: PyTree, gradients: PyTree, number: jax.Array) -> PyTree:
             params, opt_state = state
-            updates, opt_state = tx.update(gradients, at_step(opt_state, number), params)
-            return optax.apply_updates(params, updates), opt_state
+            return _updated(tx, params, at_step(opt_state, number), gradients)
 
         state = jax.tree.map(jnp.copy, (self.tree, tx.init(self.tree)))
         return _Program(update, state, (self.gradients, jnp.int32(0)), self.options.inside)
@@ -220,20 +221,23 @@ class _Program:
         }
 
 
+def _updated(
+    tx: optax.GradientTransformation, params: PyTree, opt_state: PyTree, gradients: PyTree
+) -> tuple[PyTree, PyTree]:
+    updates, opt_state = tx.update(gradients, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state
+
+
 def _compile_row(options: argparse.Namespace) -> dict[str, Any]:
     """Each compilation is of a new function: nothing that was traced is found again."""
     leaves = options.compile_leaves
 
     def seconds(tx: optax.GradientTransformation, leaves: int) -> float:
         params = {f"leaf_{i}": jnp.ones((8, 8)) for i in range(leaves)}
-
-        def update(params: PyTree, opt_state: PyTree, gradients: PyTree) -> PyTree:
-            updates, opt_state = tx.update(gradients, opt_state, params)
-            return optax.apply_updates(params, updates), opt_state
-
         opt_state = tx.init(params)
         begin = time.perf_counter()
-        jax.jit(update, donate_argnums=(0, 1)).lower(params, opt_state, params).compile()
+        update = jax.jit(partial(_updated, tx), donate_argnums=(0, 1))
+        update.lower(params, opt_state, params).compile()
         return time.perf_counter() - begin
 
     times = Pair([], [])
@@ -260,26 +264,17 @@ def _step_row(name: str, options: argparse.Namespace, on_cpu: bool) -> dict[str,
     variables = jax.jit(lambda: model.init(jax.random.key(1), images, **how))()
     params = variables.pop("params")
 
+    def loss(params: PyTree, others: PyTree, batch: tuple) -> tuple[jax.Array, PyTree]:
+        images, labels = batch
+        logits, others = model.apply(
+            {"params": params, **others}, images, **how, mutable=list(others)
+        )
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        return losses.mean(), others
+
     def program(tx: optax.GradientTransformation) -> _Program:
-        def loss(
-            params: PyTree, others: PyTree, images: jax.Array, labels: jax.Array
-        ) -> tuple[jax.Array, PyTree]:
-            logits, others = model.apply(
-                {"params": params, **others}, images, **how, mutable=list(others)
-            )
-            losses = optax.softmax_cross_entropy_with_integer_labels(
-                logits.astype(jnp.float32), labels
-            )
-            return losses.mean(), others
-
-        def step(state: PyTree, images: jax.Array, labels: jax.Array) -> PyTree:
-            params, opt_state, others = state
-            gradients, others = jax.grad(loss, has_aux=True)(params, others, images, labels)
-            updates, opt_state = tx.update(gradients, opt_state, params)
-            return optax.apply_updates(params, updates), opt_state, others
-
-        state = jax.tree.map(jnp.copy, (params, tx.init(params), variables))
-        return _Program(step, state, (images, labels))
+        state = init_state(params, tx, variables)
+        return _Program(make_update(loss, tx), state, ((images, labels),))
 
     adam = program(optax.adam(1e-3))
     penalised = program(optax.chain(jaxcomp.add_compressibility(1e-3), optax.adam(1e-3)))

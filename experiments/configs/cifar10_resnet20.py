@@ -4,10 +4,11 @@ Command:  python -m experiments.main --config=experiments/configs/cifar10_resnet
           --config.data.name=cifar10
 Data:     CIFAR-10 prepared by TFDS (the error of a machine without it says how). The name in this
           file is that of a copy encoded anew as JPEG
-Cost:     made for an accelerator: about 2 minutes on an H200
-Expected: on the JPEG copy a file about 26 times smaller than float32, 0.4 points more error than
-          the dense network (12.8 against 12.4 %: one seed, on the validation split, which was not
-          trained on; there is no record of this network yet)
+Cost:     made for an accelerator: 4 minutes on an H200 that other work shared
+Expected: about 26 times smaller than float32; there is no record of this network yet. Measured on
+          the JPEG copy, for one seed, on the validation split, which was not trained on: dense
+          12.4 %, with two levels 12.8 %, and 13.2 % after batch norm was rounded to 8 bits (27
+          times smaller); the bfloat16 that it has here was not measured
 
 Networks are trained by SGD with momentum on images that are shifted and flipped, as in He et al.,
 arXiv 1512.03385, in fewer epochs; an epoch is 195 steps. The teacher sees what the others see.
