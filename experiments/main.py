@@ -5,34 +5,39 @@ python -m experiments.main [--config=FILE.py] [--config.KEY=VALUE ...] [--workdi
 Writes config.json, metrics.jsonl, model.jxc, report.json and figure.png into the workdir; with
 --tensorboard the curves for TensorBoard too. A run that was stopped or killed goes on by the same
 command, and ends with the same file. On SIGTERM it saves first, and exits with status 75.
+Several processes make one run together by --cluster, or by --coordinator, --processes and
+--process: see experiments/CLUSTERS.md.
 The configurations are in experiments/configs; the default needs no download.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
 import jaxcomp
-from experiments import report
+from experiments import processes, report
 from experiments.configuration import parse_flags
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.judge import accuracy, same_arrays
 from experiments.mesh import mesh_of
 from experiments.objective import classification_metrics
+from experiments.processes import JoinError
 from experiments.progress import STOPPED, Progress, StoppedError, check_same_run
-from experiments.recipe import total_steps, train_and_compress
+from experiments.recipe import Outcome, total_steps, train_and_compress
 from experiments.tensorboard import TensorBoard
 from experiments.trainer import Look, ToParams, Watch
 from experiments.watch import Watcher
-from jaxcomp.data import DATASETS, Examples, joined
+from jaxcomp.data import DATASETS, Examples, Splits, joined
 from jaxcomp.models import MODELS
 from jaxcomp.train import CheckpointError, NonFiniteLossError, TrainState
 
@@ -46,15 +51,25 @@ _TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "write curves for TensorB
 _CHECKPOINT_SECONDS = flags.DEFINE_float(
     "checkpoint_seconds", 60.0, "least time between two checkpoints", lower_bound=0.0
 )
+_CLUSTER = flags.DEFINE_bool(
+    "cluster", False, "join the processes that SLURM, Kubernetes or a TPU pod has started"
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "join processes started by hand: HOST:PORT of the first one"
+)
+_PROCESSES = flags.DEFINE_integer("processes", None, "how many there are", lower_bound=1)
+_PROCESS = flags.DEFINE_integer("process", None, "which of them this is, from 0", lower_bound=0)
 _WORKDIR = flags.DEFINE_string("workdir", None, "where to write [runs/NAME-seedSEED]")
 
 
 def main(argv: list[str]) -> None:
     """The command: what a user can act on is one line, not a traceback."""
     del argv
+    logging.set_verbosity(logging.ERROR)  # jax and TFDS report what no user can act on
     try:
+        processes.join(_CLUSTER.value, _COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
         run()
-    except (NonFiniteLossError, CheckpointError, OSError, ImportError) as error:
+    except (JoinError, NonFiniteLossError, CheckpointError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")
     except StoppedError as stop:
         print(f"{stop}: the same command goes on from there", file=sys.stderr)
@@ -62,9 +77,9 @@ def main(argv: list[str]) -> None:
 
 
 def run() -> None:
-    """Wire configuration, data, model and recipe; write and check the file; report."""
-    logging.set_verbosity(logging.ERROR)  # jax and TFDS report what no user can act on
-    config, console, begin = _CONFIG.value, Console(), time.monotonic()
+    """Wire configuration, data, model and recipe; the first process writes what comes of it."""
+    config, begin, first = _CONFIG.value, time.monotonic(), processes.is_first()
+    console = Console(quiet=not first)
     workdir = Path(_WORKDIR.value or f"runs/{config.name}-seed{config.seed}")
     workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = workdir / CHECKPOINTS
@@ -73,26 +88,50 @@ def run() -> None:
         check_same_run(checkpoints, workdir / CONFIG_FILE, config.to_json())
     except ValueError as error:
         sys.exit(f"error: {error}")
-    (workdir / CONFIG_FILE).write_text(config.to_json(indent=2))
+    processes.wait_for_all("configuration read")
+    if first:
+        (workdir / CONFIG_FILE).write_text(config.to_json(indent=2))
 
     with console.status(f"reading {config.data.name}"):
         splits = DATASETS[config.data.name](config.data.split_seed)
     if config.data.train_on_validation:
         splits = splits._replace(train=joined(splits.train, splits.validation))
     metrics = classification_metrics(MODELS[config.model]().apply)
-    followed = workdir / METRICS_FILE
+    followed = workdir / METRICS_FILE if first else Path(os.devnull)
     with ExitStack() as stack:
-        also = [stack.enter_context(TensorBoard(workdir))] if _TENSORBOARD.value else []
+        draws = _TENSORBOARD.value and first
+        also = [stack.enter_context(TensorBoard(workdir))] if draws else []
         watcher = stack.enter_context(
-            Watcher(metrics, splits.validation, total_steps(config), followed, *also)
+            Watcher(metrics, splits.validation, total_steps(config), console, followed, *also)
         )
         progress = stack.enter_context(Progress(checkpoints, _CHECKPOINT_SECONDS.value))
         outcome = train_and_compress(config, splits, both(watcher, progress))
+    if first:
+        finish(config, splits, outcome, workdir, console, watcher.history, begin)
 
+
+def finish(
+    config: ConfigDict,
+    splits: Splits,
+    outcome: Outcome,
+    workdir: Path,
+    console: Console,
+    history: list[dict[str, Any]],
+    begin: float,
+) -> None:
+    """Write and check the file of a trained network, and report."""
+    metrics = classification_metrics(MODELS[config.model]().apply)
     file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
     with console.status("reading the file back in a fresh process"):
         command = [sys.executable, "-m", "experiments.evaluate", str(workdir)]
-        read_back = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        # On the CPU: the accelerator's memory is this process's.
+        read_back = subprocess.run(
+            command,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        )
 
     def accuracy_on(examples: Examples) -> dict[str, float]:
         return {
@@ -111,10 +150,10 @@ def run() -> None:
         "storage": report.storage(outcome.compressed, file_bytes),
         "layers": report.layers(outcome.compressed),
         "seconds": time.monotonic() - begin,
-        "history": watcher.history,
+        "history": history,
     }
     (workdir / "report.json").write_text(json.dumps(numbers, indent=1))
-    report.figure(outcome, watcher.history).savefig(workdir / "figure.png", dpi=120)
+    report.figure(outcome, history).savefig(workdir / "figure.png", dpi=120)
     report.show(numbers, console)
     if config.data.train_on_validation:
         console.print("The validation split was trained on: its accuracy says nothing.")
@@ -122,7 +161,7 @@ def run() -> None:
     # Not by the accuracies: on accelerators two processes may round differently.
     if not same_arrays(jaxcomp.load(workdir / MODEL_FILE), outcome.compressed):
         sys.exit("error: the network read back from the file differs from the one written")
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    shutil.rmtree(workdir / CHECKPOINTS, ignore_errors=True)
 
 
 def both(watcher: Watcher, progress: Progress) -> Watch:

@@ -4,7 +4,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from jaxcomp.train import batch_sharding, make_mesh, place_batch, shardings_of
+from jaxcomp.train import batch_sharding, make_mesh, shardings_of
 from jaxcomp.train.step import TrainState
 
 
@@ -15,7 +15,7 @@ def mesh_of(config: ConfigDict) -> Mesh | None:
       ValueError: if there are not as many devices, or the batch cannot be spread over them.
     """
     sizes = config.mesh.data, config.mesh.fsdp, config.mesh.model
-    if sizes == (1, 1, 1):
+    if sizes == (1, 1, 1) and jax.process_count() == 1:
         return None
     mesh = make_mesh(*sizes)
     parts = mesh.shape["data"] * mesh.shape["fsdp"]
@@ -46,8 +46,14 @@ class Placement:
         return jax.device_put(state, shardings_of(state, self._mesh, self._rules))
 
     def batch(self, batch: tuple) -> tuple:
-        """A batch in its place."""
-        return batch if self._mesh is None else place_batch(batch, self._mesh)
+        """A batch in its place; each process takes the parts that its devices need."""
+        if self._mesh is None:
+            return batch
+        sharding = batch_sharding(self._mesh)
+        return jax.tree.map(
+            lambda array: jax.make_array_from_callback(array.shape, sharding, array.__getitem__),
+            batch,
+        )
 
     def examples(self, examples: tuple) -> tuple:
         """All examples on each device."""

@@ -11,6 +11,7 @@ from typing import Self
 from ml_collections import ConfigDict
 
 from experiments.configuration import leaves
+from experiments.processes import any_of_them
 from jaxcomp.train import Checkpoints, TrainState
 
 STOPPED = 75  # exit status of a run that can go on: EX_TEMPFAIL of sysexits.h
@@ -63,12 +64,13 @@ class Progress:
         """
 
         def look(state: TrainState) -> None:
-            if not self._asked and time.monotonic() - self._saved < self._seconds:
+            asked = any_of_them(self._asked)
+            if not any_of_them(asked or time.monotonic() - self._saved >= self._seconds):
                 return
             checkpoints = self._of(phase)
             checkpoints.save(state)
             self._saved = time.monotonic()
-            if self._asked:
+            if asked:
                 checkpoints.wait()
                 raise StoppedError(f"stopped at step {int(state.step)} of the phase {phase!r}")
 

@@ -15,6 +15,7 @@ from experiments.networks import trained_model
 from experiments.objective import Beside, Network, Taught, classification_loss, settled
 from experiments.optimizers import constant_then_cosine
 from experiments.penalty import Method
+from experiments.processes import whole
 from jaxcomp.data import Examples, shift_and_flip, shuffled_indices, take
 from jaxcomp.train import TrainState, fit, fit_scan, init_state, make_scan, make_step
 
@@ -99,7 +100,8 @@ class Trainer:
             return loss(method.sample(trained, sample), beside, batch, rest)
 
         def network_of(state: TrainState) -> Network:
-            return Network(method.end(state.params), state.model_state.batch_stats)
+            params, batch_stats = whole((state.params, state.model_state.batch_stats))
+            return Network(method.end(params), batch_stats)
 
         start = init_state(
             method.start(network.params), optimizer, Beside(network.batch_stats, self._teacher)

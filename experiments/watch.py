@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import jax
 import optax
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from experiments.judge import accuracy
@@ -32,10 +33,11 @@ class Watcher:
         metrics: Callable,
         validation: Examples,
         total_steps: int,
+        console: Console,
         file: Path,
         also: Callable[[dict[str, Any]], None] = lambda point: None,
     ):
-        """Each point is also handed to the function `also`."""
+        """The console shows the progress. Each point is also handed to the function `also`."""
         self.history: list[dict[str, Any]] = []
         self._file, self._also = file, also
         self._earlier: list[dict[str, Any]] = []
@@ -50,7 +52,7 @@ class Watcher:
             TimeRemainingColumn(),
             TextColumn("validation accuracy {task.fields[accuracy]}"),
         )
-        self._progress = Progress(*columns)
+        self._progress = Progress(*columns, console=console)
         self._bar = self._progress.add_task("start", total=total_steps, accuracy="-")
 
     def __enter__(self) -> Self:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxcomp.train.step import TrainState
@@ -38,12 +39,14 @@ def fit(
       NonFiniteLossError: at the next look after a loss that was not finite; names the step.
       ValueError: if the batches run out.
     """
-    source = iter(batches)
+    source, wait = iter(batches), _shares_threads(state)
     for done, count in _parts(steps, look_every):
         made = done
         for batch in itertools.islice(source, count):
             state = step(state, batch)
             made += 1
+            if wait:
+                jax.block_until_ready(state.loss)
         _check_enough(made, done + count, steps)
         _check_finite(state)
         look(state)
@@ -80,6 +83,16 @@ def fit_scan(
         _check_finite(state)
         look(state)
     return state
+
+
+def _shares_threads(state: TrainState) -> bool:
+    """Whether the state is spread over devices that are threads of CPUs.
+
+    Steps that are under way at the same time can take all these threads, and wait for one another
+    for ever where they sum over devices.
+    """
+    devices = state.loss.sharding.device_set
+    return len(devices) > 1 and next(iter(devices)).platform == "cpu"
 
 
 def _parts(steps: int, look_every: int) -> Iterator[tuple[int, int]]:

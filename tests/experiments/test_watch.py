@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from rich.console import Console
 
 import jaxcomp
 from experiments.watch import Watcher
@@ -31,7 +32,8 @@ def test_the_penalty_is_the_sum_of_all_in_the_chain(transforms, weights, tmp_pat
         init_state(params, optimizer), None
     )
     metrics = lambda params, batch: {"accuracy": jnp.ones(2)}  # noqa: E731
-    with Watcher(metrics, examples, 1, tmp_path / "metrics.jsonl") as watcher:
+    console = Console(quiet=True)
+    with Watcher(metrics, examples, 1, console, tmp_path / "metrics.jsonl") as watcher:
         watcher.phase("penalty", lambda state: state.params)(state)
     expected = sum(
         weight * float(penalty_tree(params, name))

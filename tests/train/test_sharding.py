@@ -9,7 +9,15 @@ from jax.sharding import PartitionSpec
 
 import jaxcomp
 from jaxcomp.models import LeNet300100
-from jaxcomp.train import batch_sharding, init_state, make_mesh, make_step, shardings_of
+from jaxcomp.train import (
+    batch_sharding,
+    fit,
+    init_state,
+    make_mesh,
+    make_step,
+    place_batch,
+    shardings_of,
+)
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 MODEL = LeNet300100(widths=(32, 16), classes=8)
@@ -64,6 +72,16 @@ def test_training_on_eight_devices_is_that_on_one(name, sizes):
     assert kernel.addressable_shards[0].data.shape == (16 // sizes[1], 32 // sizes[2])
     for leaf, sharding in zip(jax.tree.leaves(state), jax.tree.leaves(shardings), strict=True):
         assert leaf.sharding.is_equivalent_to(sharding, leaf.ndim)
+
+
+def test_many_steps_on_devices_that_share_threads_come_to_an_end():
+    # Steps that were under way at the same time waited for one another.
+    optimizer, mesh = optax.adam(0.01), make_mesh()
+    state = start(optimizer)
+    state = jax.device_put(state, shardings_of(state, mesh, []))
+    batches = (place_batch((IMAGES, LABELS), mesh) for _ in range(300))
+    state = fit(make_step(loss, optimizer), state, batches, steps=300, look_every=300)
+    assert int(state.step) == 300
 
 
 def test_the_first_rule_wins_and_the_moments_are_spread_like_their_parameters():

@@ -1,0 +1,91 @@
+"""Several processes that make one run together, each with its own devices (`jax.distributed`).
+
+All of them compute the same; the first one alone shows and writes what comes of it.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+PyTree = Any
+
+
+class JoinError(RuntimeError):
+    """A process cannot take part in a run of several."""
+
+
+def join(
+    cluster: bool = False,
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process: int | None = None,
+) -> None:
+    """Meet the other processes, if it is said that there are any; before all else of JAX.
+
+    Args:
+      cluster: whether SLURM, Kubernetes or a TPU pod has started them, which JAX recognises.
+      coordinator: of processes started by hand, HOST:PORT of the first one.
+      processes: how many there are.
+      process: which of them this is, from 0.
+
+    Raises:
+      JoinError: if this or the cluster does not say who is there, or the others do not come.
+    """
+    by_hand = coordinator, processes, process
+    if by_hand == (None, None, None):
+        if cluster:
+            _join_cluster()
+        return
+    if None in by_hand or cluster:
+        raise JoinError(
+            "processes started by hand need --coordinator, --processes and --process, all three; "
+            "those of a cluster --cluster alone"
+        )
+    if not 0 <= process < processes:
+        raise JoinError(f"--process={process}: they are counted from 0 to {processes - 1}")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdecimal():
+        raise JoinError(f"--coordinator={coordinator}: give HOST:PORT")
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except RuntimeError as error:
+        raise JoinError(
+            f"--coordinator={coordinator}: the processes have not met: {error}"
+        ) from error
+
+
+def _join_cluster() -> None:
+    try:
+        jax.distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        raise JoinError(
+            f"--cluster: the environment does not say who the other processes are ({error}): start "
+            "them by the cluster, or give --coordinator, --processes and --process"
+        ) from error
+
+
+def is_first() -> bool:
+    """Whether this process is the one that shows and writes."""
+    return jax.process_index() == 0
+
+
+def any_of_them(here: bool) -> bool:
+    """Whether something is so in any process; all of them must ask, at the same time."""
+    if jax.process_count() == 1:
+        return here
+    return bool(multihost_utils.process_allgather(np.array(here)).any())
+
+
+def wait_for_all(what: str) -> None:
+    """Until all processes have come to the place of this name."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
+def whole(tree: PyTree) -> PyTree:
+    """Arrays that no other process has a part of; all of them must ask, at the same time."""
+    if jax.process_count() == 1:
+        return tree
+    return multihost_utils.process_allgather(tree, tiled=True)

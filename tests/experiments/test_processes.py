@@ -1,0 +1,122 @@
+"""A run that two processes make together, on their devices, is that of one process."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from experiments import processes
+from experiments.progress import STOPPED
+from tests.helpers import ROOT
+
+SHORT = {
+    "train.steps": 100,
+    "penalty.steps": 200,
+    "penalty.learning_rate": 0.01,
+    "prune.steps": 100,
+    "prune.density": 0.1,
+    "finetune.steps": 0,
+    "quantize.steps": 100,
+    "look_every": 50,
+    "mesh.data": -1,
+}
+
+
+def begin(workdir, devices, *flags, **variables):
+    changes = [f"--config.{key}={value}" for key, value in SHORT.items()]
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.main", *changes, f"--workdir={workdir}", *flags],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            **variables,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def free_port(*choices):
+    for port in choices:
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return free.getsockname()[1]
+    raise AssertionError("no port is free")
+
+
+def begin_by_hand(workdir):
+    address = f"--coordinator=127.0.0.1:{free_port(0)}"
+    return [begin(workdir, 2, address, "--processes=2", f"--process={number}") for number in (0, 1)]
+
+
+def begin_by_slurm(workdir):
+    # The port is 61,440 + number of the job.
+    job = {"SLURM_JOB_ID": str(free_port(*range(61_441, 65_535)) - 61_440)}
+    job |= {"SLURM_STEP_NODELIST": "localhost", "SLURM_STEP_NUM_NODES": "1", "SLURM_NTASKS": "2"}
+    return [
+        begin(workdir, 2, "--cluster", **job, SLURM_PROCID=number, SLURM_LOCALID=number)
+        for number in ("0", "1")
+    ]
+
+
+def ends(run):
+    """What each process of a run has printed, and its status."""
+    outputs = [process.communicate(timeout=300) for process in run]
+    return outputs, [process.returncode for process in run]
+
+
+def test_two_processes_are_stopped_go_on_and_write_the_file_of_one(tmp_path):
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    first, second = run = begin_by_hand(together)
+    metrics = together / "metrics.jsonl"
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < 3:
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.01)
+    second.send_signal(signal.SIGTERM)  # to one of them; the other one stops too
+    outputs, statuses = ends(run)
+    assert statuses == [STOPPED, STOPPED], outputs
+    assert "stopped at step" in outputs[0][1]
+
+    (shown, silent), statuses = ends(begin_by_slurm(together))
+    assert statuses == [0, 0], (shown, silent)
+    assert "model.jxc" in shown[0]
+    assert "model.jxc" not in silent[0]
+
+    _, statuses = ends([begin(alone, 4)])
+    assert statuses == [0]
+    one, other = (json.loads((f / "report.json").read_text()) for f in (together, alone))
+    steps = [[(point["phase"], point["step"]) for point in r["history"]] for r in (one, other)]
+    assert steps[0] == steps[1]
+    for point, same in zip(one["history"], other["history"], strict=True):
+        assert point["compressibility"] == pytest.approx(same["compressibility"], rel=1e-3)
+    assert one["storage"]["nonzero_weights"] == other["storage"]["nonzero_weights"] > 1_000
+    assert one["storage"]["bytes"]["jxc"] == pytest.approx(
+        other["storage"]["bytes"]["jxc"], rel=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"coordinator": "host:1"}, "need --coordinator, --processes and --process, all three"),
+        (
+            {"coordinator": "host:1", "processes": 2, "process": 0, "cluster": True},
+            "--cluster alone",
+        ),
+        ({"coordinator": "host:1", "processes": 2, "process": 2}, "counted from 0 to 1"),
+        ({"coordinator": "host", "processes": 2, "process": 1}, "=host: give HOST:PORT"),
+        ({"cluster": True}, "the environment does not say who the other processes are"),
+    ],
+)
+def test_processes_that_cannot_meet_are_told_why(flags, message):
+    with pytest.raises(processes.JoinError, match=message):
+        processes.join(**flags)
