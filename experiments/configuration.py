@@ -187,6 +187,13 @@ def _check_model(values: dict[str, object]) -> None:
         rate = values[f"dropout.{key}"]
         if rate and not hasattr(MODELS[name](), key):
             raise ValueError(f"dropout.{key}={rate}: {name} has none, set it to 0")
+    if values["data.name"] == "sonnets" and (values["data.shift"] or values["data.flip"]):
+        raise ValueError("data.shift and data.flip move images: set them to 0 and False for text")
+    if (name == "transformer") != (values["data.name"] == "sonnets"):
+        raise ValueError(
+            f"model={name!r} does not go with data.name={values['data.name']!r}: the transformer "
+            "reads text, the others images"
+        )
     if not widths:
         return
     if values["penalty.start"] != "init":

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import jaxcomp
-from experiments.judge import accuracy
+from experiments.judge import judged
 from experiments.objective import classification_metrics
 from jaxcomp.data import DATASETS
 from jaxcomp.models import MODELS
@@ -22,7 +22,7 @@ CONFIG_FILE = "config.json"
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(
-        description="Test accuracy of the file that a run has written, as one line of JSON."
+        description="How good the file that a run has written is, as one line of JSON."
     )
     parser.add_argument("workdir", type=Path, help=f"folder with {CONFIG_FILE} and {MODEL_FILE}")
     workdir = parser.parse_args().workdir
@@ -35,7 +35,7 @@ def main() -> None:
     model = MODELS[config["model"]]()
     test = DATASETS[config["data"]["name"]](config["data"]["split_seed"]).test
     metrics = classification_metrics(model.apply)
-    print(json.dumps({"test": {"accuracy": accuracy(metrics, params, test)}}))
+    print(json.dumps({"test": judged(metrics, params, test)}))
 
 
 if __name__ == "__main__":

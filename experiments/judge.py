@@ -17,9 +17,14 @@ from jaxcomp.trees import select
 PyTree = Any
 
 
+def judged(metrics: Callable, params: PyTree, examples: Examples) -> dict[str, float]:
+    """Means over the examples; see `classification_metrics`."""
+    return evaluate(metrics, params, batches(examples, EVALUATION_BATCH))
+
+
 def accuracy(metrics: Callable, params: PyTree, examples: Examples) -> float:
     """Share of the examples that are classified rightly; see `classification_metrics`."""
-    return evaluate(metrics, params, batches(examples, EVALUATION_BATCH))["accuracy"]
+    return judged(metrics, params, examples)["accuracy"]
 
 
 def error(metrics: Callable, params: PyTree, examples: Examples) -> float:

@@ -28,7 +28,7 @@ import jaxcomp
 from experiments import processes, report
 from experiments.configuration import parse_flags
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
-from experiments.judge import accuracy, same_arrays
+from experiments.judge import judged, same_arrays
 from experiments.mesh import mesh_of
 from experiments.objective import classification_metrics
 from experiments.processes import JoinError
@@ -133,20 +133,19 @@ def finish(
             env={**os.environ, "JAX_PLATFORMS": "cpu"},
         )
 
-    def accuracy_on(examples: Examples) -> dict[str, float]:
-        return {
-            name: accuracy(metrics, params, examples) for name, params in outcome._asdict().items()
-        }
+    def on(examples: Examples) -> dict[str, dict[str, float]]:
+        each = outcome._asdict().items()
+        return {name: judged(metrics, params, examples) for name, params in each}
 
-    test_accuracy = accuracy_on(splits.test)
-    test_accuracy["read_back"] = json.loads(read_back.stdout)["test"]["accuracy"]
+    test = on(splits.test) | {"read_back": json.loads(read_back.stdout)["test"]}
     numbers = {
         "config": config.to_dict(),
         "seed": config.seed,
         **report.environment(),
         "test_examples": len(splits.test.labels),
-        "test_accuracy": test_accuracy,
-        "validation_accuracy": accuracy_on(splits.validation),
+        "test_accuracy": report.column(test, "accuracy"),
+        "test_bits": report.column(test, "bits"),
+        "validation_accuracy": report.column(on(splits.validation), "accuracy"),
         "storage": report.storage(outcome.compressed, file_bytes),
         "layers": report.layers(outcome.compressed),
         "seconds": time.monotonic() - begin,

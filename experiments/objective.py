@@ -1,9 +1,10 @@
-"""Image classification: what is minimised, and what is measured."""
+"""Classification: what is minimised, and what is measured."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from ml_collections import ConfigDict
@@ -22,7 +23,7 @@ def cross_entropy(apply: Apply) -> Callable[[PyTree, Examples], jax.Array]:
     """The mean cross-entropy, in nats, of a Linen model's `apply` on a batch."""
 
     def loss(params: PyTree, batch: Examples) -> jax.Array:
-        logits = apply({"params": params}, batch.images)
+        logits = apply({"params": params}, batch.inputs)
         return optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels).mean()
 
     return loss
@@ -57,15 +58,15 @@ class Beside(NamedTuple):
 class Taught(NamedTuple):
     """Examples with what a teacher says of them; also the type of a batch."""
 
-    images: np.ndarray  # float32 [n, height, width, channels]
-    labels: np.ndarray  # int32 [n]
-    logits: np.ndarray  # float32 [n, classes], of the teacher
+    inputs: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray  # float32 [n, classes], or [n, length, classes], of the teacher
 
 
 def taught(apply: Apply, teacher: PyTree, examples: Examples) -> Taught:
     """The examples with the logits of a model's `apply` with the teacher's settled parameters."""
-    logits = jax.jit(lambda images: apply(variables(teacher), images))
-    given = [logits(batch.images) for batch in batches(examples, EVALUATION_BATCH)]
+    logits = jax.jit(lambda inputs: apply(variables(teacher), inputs))
+    given = [logits(batch.inputs) for batch in batches(examples, EVALUATION_BATCH)]
     return Taught(*examples, np.concatenate(given))
 
 
@@ -96,17 +97,17 @@ def classification_loss(
     def loss(
         params: PyTree, beside: Beside, batch: Examples | Taught, key: jax.Array
     ) -> tuple[jax.Array, Beside]:
-        images = batch.images
+        inputs = batch.inputs
         if augment is not None:
             key, change = jax.random.split(key)
-            images = augment(change, images)
+            inputs = augment(change, inputs)
         logits, batch_stats = _trained(
-            apply, Network(params, beside.batch_stats), images, key if dropout else None
+            apply, Network(params, beside.batch_stats), inputs, key if dropout else None
         )
         value = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels).mean()
         given = batch.logits if isinstance(batch, Taught) else None
         if beside.teacher is not None:
-            given = (ask or apply)(variables(beside.teacher), images)
+            given = (ask or apply)(variables(beside.teacher), inputs)
         if given is not None:
             from_teacher = distillation(logits, given, distill.temperature).mean()
             value = (1 - distill.weight) * value + distill.weight * from_teacher
@@ -116,22 +117,27 @@ def classification_loss(
 
 
 def _trained(
-    apply: Apply, network: Network, images: jax.Array, dropout: jax.Array | None
+    apply: Apply, network: Network, inputs: jax.Array, dropout: jax.Array | None
 ) -> tuple[jax.Array, PyTree]:
     """Logits while training, with units dropped by a key, and the statistics after them."""
     options = {} if dropout is None else {"dropout": True, "rngs": {"dropout": dropout}}
     if network.batch_stats is None:
-        return apply({"params": network.params}, images, **options), None
-    logits, moved = apply(network._asdict(), images, train=True, mutable=["batch_stats"], **options)
+        return apply({"params": network.params}, inputs, **options), None
+    logits, moved = apply(network._asdict(), inputs, train=True, mutable=["batch_stats"], **options)
     return logits, moved["batch_stats"]
 
 
 def classification_metrics(apply: Apply) -> Callable[[PyTree, Examples], dict[str, jax.Array]]:
-    """For each example of a batch: accuracy (0 or 1), compiled; of settled parameters."""
+    """For each example of a batch its accuracy and cross-entropy in bits; of settled parameters.
+
+    For text they are means over the places of an example.
+    """
 
     @jax.jit
     def metrics(params: PyTree, batch: Examples) -> dict[str, jax.Array]:
-        logits = apply(variables(params), batch.images)
-        return {"accuracy": logits.argmax(axis=-1) == batch.labels}
+        logits = apply(variables(params), batch.inputs)
+        nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels)
+        values = {"accuracy": logits.argmax(axis=-1) == batch.labels, "bits": nats / jnp.log(2.0)}
+        return {name: v.reshape(len(v), -1).mean(axis=1) for name, v in values.items()}
 
     return metrics

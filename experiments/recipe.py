@@ -117,7 +117,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     6. *quantize*: signs, levels and biases, straight through.
     7. Statistics are merged, units that died since are removed, and biases rounded.
     """
-    image = sparse.examples.images.shape[1:]
+    image = sparse.examples.inputs.shape[1:]
     # After pruning on the way it finds the zeros that are there.
     keep = top_k_mask(sparse.penalized.params, config.prune.density, scope=config.prune.scope)
     pruned = apply_mask(sparse.penalized.params, keep)
@@ -147,7 +147,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
 
 
 def _initial(model: nn.Module, seed: int, examples: Examples | Taught) -> Network:
-    made = model.init(jax.random.key(seed), examples.images[:1])
+    made = model.init(jax.random.key(seed), examples.inputs[:1])
     return Network(made["params"], made.get("batch_stats"))
 
 

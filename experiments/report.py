@@ -42,6 +42,11 @@ def environment() -> dict[str, Any]:
     }
 
 
+def column(judged: dict[str, dict[str, float]], metric: str) -> dict[str, float]:
+    """One metric of several networks that were judged."""
+    return {name: values[metric] for name, values in judged.items()}
+
+
 def storage(compressed: Any, file_bytes: int) -> dict[str, Any]:
     """Sizes of the compressed parameters in each form, and what they come to.
 
@@ -84,8 +89,10 @@ def show(report: dict[str, Any], console: Console) -> None:
     accuracy = Table(title=f"{report['config']['name']}, seed {report['seed']}")
     accuracy.add_column("network")
     accuracy.add_column(f"test accuracy ({report['test_examples']} examples)", justify="right")
+    accuracy.add_column("cross-entropy, bits", justify="right")
     for name, label in _ACCURACY_NAMES.items():
-        accuracy.add_row(label, f"{report['test_accuracy'][name]:.4f}")
+        values = report["test_accuracy"][name], report["test_bits"][name]
+        accuracy.add_row(label, *(f"{value:.4f}" for value in values))
     console.print(accuracy)
 
     stored = report["storage"]

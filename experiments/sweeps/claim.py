@@ -109,8 +109,8 @@ def train(splits: Splits, name: str, weight: float, seed: int, steps: int) -> di
     model, penalty = MODELS[MODEL](), PENALTIES[name]
     data_loss, metrics = cross_entropy(model.apply), classification_metrics(model.apply)
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
-    params = model.init(jax.random.key(seed), splits.train.images[:1])["params"]
-    lit = (splits.train.images > 0).mean(axis=0).ravel() >= RARE
+    params = model.init(jax.random.key(seed), splits.train.inputs[:1])["params"]
+    lit = (splits.train.inputs > 0).mean(axis=0).ravel() >= RARE
     curve: list[dict[str, float]] = []
 
     def look(state: TrainState) -> None:

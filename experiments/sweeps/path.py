@@ -96,7 +96,7 @@ def train(splits: Splits, penalty: str, weights: list[float], seeds: int, steps:
         return data_loss(params, batch) + weight * penalty_tree(params, penalty)
 
     def start(key: jax.Array) -> PyTree:
-        return model.init(key, splits.train.images[:1])["params"]
+        return model.init(key, splits.train.inputs[:1])["params"]
 
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
     many, strengths = make_many(loss, optimizer), jnp.asarray(weights, jnp.float32)

@@ -57,7 +57,7 @@ def main() -> None:
 
 def data_term(examples: Examples) -> Callable[[jax.Array], jax.Array]:
     """The loss of the network on all examples, a function of its 592 weights as one vector."""
-    inputs = jnp.asarray(examples.images.reshape(len(examples.labels), -1), jnp.float64)
+    inputs = jnp.asarray(examples.inputs.reshape(len(examples.labels), -1), jnp.float64)
     labels = jnp.asarray(examples.labels)
 
     def loss(w: jax.Array) -> jax.Array:

@@ -173,7 +173,7 @@ def judged(
         trial.set_user_attr("nonzero_weights", nonzero_weights(params))
     except NonFiniteLossError as reason:
         trial.set_user_attr("diverged", str(reason))
-        start = model.init(jax.random.key(own.seed), splits.train.images[:1])["params"]
+        start = model.init(jax.random.key(own.seed), splits.train.inputs[:1])["params"]
         params, size = through_file(start)
     wrong = error(classification_metrics(model.apply), params, splits.validation)
     jax.clear_caches()  # each trial compiles functions of its own, which would all be kept

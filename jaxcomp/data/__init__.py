@@ -13,9 +13,16 @@ from jaxcomp.data.examples import (
     take,
 )
 from jaxcomp.data.mnist import mnist
+from jaxcomp.data.sonnets import sonnets
 
 # By the name that a configuration gives: functions from a seed of the split to `Splits`.
-DATASETS = {"digits": digits, "mnist": mnist, "cifar10": cifar10, "cifar10_jpeg": cifar10_jpeg}
+DATASETS = {
+    "digits": digits,
+    "mnist": mnist,
+    "cifar10": cifar10,
+    "cifar10_jpeg": cifar10_jpeg,
+    "sonnets": sonnets,
+}
 
 __all__ = [
     "DATASETS",
@@ -30,5 +37,6 @@ __all__ = [
     "shift_and_flip",
     "shuffled_batches",
     "shuffled_indices",
+    "sonnets",
     "take",
 ]

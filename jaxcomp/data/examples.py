@@ -1,4 +1,4 @@
-"""Labelled images in memory: splits and batches."""
+"""Labelled examples in memory: splits and batches."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
@@ -7,10 +7,11 @@ import numpy as np
 
 
 class Examples(NamedTuple):
-    """Images with their labels; also the type of a batch."""
+    """Inputs with their labels; also the type of a batch."""
 
-    images: np.ndarray  # float32 [n, height, width, channels], in [0, 1]
-    labels: np.ndarray  # int32 [n]
+    # float32 [n, height, width, channels], images in [0, 1]; or int32 [n, length], text
+    inputs: np.ndarray
+    labels: np.ndarray  # int32 [n], of images; or [n, length], what comes next at each place
 
 
 # `Examples`, or another named tuple of arrays of as many examples.

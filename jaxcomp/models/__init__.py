@@ -5,6 +5,7 @@ from functools import partial
 from jaxcomp.models.batch_norm import merge_batch_norm, unit_statistics
 from jaxcomp.models.lenet import LeNet5Caffe, LeNet300100
 from jaxcomp.models.resnet import ResNet50, ResNetCIFAR
+from jaxcomp.models.transformer import Transformer
 from jaxcomp.models.vgg import VGG16
 
 # By the name that a configuration gives.
@@ -14,6 +15,7 @@ MODELS = {
     "resnet_20": partial(ResNetCIFAR, depth=20),
     "resnet_32": partial(ResNetCIFAR, depth=32),
     "resnet_50": ResNet50,
+    "transformer": Transformer,
     "vgg_16": VGG16,
 }
 
@@ -24,6 +26,7 @@ __all__ = [
     "LeNet300100",
     "ResNet50",
     "ResNetCIFAR",
+    "Transformer",
     "merge_batch_norm",
     "unit_statistics",
 ]

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcomp.train.step import TrainState
+from jaxcomp.trees import named_leaves
 
 
 class NonFiniteLossError(FloatingPointError):
-    """Training was stopped because the loss became infinite or NaN."""
+    """Training was stopped because the loss, or a penalty, became infinite or NaN."""
 
 
 def fit(
@@ -36,7 +38,8 @@ def fit(
         keep the state's arrays, whose memory the next step takes; `np.array` copies them.
 
     Raises:
-      NonFiniteLossError: at the next look after a loss that was not finite; names the step.
+      NonFiniteLossError: at the next look after a loss or a penalty that was not finite; names the
+        step, and the parameters that were not finite then.
       ValueError: if the batches run out.
     """
     source, wait = iter(batches), _shares_threads(state)
@@ -108,8 +111,13 @@ def _check_enough(made: int, wanted: int, steps: int) -> None:
 
 def _check_finite(state: TrainState) -> None:
     bad = int(state.first_bad_step)
-    if bad:
-        raise NonFiniteLossError(
-            f"the loss was not finite at step {bad}, and training was stopped: lower the learning "
-            "rate or the weight of the penalty, or look for bad values in the data"
-        )
+    if not bad:
+        return
+    what = "penalty" if np.isfinite(float(state.loss)) else "loss"
+    leaves = named_leaves(state.params)
+    names = [name for name, leaf in leaves.items() if not bool(jnp.isfinite(leaf).all())]
+    where = f"{', '.join(names)} had such values" if names else "all parameters were"
+    raise NonFiniteLossError(
+        f"the {what} was not finite at step {bad} ({where}), and training was stopped: lower the "
+        "learning rate or the weight of the penalty, or look for bad values in the data"
+    )

@@ -17,7 +17,7 @@ class TrainState(NamedTuple):
     params: PyTree
     opt_state: PyTree
     loss: jax.Array  # shape=(), dtype=float32: loss of the last batch, before its update
-    first_bad_step: jax.Array  # shape=(), dtype=int32: where the loss was not finite first, or 0
+    first_bad_step: jax.Array  # shape=(), dtype=int32: where loss or penalty was not finite, or 0
     model_state: PyTree = None  # what the model itself moves on, such as running statistics
 
 
@@ -50,8 +50,9 @@ def make_update(
     With a random key the loss is `loss(params, batch, key)`, with another key at each step. Where
     the state has a `model_state`, it is `loss(params, model_state, batch)` or with the key behind
     these, and gives the loss and the new model state. The optimizer is given the loss as the extra
-    argument `value`. A loss that is not finite is noted in the state and not acted on, so that no
-    step waits for the device.
+    argument `value`. Where the loss is not finite, or a `penalty` in the state of the optimizer,
+    that is noted, and parameters stay from then on what they are: no step waits for the device to
+    know, and who looks at the state later finds what was wrong.
     """
     extended = optax.with_extra_args_support(optimizer)
 
@@ -65,15 +66,19 @@ def make_update(
                 state.params, state.model_state, batch, *random
             )
         updates, opt_state = extended.update(gradients, state.opt_state, state.params, value=value)
-        number = state.step + 1
-        newly_bad = (state.first_bad_step == 0) & ~jnp.isfinite(value)
-        return TrainState(
-            step=number,
+        after = state._replace(
             params=optax.apply_updates(state.params, updates),
             opt_state=opt_state,
-            loss=value.astype(jnp.float32),
-            first_bad_step=jnp.where(newly_bad, number, state.first_bad_step),
             model_state=model_state,
+        )
+        penalties = [p for _, p in optax.tree.get_all_with_path(opt_state, "penalty")]
+        finite = jnp.isfinite(jnp.stack([value, *penalties])).all()
+        was_good, number = state.first_bad_step == 0, state.step + 1
+        kept = jax.tree.map(lambda new, old: jnp.where(was_good & finite, new, old), after, state)
+        return kept._replace(
+            step=number,
+            loss=jnp.where(was_good, value.astype(jnp.float32), state.loss),
+            first_bad_step=jnp.where(was_good & ~finite, number, state.first_bad_step),
         )
 
     return update

@@ -44,7 +44,7 @@ def synthetic(request, cache):
 
 
 def indices(examples):
-    return np.rint(examples.images[:, 0, 0] * 255) @ 256 ** np.arange(3)
+    return np.rint(examples.inputs[:, 0, 0] * 255) @ 256 ** np.arange(3)
 
 
 def test_validation_is_drawn_from_training_and_test_is_left_alone(synthetic):
@@ -55,8 +55,8 @@ def test_validation_is_drawn_from_training_and_test_is_left_alone(synthetic):
     np.testing.assert_array_equal(test, np.arange(10_000))
     np.testing.assert_array_equal(splits.train.labels, train % 10)
     for part in splits:
-        assert part.images.shape == (len(part.labels), 32, 32, 3)
-        assert (part.images.dtype, part.labels.dtype) == (np.float32, np.int32)
+        assert part.inputs.shape == (len(part.labels), 32, 32, 3)
+        assert (part.inputs.dtype, part.labels.dtype) == (np.float32, np.int32)
     assert set(indices(DATASETS[synthetic](2).validation)) != set(validation)
 
 
@@ -83,7 +83,7 @@ def test_the_real_data_is_decoded_once(source, cache):
         pytest.skip(f"{source.name} is not prepared in TFDS_DATA_DIR")
     splits = DATASETS[source.name]()
     assert (cache / f"{source.name}-{source.version}.npz").exists()
-    train = np.concatenate([splits.train.images, splits.validation.images])
+    train = np.concatenate([splits.train.inputs, splits.validation.inputs])
     means = train.mean((0, 1, 2), np.float64)
     deviations = np.sqrt(np.square(train, out=train).mean((0, 1, 2), np.float64) - means**2)
     # Known of the original: means and deviations of the colours; the copy is smoother.

@@ -27,7 +27,7 @@ def test_shuffled_batches_pass_over_all_full_batches_in_a_new_order_each_time():
 
 def test_images_stay_with_their_labels():
     for batch in itertools.islice(shuffled_batches(numbered(10), 3, seed=0), 7):
-        np.testing.assert_array_equal(batch.images.ravel(), batch.labels)
+        np.testing.assert_array_equal(batch.inputs.ravel(), batch.labels)
 
 
 def test_a_seed_fixes_the_order():
@@ -48,7 +48,7 @@ def test_batch_sizes_that_do_not_fit(batch_size):
 def test_digits_are_split_without_overlap():
     splits = digits(seed=0)
     assert [len(part.labels) for part in splits] == [1257, 180, 360]
-    rows = np.concatenate([part.images.reshape(len(part.labels), -1) for part in splits])
+    rows = np.concatenate([part.inputs.reshape(len(part.labels), -1) for part in splits])
     assert len(np.unique(rows, axis=0)) == 1797  # no two of the digits are the same
     assert rows.dtype == np.float32
     assert (rows.min(), rows.max()) == (0, 1)
@@ -56,12 +56,12 @@ def test_digits_are_split_without_overlap():
 
 
 def test_the_split_depends_on_its_seed_only():
-    np.testing.assert_array_equal(digits(3).test.images, digits(3).test.images)
-    assert not np.array_equal(digits(3).test.images, digits(4).test.images)
+    np.testing.assert_array_equal(digits(3).test.inputs, digits(3).test.inputs)
+    assert not np.array_equal(digits(3).test.inputs, digits(4).test.inputs)
 
 
 def test_joined_has_the_examples_of_both_in_order():
     one, other = numbered(5), numbered(3)
     both = joined(one, other)
     np.testing.assert_array_equal(both.labels, [0, 1, 2, 3, 4, 0, 1, 2])
-    np.testing.assert_array_equal(both.images.ravel(), both.labels)
+    np.testing.assert_array_equal(both.inputs.ravel(), both.labels)

@@ -38,7 +38,7 @@ def synthetic(cache):
 
 
 def indices(examples):
-    return np.rint(examples.images[:, 0, :3, 0] * 255) @ 256 ** np.arange(3)
+    return np.rint(examples.inputs[:, 0, :3, 0] * 255) @ 256 ** np.arange(3)
 
 
 def test_validation_is_drawn_from_training_and_test_is_left_alone(synthetic):
@@ -53,8 +53,8 @@ def test_validation_is_drawn_from_training_and_test_is_left_alone(synthetic):
 
 def test_pixels_are_divided_by_255_and_nothing_else(synthetic):
     expected = synthetic["test_images"].astype(np.float32) / 255
-    np.testing.assert_array_equal(mnist().test.images, expected)
-    assert mnist().test.images.dtype == np.float32
+    np.testing.assert_array_equal(mnist().test.inputs, expected)
+    assert mnist().test.inputs.dtype == np.float32
 
 
 @pytest.mark.usefixtures("synthetic", "unprepared")
@@ -84,7 +84,7 @@ def test_the_real_data_is_decoded_once(cache):
     splits = mnist()
     assert cache.exists()
     # Known of the real set: means and standard deviations over all training pixels.
-    pixels = np.concatenate([splits.train.images, splits.validation.images])
+    pixels = np.concatenate([splits.train.inputs, splits.validation.inputs])
     np.testing.assert_allclose(pixels.mean(), 0.1307, atol=1e-4)
     np.testing.assert_allclose(pixels.std(), 0.3081, atol=1e-4)
     assert list(splits.test.labels[:5]) == [2, 0, 4, 8, 7]

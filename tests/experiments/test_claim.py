@@ -38,7 +38,7 @@ def test_the_loss_makes_the_effective_number_of_weights_fall(splits):
 
 def test_the_full_gradient_is_that_of_the_mean_loss(splits):
     model = MODELS[claim.MODEL]()
-    params = model.init(jax.random.key(0), splits.train.images[:1])["params"]
+    params = model.init(jax.random.key(0), splits.train.inputs[:1])["params"]
     loss = cross_entropy(model.apply)
     whole = jax.grad(loss)(params, splits.train)
     parts = claim.full_gradient(loss, params, splits)

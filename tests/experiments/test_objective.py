@@ -23,7 +23,7 @@ from jaxcomp.models import LeNet300100
 BATCH = Examples(np.random.default_rng(0).random((8, 4, 4, 1), np.float32), np.arange(8) % 3)
 KEY = jax.random.key(0)
 MODEL = LeNet300100(classes=3, hidden_dropout=0.5)
-STUDENT, TEACHER = (MODEL.init(jax.random.key(seed), BATCH.images)["params"] for seed in (1, 2))
+STUDENT, TEACHER = (MODEL.init(jax.random.key(seed), BATCH.inputs)["params"] for seed in (1, 2))
 
 
 def loss(weight=0.0, *, dropout=False):
@@ -39,7 +39,7 @@ def test_without_teacher_and_dropout_it_is_the_cross_entropy():
 
 @pytest.mark.parametrize("weight", [0.3, 1.0])
 def test_labels_and_teacher_share_the_weight(weight):
-    logits = [MODEL.apply({"params": p}, BATCH.images) for p in (STUDENT, TEACHER)]
+    logits = [MODEL.apply({"params": p}, BATCH.inputs) for p in (STUDENT, TEACHER)]
     from_teacher = distillation(*logits, 2.0).mean()
     expected = (1 - weight) * cross_entropy(MODEL.apply)(STUDENT, BATCH) + weight * from_teacher
     batch = taught(MODEL.apply, TEACHER, BATCH)
@@ -50,7 +50,7 @@ def test_batches_keep_what_the_teacher_says_beside_its_image():
     examples = taught(MODEL.apply, TEACHER, BATCH)
     batch = next(shuffled_batches(examples, 4, seed=0))
     assert type(batch) is type(examples)
-    expected = MODEL.apply({"params": TEACHER}, batch.images)
+    expected = MODEL.apply({"params": TEACHER}, batch.inputs)
     np.testing.assert_allclose(batch.logits, expected, rtol=1e-5)
 
 
@@ -100,13 +100,13 @@ class Normalised(nn.Module):
 
 def test_batch_norm_uses_the_batch_and_its_statistics_are_carried_and_merged():
     model = Normalised()
-    made = model.init(KEY, BATCH.images)
+    made = model.init(KEY, BATCH.inputs)
     network = Network(made["params"], made["batch_stats"])
     value = classification_loss(model.apply, ConfigDict({"weight": 0.0}))
     got, beside = value(network.params, Beside(network.batch_stats), BATCH, KEY)
     # Without momentum the statistics that are carried are those of this batch.
     params = settled(network._replace(batch_stats=beside.batch_stats))
-    logits = model.apply(variables(params), BATCH.images)
+    logits = model.apply(variables(params), BATCH.inputs)
     expected = -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(8), BATCH.labels])
     np.testing.assert_allclose(got, expected, rtol=1e-5)
     np.testing.assert_allclose(logits.mean(axis=0), 0, atol=1e-5)

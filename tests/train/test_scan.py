@@ -21,9 +21,9 @@ OPTIMIZER, KEY = optax.adam(0.01), jax.random.key(1)
 def loss(params, seen, batch, key):
     """Noisy regression; what is seen counts examples, and their sum."""
     noise = jax.random.normal(key, batch.labels.shape)
-    errors = batch.images @ params["kernel"] - batch.labels + noise
+    errors = batch.inputs @ params["kernel"] - batch.labels + noise
     count, total = seen
-    return jnp.mean(errors**2), (count + len(batch.labels), total + batch.images.sum())
+    return jnp.mean(errors**2), (count + len(batch.labels), total + batch.inputs.sum())
 
 
 def start():
@@ -55,10 +55,10 @@ def test_it_looks_when_asked():
 
 
 def test_a_step_that_is_not_finite_is_named():
-    images = EXAMPLES.images.copy()
+    images = EXAMPLES.inputs.copy()
     images[next(itertools.islice(shuffled_indices(40, 8, seed=2), 4, None))[3]] = np.nan
-    with pytest.raises(NonFiniteLossError, match="at step 5,"):
-        by_scan(20, 10, examples=EXAMPLES._replace(images=images))
+    with pytest.raises(NonFiniteLossError, match="at step 5 "):
+        by_scan(20, 10, examples=EXAMPLES._replace(inputs=images))
 
 
 def test_indices_that_run_out_are_an_error():

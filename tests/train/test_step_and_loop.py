@@ -127,7 +127,8 @@ def test_a_bad_batch_stops_training_and_the_step_is_named(params):
     batches = list(itertools.islice(stream(), 20))
     batches[6] = (batches[6][0], batches[6][1] * np.nan)
     optimizer, seen = optax.sgd(0.1), []
-    with pytest.raises(NonFiniteLossError, match=r"at step 7,.*lower the learning rate"):
+    message = r"the loss .* at step 7 \(all parameters were\),.*lower the learning rate"
+    with pytest.raises(NonFiniteLossError, match=message):
         fit(
             make_step(squares, optimizer),
             init_state(params, optimizer),
@@ -137,6 +138,58 @@ def test_a_bad_batch_stops_training_and_the_step_is_named(params):
             look=lambda state: seen.append(int(state.step)),
         )
     assert seen == [5]
+
+
+def test_a_weight_that_is_not_finite_is_named():
+    # The gradient of a square root at zero: the loss is finite, what follows is not.
+    params = {"root": {"kernel": jnp.zeros((1, 1))}, "other": {"kernel": jnp.ones((1, 1))}}
+
+    def loss(params, batch):
+        return jnp.sqrt(params["root"]["kernel"]).sum() + batch * params["other"]["kernel"].sum()
+
+    optimizer = optax.sgd(0.1)
+    with pytest.raises(NonFiniteLossError, match=r"loss .* at step 2 \(root/kernel had such"):
+        fit(
+            make_step(loss, optimizer),
+            init_state(params, optimizer),
+            iter([1.0] * 9),
+            steps=9,
+            look_every=9,
+        )
+
+
+def test_a_penalty_that_is_not_finite_stops_too(params):
+    optimizer = optax.chain(jaxcomp.add_penalty("l1", 1.0), optax.sgd(1.0))
+    blown = {"used": params["kernel"], "unused": jnp.full((2, 1), jnp.inf)}
+
+    def loss(params, batch):
+        return squares({"kernel": params["used"]}, batch)
+
+    with pytest.raises(NonFiniteLossError, match=r"penalty .* at step 1 \(unused had such"):
+        fit(
+            make_step(loss, optimizer),
+            init_state(blown, optimizer),
+            stream(),
+            steps=5,
+            look_every=5,
+        )
+
+
+def test_after_a_bad_step_parameters_stay(params):
+    batches = list(itertools.islice(stream(), 5))
+    batches[2] = (batches[2][0], batches[2][1] * np.inf)
+    optimizer = optax.sgd(0.1, momentum=0.9)
+    step, state = make_step(squares, optimizer), init_state(params, optimizer)
+    for number, batch in enumerate(batches):
+        state = step(state, batch)
+        if number == 1:
+            good = jax.device_get(state)
+    assert int(state.first_bad_step) == 3
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        (good.params, good.opt_state),
+        (state.params, state.opt_state),
+    )
 
 
 @pytest.mark.usefixtures("standard_promotion")

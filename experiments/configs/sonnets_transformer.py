@@ -1,0 +1,48 @@
+"""A small transformer on Shakespeare's sonnets, which are bundled: pruned on the way, ternary.
+
+Command:  python -m experiments.main --config=experiments/configs/sonnets_transformer.py
+Cost:     about X minutes on one CPU core
+Expected: a file about X times smaller than float32
+
+Accuracy is that of the next character; cross-entropy is in bits per character.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import digits_lenet300
+
+
+def get_config() -> ConfigDict:
+    """The digits' configuration with text, a transformer, and gradual pruning."""
+    config = digits_lenet300.get_config()
+    config.name = "sonnets_transformer"
+    config.data.name = "sonnets"
+    config.model = "transformer"
+    config.batch_size = 32
+
+    config.dropout.hidden_dropout = 0.1
+    config.train.steps = 3_000
+    config.train.learning_rate = 3e-3
+
+    config.distill.weight = 0.5
+
+    config.penalty.name = "l1_over_l2"
+    config.penalty.weight = 1e-3
+    config.penalty.scope = "global"
+    config.penalty.magnitude = 0.0
+    config.penalty.l2 = 1e-4
+    config.penalty.start = "dense"
+    config.penalty.steps = 4_000
+    config.penalty.learning_rate = 3e-3
+
+    config.prune.density = 0.2
+    config.prune.steps = 2_000
+
+    config.finetune.steps = 0
+    config.quantize.levels = 1
+    config.quantize.per = "unit"
+    config.quantize.steps = 3_000
+    config.quantize.learning_rate = 2e-3
+    config.biases.bits = 8
+    config.look_every = 200
+    return config

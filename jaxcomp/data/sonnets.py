@@ -1,0 +1,47 @@
+"""Shakespeare's sonnets, character by character: text without a download."""
+
+from importlib.resources import files
+
+import numpy as np
+
+from jaxcomp.data.examples import Examples, Splits
+
+LENGTH = 64  # characters of an example
+STRIDE = 8  # between the beginnings of two training examples
+POEMS = 154
+_HELD_OUT = 15  # poems of the validation split, and of the test split
+
+
+def sonnets(seed: int = 0) -> Splits:
+    """The next character after each one of `LENGTH`, of the 154 sonnets (1609, public domain).
+
+    Inputs are int32 [n, LENGTH], places of characters in `characters()`; labels the same, one
+    character further on. The poems, some 620 characters each, are drawn by `seed`: 124 for
+    training, in overlapping examples, 15 for validation and 15 for the test, each character of
+    which is predicted once.
+    """
+    poems = _text().split("\n\n")
+    order = np.random.default_rng(seed).permutation(POEMS)
+    test, validation, train = np.split(order, [_HELD_OUT, 2 * _HELD_OUT])
+    return Splits(
+        _examples(poems, train, STRIDE),
+        _examples(poems, validation, LENGTH),
+        _examples(poems, test, LENGTH),
+    )
+
+
+def characters() -> str:
+    """The 61 characters of the text in the order of their numbers."""
+    return "".join(sorted(set(_text())))
+
+
+def _text() -> str:
+    return (files("jaxcomp.data") / "sonnets.txt").read_text("utf-8")
+
+
+def _examples(poems: list[str], chosen: np.ndarray, stride: int) -> Examples:
+    alphabet = characters()
+    text = "\n\n".join(poems[index] for index in chosen)
+    numbers = np.array([alphabet.index(character) for character in text], np.int32)
+    windows = np.lib.stride_tricks.sliding_window_view(numbers, LENGTH + 1)[::stride]
+    return Examples(windows[:, :-1].copy(), windows[:, 1:].copy())
