@@ -17,7 +17,7 @@ from experiments.networks import PRECISIONS
 from experiments.optimizers import OPTIMIZERS
 from experiments.penalty import GROUP_NAMES, NAMES, PROX
 from experiments.trainer import LOOPS
-from jaxcomp.data import DATASETS
+from jaxcomp.data import DATASETS, STREAMED
 from jaxcomp.losses import ARRAY_SCOPES, SCOPES
 from jaxcomp.models import MODELS
 from jaxcomp.quantize import LEVELS, PER
@@ -189,6 +189,8 @@ def _check_model(values: dict[str, object]) -> None:
             raise ValueError(f"dropout.{key}={rate}: {name} has none, set it to 0")
     if values["data.name"] == "sonnets" and (values["data.shift"] or values["data.flip"]):
         raise ValueError("data.shift and data.flip move images: set them to 0 and False for text")
+    if values["data.name"] in STREAMED and values["loop"] == "device":
+        raise ValueError(f"loop='device': {values['data.name']} is streamed, set it to 'auto'")
     if (name == "transformer") != (values["data.name"] == "sonnets"):
         raise ValueError(
             f"model={name!r} does not go with data.name={values['data.name']!r}: the transformer "

@@ -9,25 +9,26 @@ import jax
 import numpy as np
 
 import jaxcomp
+from experiments.feed import in_order
 from experiments.objective import EVALUATION_BATCH
-from jaxcomp.data import Examples, batches
+from jaxcomp.data import Split
 from jaxcomp.train import evaluate
 from jaxcomp.trees import select
 
 PyTree = Any
 
 
-def judged(metrics: Callable, params: PyTree, examples: Examples) -> dict[str, float]:
+def judged(metrics: Callable, params: PyTree, examples: Split) -> dict[str, float]:
     """Means over the examples; see `classification_metrics`."""
-    return evaluate(metrics, params, batches(examples, EVALUATION_BATCH))
+    return evaluate(metrics, params, in_order(examples, EVALUATION_BATCH))
 
 
-def accuracy(metrics: Callable, params: PyTree, examples: Examples) -> float:
+def accuracy(metrics: Callable, params: PyTree, examples: Split) -> float:
     """Share of the examples that are classified rightly; see `classification_metrics`."""
     return judged(metrics, params, examples)["accuracy"]
 
 
-def error(metrics: Callable, params: PyTree, examples: Examples) -> float:
+def error(metrics: Callable, params: PyTree, examples: Split) -> float:
     """Percent of the examples that are classified wrongly; see `classification_metrics`."""
     return 100 * (1 - accuracy(metrics, params, examples))
 

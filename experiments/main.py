@@ -25,7 +25,7 @@ from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
 import jaxcomp
-from experiments import processes, report
+from experiments import feed, processes, report
 from experiments.configuration import parse_flags
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.judge import judged, same_arrays
@@ -37,7 +37,7 @@ from experiments.recipe import Outcome, total_steps, train_and_compress
 from experiments.tensorboard import TensorBoard
 from experiments.trainer import Look, ToParams, Watch
 from experiments.watch import Watcher
-from jaxcomp.data import DATASETS, Examples, Splits, joined
+from jaxcomp.data import DATASETS, Split, Splits
 from jaxcomp.models import MODELS
 from jaxcomp.train import CheckpointError, NonFiniteLossError, TrainState
 
@@ -95,7 +95,7 @@ def run() -> None:
     with console.status(f"reading {config.data.name}"):
         splits = DATASETS[config.data.name](config.data.split_seed)
     if config.data.train_on_validation:
-        splits = splits._replace(train=joined(splits.train, splits.validation))
+        splits = splits._replace(train=feed.both(splits.train, splits.validation))
     metrics = classification_metrics(MODELS[config.model]().apply)
     followed = workdir / METRICS_FILE if first else Path(os.devnull)
     with ExitStack() as stack:
@@ -133,7 +133,7 @@ def finish(
             env={**os.environ, "JAX_PLATFORMS": "cpu"},
         )
 
-    def on(examples: Examples) -> dict[str, dict[str, float]]:
+    def on(examples: Split) -> dict[str, dict[str, float]]:
         each = outcome._asdict().items()
         return {name: judged(metrics, params, examples) for name, params in each}
 
@@ -142,7 +142,7 @@ def finish(
         "config": config.to_dict(),
         "seed": config.seed,
         **report.environment(),
-        "test_examples": len(splits.test.labels),
+        "test_examples": feed.count(splits.test),
         "test_accuracy": report.column(test, "accuracy"),
         "test_bits": report.column(test, "bits"),
         "validation_accuracy": report.column(on(splits.validation), "accuracy"),

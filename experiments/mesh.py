@@ -4,7 +4,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from jaxcomp.train import batch_sharding, make_mesh, shardings_of
+from jaxcomp.train import batch_sharding, make_mesh, place_batch, shardings_of
 from jaxcomp.train.step import TrainState
 
 
@@ -54,6 +54,19 @@ class Placement:
             lambda array: jax.make_array_from_callback(array.shape, sharding, array.__getitem__),
             batch,
         )
+
+    def part_of_batches(self) -> tuple[int, int]:
+        """Which part of each batch this process has to have, and of how many."""
+        if self._mesh is None:
+            return 0, 1
+        spread = self._mesh.shape["data"] * self._mesh.shape["fsdp"]
+        slices = batch_sharding(self._mesh).addressable_devices_indices_map((spread,)).values()
+        mine = {rows.indices(spread)[0] for (rows,) in slices}
+        return min(mine) // len(mine), spread // len(mine)
+
+    def own_part(self, batch: tuple) -> tuple:
+        """A batch of which this process has its part, in its place."""
+        return batch if self._mesh is None else place_batch(batch, self._mesh)
 
     def examples(self, examples: tuple) -> tuple:
         """All examples on each device."""

@@ -9,13 +9,13 @@ from flax import linen as nn
 from ml_collections import ConfigDict
 
 import jaxcomp
-from experiments import narrow
+from experiments import feed, narrow
 from experiments.networks import trained_model
-from experiments.objective import Network, Taught, settled, taught
+from experiments.objective import Network, settled, taught
 from experiments.optimizers import OPTIMIZERS
 from experiments.penalty import Method, coupled, method_of, with_l2
 from experiments.trainer import Trainer, Watch, augmentation
-from jaxcomp.data import Examples, Splits
+from jaxcomp.data import Splits, Stream
 from jaxcomp.prune import apply_mask, structured_magnitude, top_k_mask
 from jaxcomp.quantize import dequantize, few_levels, latent_mask, step_of_bits, ternarize, uniform
 from jaxcomp.schedules import cubic_density
@@ -29,7 +29,7 @@ class Sparse(NamedTuple):
 
     dense: Network  # trained without the penalty: the reference, and the teacher
     penalized: Network  # trained with it, and pruned on the way where `prune.steps` says so
-    examples: Examples | Taught  # what all networks but the dense one learn from
+    examples: feed.Data  # what all networks but the dense one learn from
     teacher: PyTree = None  # settled parameters of the teacher they ask, if not asked already
 
 
@@ -72,7 +72,7 @@ def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
        way, or at once in the end, which is left to `compress`. With `prune.widths` the network has
        as few units from the start.
     """
-    examples: Examples | Taught = splits.train
+    examples: feed.Data = splits.train
     by, prune = OPTIMIZERS[config.optimizer], config.prune
     model = trained_model(config)
     start = _initial(model, config.seed, examples)
@@ -82,7 +82,9 @@ def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
         "dense", 0, config.train, start, method=plain, dropout=any(config.dropout.values())
     )
     teacher = settled(dense) if config.distill.weight else None
-    if teacher is not None and augmentation(config) is None:
+    # What a teacher says of images that are always the same is the same.
+    always_same = augmentation(config) is None and not isinstance(examples, Stream)
+    if teacher is not None and always_same:
         examples, teacher = taught(model.apply, teacher, examples), None
 
     few = narrow.of_widths(config, dense.params)
@@ -117,7 +119,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     6. *quantize*: signs, levels and biases, straight through.
     7. Statistics are merged, units that died since are removed, and biases rounded.
     """
-    image = sparse.examples.inputs.shape[1:]
+    image = feed.one_input(sparse.examples).shape[1:]
     # After pruning on the way it finds the zeros that are there.
     keep = top_k_mask(sparse.penalized.params, config.prune.density, scope=config.prune.scope)
     pruned = apply_mask(sparse.penalized.params, keep)
@@ -146,8 +148,8 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     return Outcome(settled(sparse.dense), settled(sparse.penalized), quantized, compressed)
 
 
-def _initial(model: nn.Module, seed: int, examples: Examples | Taught) -> Network:
-    made = model.init(jax.random.key(seed), examples.inputs[:1])
+def _initial(model: nn.Module, seed: int, examples: feed.Data) -> Network:
+    made = model.init(jax.random.key(seed), feed.one_input(examples))
     return Network(made["params"], made.get("batch_stats"))
 
 

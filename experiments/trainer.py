@@ -6,17 +6,19 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from experiments.feed import Data
 from experiments.mesh import Placement
 from experiments.networks import trained_model
 from experiments.objective import Beside, Network, Taught, classification_loss, settled
 from experiments.optimizers import constant_then_cosine
 from experiments.penalty import Method
 from experiments.processes import whole
-from jaxcomp.data import Examples, shift_and_flip, shuffled_indices, take
+from jaxcomp.data import Examples, Stream, shift_and_flip, shuffled_indices, take
 from jaxcomp.train import TrainState, fit, fit_scan, init_state, make_scan, make_step
 
 PyTree = Any
@@ -46,7 +48,7 @@ class Trainer:
         self,
         config: ConfigDict,
         model: nn.Module,
-        examples: Examples | Taught,
+        examples: Data,
         watch: Watch,
         whole: Callable[[PyTree], PyTree] = lambda params: params,
         teacher: PyTree = None,
@@ -126,8 +128,14 @@ class Trainer:
     ) -> TrainState:
         """By the loop of the configuration, the same steps by each; those made are left out."""
         examples, made = self._examples, int(state.step)
-        indices = itertools.islice(shuffled_indices(len(examples.labels), *order), made, None)
         options["steps"] = steps - made
+        if isinstance(examples, Stream):
+            batch_size, seeds = order
+            seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+            part = self._place.part_of_batches()
+            stream = examples.shuffled_batches(batch_size, seed, start=made, part=part)
+            return fit(make_step(*step), state, map(self._place.own_part, stream), **options)
+        indices = itertools.islice(shuffled_indices(len(examples.labels), *order), made, None)
         if on_device(self._config.loop):
             scan = make_scan(*step)
             return fit_scan(

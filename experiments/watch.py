@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from experiments.judge import accuracy
-from jaxcomp.data import Examples
+from jaxcomp.data import Split
 from jaxcomp.losses import compressibility_tree
 from jaxcomp.train import TrainState
 
@@ -31,7 +31,7 @@ class Watcher:
     def __init__(
         self,
         metrics: Callable,
-        validation: Examples,
+        validation: Split,
         total_steps: int,
         console: Console,
         file: Path,

@@ -16,9 +16,7 @@ takes longer than one update of them.
 """
 
 import argparse
-import json
 import math
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -34,9 +32,9 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxcomp
-from experiments import report
 from experiments.benchmarks.paired import Pair, Work, in_turns, spread
 from experiments.benchmarks.random_checkpoint import shapes as resnet_50_shapes
+from experiments.benchmarks.record import Record, cells_of, row_of
 from jaxcomp.analysis.measures import measures
 from jaxcomp.models import MODELS
 from jaxcomp.train import init_state, make_update
@@ -72,20 +70,13 @@ def main(arguments: list[str] | None = None) -> None:
 
     # A program that is found on disk was not compiled.
     jax.config.update("jax_enable_compilation_cache", False)
-    console, rows = Console(width=120), []
+    console = Console(width=120)
     given = sys.argv[1:] if arguments is None else arguments
-    record = {
-        "command": shlex.join(["python", "-m", "experiments.benchmarks.step_cost", *given]),
-        **report.environment(),
-        "updates_in_a_call": options.inside,
-        "rows": rows,
-    }
+    record = Record("step_cost", given, options.output, updates_in_a_call=options.inside)
     for row in _measured(options, on_cpu):
-        rows.append(row)
-        # A run that is stopped leaves what it has measured.
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        record.add(row)
         console.print(f"{row['name']}, {row['kind']}: {row['ratio']['median']:.3f}")
-    console.print(_table(rows))
+    console.print(_table(record.rows))
 
 
 def _measured(options: argparse.Namespace, on_cpu: bool) -> Iterator[dict[str, Any]]:
@@ -295,9 +286,7 @@ def _row(
     goal: float | None,
     *programs: _Program,
 ) -> dict[str, Any]:
-    row = {**about, "ratio": spread(ratios), "goal": goal, "repeats": len(ratios)}
-    for name, seconds in zip(("baseline", "variant"), pair, strict=True):
-        row[f"{name}_milliseconds"] = spread(1e3 * np.array(seconds))
+    row = {**row_of(about, pair, ratios), "goal": goal}
     if programs:
         baseline, variant = (program.bytes() for program in programs)
         row["bytes"] = {"baseline": baseline, "variant": variant}
@@ -310,15 +299,14 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for heading in ("of", "leaves", "parameters", "time x", "quartiles", "bytes x", "goal"):
         table.add_column(heading, justify="right")
     for row in rows:
-        ratio, counted = row["ratio"], row.get("bytes")
+        counted = row.get("bytes")
         accessed = counted and counted["baseline"]["accessed"]
         table.add_row(
             row["name"],
             row["kind"],
             f"{row['leaves']:,}",
             f"{row['parameters']:,}",
-            f"{ratio['median']:.3f}",
-            f"{ratio['lower_quartile']:.3f} - {ratio['upper_quartile']:.3f}",
+            *cells_of(row["ratio"]),
             f"{counted['variant']['accessed'] / accessed:.2f}" if accessed else "-",
             "-" if row["goal"] is None else f"<= {row['goal']:.2f}",
         )

@@ -1,14 +1,12 @@
 """CIFAR-10 through TensorFlow Datasets: the original, and a lossy copy of it."""
 
-from jaxcomp.data.examples import Splits
 from jaxcomp.data.prepared import Prepared, load
+from jaxcomp.data.splits import Splits
 
 VALIDATION = 5_000
 
-ORIGINAL = Prepared("cifar10", "3.0.2", "CIFAR-10", {"train": 50_000, "test": 10_000}, (32, 32, 3))
-JPEG = ORIGINAL._replace(
-    name="cifar10_jpeg", version="1.0.0", title="The JPEG copy of CIFAR-10", makeable=False
-)
+ORIGINAL = Prepared("cifar10", "3.0.2", {"train": 50_000, "test": 10_000}, (32, 32, 3))
+JPEG = ORIGINAL._replace(name="cifar10_jpeg", version="1.0.0", makeable=False)
 
 
 def cifar10(seed: int = 0) -> Splits:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxcomp.data.examples import Examples, Splits, take
+from jaxcomp.data.examples import Examples, take
+from jaxcomp.data.splits import Splits
 
 
 def digits(seed: int = 0) -> Splits:

@@ -1,4 +1,4 @@
-"""Labelled examples in memory: splits and batches."""
+"""Labelled examples in memory, and their batches."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
@@ -16,14 +16,6 @@ class Examples(NamedTuple):
 
 # `Examples`, or another named tuple of arrays of as many examples.
 Batch = TypeVar("Batch", bound=tuple[np.ndarray, ...])
-
-
-class Splits(NamedTuple):
-    """Choose on `validation`, report on `test` once."""
-
-    train: Examples
-    validation: Examples
-    test: Examples
 
 
 def take(examples: Batch, indices: np.ndarray) -> Batch:

@@ -1,13 +1,13 @@
 """MNIST through TensorFlow Datasets."""
 
-from jaxcomp.data.examples import Splits
 from jaxcomp.data.prepared import Prepared, load
+from jaxcomp.data.splits import Splits
 
 NAME = "mnist"
 VERSION = "3.0.1"
 VALIDATION = 5_000
 
-_MNIST = Prepared(NAME, VERSION, "MNIST", {"train": 60_000, "test": 10_000}, (28, 28, 1))
+_MNIST = Prepared(NAME, VERSION, {"train": 60_000, "test": 10_000}, (28, 28, 1))
 
 
 def mnist(seed: int = 0) -> Splits:

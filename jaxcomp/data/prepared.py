@@ -2,12 +2,14 @@
 
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxcomp.data.examples import Examples, Splits
+from jaxcomp.data.examples import Examples
+from jaxcomp.data.splits import Splits
 from jaxcomp.files import replacing
 
 
@@ -16,7 +18,6 @@ class Prepared(NamedTuple):
 
     name: str  # name and version are those of TFDS
     version: str
-    title: str  # what people call it
     sizes: dict[str, int]  # examples in "train" and in "test"
     shape: tuple[int, int, int]  # of an image: height, width, channels
     # Whether TFDS knows how to make it; if not, there is no command to name where it is missing.
@@ -77,20 +78,8 @@ def _read_cache(path: Path, source: Prepared) -> dict[str, np.ndarray] | None:
 
 
 def _decode(source: Prepared) -> dict[str, np.ndarray]:
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            f'{source.title} is read by TFDS: pip install "tensorflow-datasets"'
-        ) from error
-    try:
-        builder = tfds.builder(f"{source.name}:{source.version}")
-    except tfds.core.DatasetNotFoundError as error:  # neither there nor known to TFDS
-        raise FileNotFoundError(_missing(source, tfds.core.constants.DATA_DIR)) from error
-    if not builder.info.splits:
-        raise FileNotFoundError(_missing(source, builder.data_path))
     arrays = {}
-    sources = builder.as_data_source(list(source.sizes))
+    sources = rows_of(source.name, source.version, tuple(source.sizes), makeable=source.makeable)
     for split, rows in zip(source.sizes, sources, strict=True):
         images = np.empty((len(rows), *source.shape), np.uint8)
         labels = np.empty(len(rows), np.uint8)
@@ -101,13 +90,42 @@ def _decode(source: Prepared) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _missing(source: Prepared, folder: str | os.PathLike) -> str:
-    what = f"{source.name} {source.version} is not prepared in {folder}."
+def rows_of(
+    name: str, version: str, splits: Sequence[str], *, makeable: bool
+) -> list[Sequence[dict[str, Any]]]:
+    """The examples of each split, decoded when they are asked for by their index.
+
+    Args:
+      name: that of TFDS, as is the version.
+      version: see `name`.
+      splits: their names.
+      makeable: as in `Prepared`.
+
+    Raises:
+      ImportError: if tensorflow-datasets is not installed.
+      FileNotFoundError: if the data set is not prepared; the message says what to do.
+    """
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(f'{name} is read by TFDS: pip install "tensorflow-datasets"') from error
+    try:
+        builder = tfds.builder(f"{name}:{version}")
+    except tfds.core.DatasetNotFoundError as error:  # neither there nor known to TFDS
+        folder = tfds.core.constants.DATA_DIR
+        raise FileNotFoundError(_missing(name, version, folder, makeable)) from error
+    if not builder.info.splits:
+        raise FileNotFoundError(_missing(name, version, builder.data_path, makeable))
+    return builder.as_data_source(list(splits))
+
+
+def _missing(name: str, version: str, folder: str | os.PathLike, makeable: bool) -> str:
+    what = f"{name} {version} is not prepared in {folder}."
     elsewhere = "TFDS_DATA_DIR to a folder that has it."
-    if not source.makeable:
+    if not makeable:
         return f"{what} Point {elsewhere}"
     return (
         f"{what} Prepare it once (this needs TensorFlow and the network): "
         'pip install -e ".[prepare]" && python -c "import tensorflow_datasets as tfds; '
-        f"tfds.data_source('{source.name}:{source.version}')\". Or point {elsewhere}"
+        f"tfds.data_source('{name}:{version}')\". Or point {elsewhere}"
     )

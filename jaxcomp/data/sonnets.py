@@ -4,7 +4,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from jaxcomp.data.examples import Examples, Splits
+from jaxcomp.data.examples import Examples
+from jaxcomp.data.splits import Splits
 
 LENGTH = 64  # characters of an example
 STRIDE = 8  # between the beginnings of two training examples

@@ -1,8 +1,6 @@
 """The recipe: with a narrow start, with batch norm, and by either loop."""
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,9 +10,10 @@ from experiments.judge import error
 from experiments.objective import classification_metrics
 from experiments.recipe import train_and_compress
 from experiments.trainer import UNWATCHED, Watch
-from jaxcomp.data import digits
+from jaxcomp.data import Splits, Stream, digits
 from jaxcomp.models import MODELS
 from jaxcomp.trees import select
+from tests.models.normalised import Normalised
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +62,6 @@ def test_as_many_weights_as_asked_for_in_the_first_units(run):
     assert not np.asarray(second)[20:].any()
     assert not np.asarray(second)[:, 10:].any()
     assert np.count_nonzero(outcome.compressed["Dense_0"]["kernel"]) > 0
-
-
-class Normalised(nn.Module):
-    """A convolution with batch norm, and a dense layer."""
-
-    dtype: type | None = None
-
-    @nn.compact
-    def __call__(self, images, *, train=False):
-        x = nn.Conv(8, (3, 3), strides=2, use_bias=False, dtype=self.dtype)(images)
-        x = nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(x)
-        return nn.Dense(10, dtype=self.dtype)(nn.relu(x).reshape(len(x), -1)).astype(jnp.float32)
 
 
 @pytest.fixture
@@ -164,3 +151,24 @@ def test_a_batch_that_cannot_be_spread_is_named(with_batch_norm):
     with_batch_norm.batch_size = 60
     with pytest.raises(ValueError, match="batch_size=60 cannot be spread over the 8 devices"):
         train_and_compress(with_batch_norm, digits(0), UNWATCHED)
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_streamed_images_on_eight_devices_make_the_network_of_one(with_batch_norm):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"image": rng.integers(0, 256, (20, 24, 3), np.uint8), "label": index % 10}
+        for index in range(40)
+    ]
+    splits = Splits(*(Stream(rows, np.arange(*ends), 8) for ends in ((0, 32), (32, 36), (36, 40))))
+    short = {"train.steps": 6, "penalty.steps": 6, "prune.steps": 6, "quantize.steps": 6}
+    with_batch_norm.update_from_flattened_dict(
+        {**short, "precision": "float32", "batch_size": 16, "data.shift": 0, "data.flip": True}
+    )
+    alone = train_and_compress(with_batch_norm, splits, UNWATCHED)
+    with_batch_norm.mesh.update({"data": 4, "fsdp": 2})
+    spread = train_and_compress(with_batch_norm, splits, UNWATCHED)
+    for one, other in zip(alone, spread, strict=True):
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), one, other
+        )

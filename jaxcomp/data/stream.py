@@ -1,0 +1,131 @@
+"""Labelled images that are too many to be held in memory, decoded while training goes on."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxcomp.data.examples import Examples
+
+_AREA = (0.08, 1.0)  # of a random crop, as a share of the image
+_RATIO = (3 / 4, 4 / 3)  # its width over its height
+_TRIES = 10
+_CENTER = 0.875  # side of the square that is judged, as a share of the shorter side
+
+
+class Stream:
+    """A split whose images are read, cropped and scaled when they are asked for.
+
+    Grain reads ahead in threads, in an order that the seed alone fixes: training that was stopped
+    goes on with the batch that it would have seen next.
+    """
+
+    def __init__(self, rows: Sequence[dict[str, Any]], indices: np.ndarray, size: int):
+        """Of the `rows` at `indices`.
+
+        Args:
+          rows: by index, dicts with an `image`, uint8 [height, width, 3], and a `label`.
+          indices: which of them belong to the split.
+          size: of the square images that are given, in pixels.
+
+        Raises:
+          ImportError: if grain is not installed.
+        """
+        try:
+            import grain
+        except ImportError as error:
+            raise ImportError(
+                'images are streamed by grain: pip install "jaxcomp[experiments]"'
+            ) from error
+        self._grain, self._rows, self._indices = grain, rows, indices
+        self.size = size
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+        return len(self._indices)
+
+    def joined(self, other: "Stream") -> "Stream":
+        """The examples of both, which are of the same rows."""
+        return Stream(self._rows, np.concatenate([self._indices, other._indices]), self.size)
+
+    def batches(self, batch_size: int) -> Iterator[Examples]:
+        """All examples once, in order, by the middle of each image; the last batch may be short.
+
+        Images are float32 [n, size, size, 3], pixels / 255; labels int32 [n].
+        """
+        dataset = self._source().map(lambda row: self._example(row, center(row["image"].shape)))
+        return self._read(dataset.batch(batch_size))
+
+    def shuffled_batches(
+        self, batch_size: int, seed: int, *, start: int = 0, part: tuple[int, int] = (0, 1)
+    ) -> Iterator[Examples]:
+        """Batches without end, in a new order in each pass, by a random crop of each image.
+
+        A crop has 8 to 100 % of the image's area and sides of 3:4 to 4:3, as in Szegedy et al.,
+        *Going deeper with convolutions*, arXiv 1409.4842.
+
+        Args:
+          batch_size: examples of a batch, all parts together.
+          seed: of order and crops.
+          start: how many batches are passed over.
+          part: which of how many equal parts of each batch, such as those of processes.
+
+        Raises:
+          ValueError: if the batch cannot be divided into the parts, or is larger than the split.
+        """
+        number, parts = part
+        if batch_size % parts:
+            raise ValueError(f"batches of {batch_size} examples cannot be divided into {parts}")
+        if not 1 <= batch_size <= len(self):
+            raise ValueError(
+                f"batch size {batch_size} does not fit a split of {len(self)} examples"
+            )
+        examples = (
+            self._source()
+            .seed(seed)
+            .shuffle()
+            .repeat()
+            .random_map(lambda row, rng: self._example(row, random_crop(row["image"].shape, rng)))
+        )
+        return self._read(examples[start * batch_size + number :: parts].batch(batch_size // parts))
+
+    def _source(self) -> Any:
+        chosen, rows = self._indices, self._rows
+        return self._grain.MapDataset.source(chosen).map(lambda index: rows[int(index)])
+
+    def _read(self, batches: Any) -> Iterator[Examples]:
+        for image, label in batches.to_iter_dataset():
+            yield Examples(image, label)
+
+    def _example(
+        self, row: dict[str, Any], box: tuple[float, float, float, float]
+    ) -> tuple[np.ndarray, np.int32]:
+        from PIL import Image
+
+        scaled = Image.fromarray(row["image"]).resize(
+            (self.size, self.size), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0
+        )
+        return np.asarray(scaled, np.float32) / np.float32(255), np.int32(row["label"])
+
+
+def center(shape: Sequence[int]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the middle square of an image [height, width, ...]."""
+    height, width = shape[:2]
+    side = _CENTER * min(height, width)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def random_crop(
+    shape: Sequence[int], rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a random part of an image [height, width, ...]."""
+    height, width = shape[:2]
+    for _ in range(_TRIES):
+        area = rng.uniform(*_AREA) * height * width
+        ratio = np.exp(rng.uniform(*np.log(_RATIO)))
+        across, down = np.sqrt(area * ratio), np.sqrt(area / ratio)
+        if across <= width and down <= height:
+            left, top = rng.uniform(0, width - across), rng.uniform(0, height - down)
+            return left, top, left + across, top + down
+    return center(shape)  # of an image that is far from square
