@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,6 +59,9 @@ class Setting(NamedTuple):
     """A network with what it is fed."""
 
     name: str
+    model: nn.Module
+    variables: PyTree  # initial ones
+    how: dict[str, bool]  # what the model is told of being trained
     examples: Examples | Stream
     batch: Examples
 
@@ -90,13 +94,18 @@ def main(arguments: list[str] | None = None) -> None:
 def _setting(name: str, options: argparse.Namespace) -> Setting:
     if name == STREAMED:
         again = np.resize(np.arange(PICTURES), options.batch + PICTURES)
-        stream = Stream(Pictures(PICTURES), again, options.image_size)
-        return Setting(name, stream, next(stream.shuffled_batches(options.batch, seed=0)))
-    shape, batch_size = NETWORKS[name]
-    rng = np.random.default_rng(0)
-    images = rng.random((EXAMPLES, *shape), np.float32)
-    examples = Examples(images, rng.integers(0, 10, EXAMPLES, np.int32))
-    return Setting(name, examples, Examples(*(part[:batch_size] for part in examples)))
+        examples = Stream(Pictures(PICTURES), again, options.image_size)
+        batch = next(examples.shuffled_batches(options.batch, seed=0))
+    else:
+        shape, batch_size = NETWORKS[name]
+        rng = np.random.default_rng(0)
+        images = rng.random((EXAMPLES, *shape), np.float32)
+        examples = Examples(images, rng.integers(0, 10, EXAMPLES, np.int32))
+        batch = Examples(*(part[:batch_size] for part in examples))
+    model = MODELS[name](dtype=jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
+    how = {"train": True} if "resnet" in name else {}
+    variables = jax.jit(lambda x: model.init(jax.random.key(1), x, **how))(batch.inputs[:1])
+    return Setting(name, model, variables, how, examples, batch)
 
 
 class Pictures:
@@ -160,20 +169,17 @@ class _Training:
 
     def __init__(self, setting: Setting, tx: optax.GradientTransformation):
         self._setting = setting
-        on_cpu = jax.default_backend() == "cpu"
-        how = {"train": True} if "resnet" in setting.name else {}
-        model = MODELS[setting.name](dtype=jnp.float32 if on_cpu else jnp.bfloat16)
-        variables = jax.jit(lambda x: model.init(jax.random.key(1), x, **how))(setting.batch.inputs)
+        params = setting.variables["params"]
+        others = {name: value for name, value in setting.variables.items() if name != "params"}
 
         def loss(params: PyTree, others: PyTree, batch: Examples) -> tuple[jax.Array, PyTree]:
-            logits, others = model.apply(
-                {"params": params, **others}, batch.inputs, **how, mutable=list(others)
+            logits, others = setting.model.apply(
+                {"params": params, **others}, batch.inputs, **setting.how, mutable=list(others)
             )
             nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels)
             return nats.mean(), others
 
-        params = variables.pop("params")
-        self._state: TrainState = init_state(params, tx, variables)
+        self._state: TrainState = init_state(params, tx, others)
         self._how = loss, tx
 
     def on_one_batch(self, steps: int) -> Work:

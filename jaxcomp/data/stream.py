@@ -1,5 +1,6 @@
 """Labelled images that are too many to be held in memory, decoded while training goes on."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from jaxcomp.data.examples import Examples
 _AREA = (0.08, 1.0)  # of a random crop, as a share of the image
 _RATIO = (3 / 4, 4 / 3)  # its width over its height
 _TRIES = 10
+_THREADS = min(16, os.cpu_count() or 1)
 _CENTER = 0.875  # side of the square that is judged, as a share of the shorter side
 
 
@@ -94,7 +96,9 @@ class Stream:
         return self._grain.MapDataset.source(chosen).map(lambda index: rows[int(index)])
 
     def _read(self, batches: Any) -> Iterator[Examples]:
-        for image, label in batches.to_iter_dataset():
+        # Each thread makes whole batches, and few of them lie ready: they may be large.
+        options = self._grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_THREADS)
+        for image, label in batches.to_iter_dataset(options):
             yield Examples(image, label)
 
     def _example(
