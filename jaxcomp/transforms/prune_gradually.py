@@ -34,8 +34,8 @@ def prune_gradually(
     """Keep the weights of the largest scores, fewer and fewer, and hold the others at exact zero.
 
     It must be the *last* element of a chain, like `jaxcomp.keep_masked`. At every `every`-th step
-    it ranks the parameters that the step would give and keeps the fraction that the schedule says;
-    between these steps it holds the zeros. What has been pruned stays pruned::
+    it ranks the parameters that it is given, before the step, and keeps the fraction that the
+    schedule says; between these steps it holds the zeros. What has been pruned stays pruned::
 
         tx = optax.chain(
             optax.adam(1e-3),
@@ -87,17 +87,18 @@ def prune_gradually(
         del extra_args
         check_params(params, "prune_gradually ranks")
         leaves, structure = select(params, mask=True), jax.tree.structure(params)
-        changes = structure.flatten_up_to(updates)
         old = structure.flatten_up_to(state.mask)
 
         tiny = jnp.finfo(jnp.float32).tiny
 
+        # Of the parameters before the step: updates that a branch reads are stored at each step,
+        # ranked or not, where they are otherwise a part of one pass over the parameters.
         def ranked(_) -> list[jax.Array]:
             scores = []
-            for p, u, keep in zip(leaves, changes, old, strict=True):
-                after = score(jnp.where(keep, _after(p, u), jnp.zeros_like(p)))
+            for p, keep in zip(leaves, old, strict=True):
+                scored = score(jnp.where(keep, p, jnp.zeros_like(p)))
                 # Pruned weights rank below all others, also below those that are zero by chance.
-                scores.append(jnp.where(keep, jnp.maximum(after.astype(jnp.float32), tiny), 0))
+                scores.append(jnp.where(keep, jnp.maximum(scored.astype(jnp.float32), tiny), 0))
             return [
                 new & keep
                 for new, keep in zip(pattern.keep(scores, wanted, scope), old, strict=True)
@@ -113,7 +114,3 @@ def prune_gradually(
     # `masked` hides the leaves that are not selected, so that all that is left is pruned.
     prune = optax.GradientTransformationExtraArgs(init_fn, update_fn)
     return optax.masked(prune, weight_mask if mask is None else mask)
-
-
-def _after(param: jax.Array, update: jax.Array | None) -> jax.Array:
-    return param if update is None else param + update.astype(param.dtype)

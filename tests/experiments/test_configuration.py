@@ -64,6 +64,16 @@ def test_values_that_cannot_work(key, value, message):
             {"optimizer": "sgd", "penalty.name": "prox_soft", "penalty.magnitude": 0.0},
             "or penalty.decoupled to True",
         ),
+        ({"model": "transformer"}, "the transformer reads text, the others images"),
+        ({"data.name": "sonnets"}, "the transformer reads text, the others images"),
+        (
+            {"model": "transformer", "data.name": "sonnets", "data.shift": 2},
+            "set them to 0 and False for text",
+        ),
+        (
+            {"model": "resnet_50", "data.name": "imagenet2012", "loop": "device"},
+            "imagenet2012 is streamed, set it to 'auto'",
+        ),
     ],
 )
 def test_values_that_do_not_go_together(changes, message):

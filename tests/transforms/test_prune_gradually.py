@@ -69,11 +69,11 @@ def test_a_constant_density_is_one_shot_pruning(scope):
         np.testing.assert_array_equal(params[name]["kernel"] != 0, keep[name]["kernel"])
 
 
-def test_the_ranking_is_of_the_parameters_after_the_step():
+def test_the_ranking_is_of_the_parameters_before_the_step():
     params = {"kernel": jnp.array([[1.0, 2.0]])}
     tx = jaxcomp.prune_gradually(0.5)
-    updates, _ = tx.update({"kernel": jnp.array([[5.0, 0.0]])}, tx.init(params), params)
-    np.testing.assert_array_equal(updates["kernel"], [[5.0, -2.0]])
+    updates, _ = tx.update({"kernel": jnp.array([[5.0, 0.5]])}, tx.init(params), params)
+    np.testing.assert_array_equal(updates["kernel"], [[-1.0, 0.5]])
 
 
 def test_weights_that_are_zero_by_chance_are_kept_before_those_that_were_pruned():
