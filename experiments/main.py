@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -107,11 +108,12 @@ def run() -> None:
         progress = stack.enter_context(Progress(checkpoints, _CHECKPOINT_SECONDS.value))
         outcome = train_and_compress(config, splits, both(watcher, progress))
     if first:
-        finish(config, splits, outcome, workdir, console, watcher.history, begin)
+        finish(config, metrics, splits, outcome, workdir, console, watcher.history, begin)
 
 
 def finish(
     config: ConfigDict,
+    metrics: Callable,
     splits: Splits,
     outcome: Outcome,
     workdir: Path,
@@ -119,8 +121,7 @@ def finish(
     history: list[dict[str, Any]],
     begin: float,
 ) -> None:
-    """Write and check the file of a trained network, and report."""
-    metrics = classification_metrics(MODELS[config.model]().apply)
+    """Write and check the file of a trained network, and report by these metrics."""
     file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
     with console.status("reading the file back in a fresh process"):
         command = [sys.executable, "-m", "experiments.evaluate", str(workdir)]

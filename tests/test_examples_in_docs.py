@@ -109,12 +109,21 @@ def test_every_penalty_has_the_seeds_and_the_tries_that_the_text_says():
             assert network["nonzero_weights"]["mean"] <= 3_993
 
 
-def test_the_costs_in_the_readme_are_those_of_the_records():
-    def shown(row):
-        ratio = row["ratio"]
-        low, high = ratio["lower_quartile"], ratio["upper_quartile"]
-        return f"{ratio['median']:.2f} ({low:.2f} to {high:.2f})"
+def shown(row):
+    """The ratio of a benchmark's row."""
+    ratio = row["ratio"]
+    return f"{ratio['median']:.2f} ({ratio['lower_quartile']:.2f} to {ratio['upper_quartile']:.2f})"
 
+
+def test_the_costs_of_feeding_in_the_readme_are_those_of_the_record():
+    rows = json.loads((RESULTS / "end_to_end_cpu.json").read_text())["rows"]
+    assert len({row["network"] for row in rows}) == 3
+    for row in rows:
+        speed = f"{row['examples_per_second']:,.0f}"
+        assert f"| {row['network']} | {row['name']} | {speed} | {shown(row)} |" in README
+
+
+def test_the_costs_in_the_readme_are_those_of_the_records():
     cpu, h200 = (
         json.loads((RESULTS / f"step_cost_{device}.json").read_text())["rows"]
         for device in ("cpu", "h200")

@@ -13,7 +13,8 @@ def splits():
 
 
 def text_of(rows):
-    return "".join(characters()[number] for number in np.concatenate(rows))
+    alphabet = np.array(list(characters()))
+    return "".join(alphabet[np.concatenate(rows)])
 
 
 def test_labels_are_the_next_characters(splits):

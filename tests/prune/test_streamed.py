@@ -13,11 +13,11 @@ from jaxcomp.prune.streamed import keep_above, kth_largest
 tensors = st.lists(
     hnp.arrays(
         np.float32,
-        hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
+        st.sampled_from([(1, 1), (3, 6)]),  # few, since what is compared with compiles for each
         elements=st.sampled_from([0.0, -0.5, 0.5, 1.0, -1.0, 3e-40, 7.25, -1e30]),
     ),
     min_size=1,
-    max_size=4,
+    max_size=3,
 )
 
 
