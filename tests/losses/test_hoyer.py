@@ -1,12 +1,15 @@
 """Hoyer's measures: bounds, and the cases of one and of equal magnitudes."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import given
 
-from jaxcomp.losses import compressibility
-from jaxcomp.losses.hoyer import hoyer_square_of, normalized_hoyer_of
+from jaxcomp.losses import compressibility, hoyer
 from tests.helpers import IDENTITY, weights
+
+hoyer_square_of = jax.jit(hoyer.hoyer_square_of)
+normalized_hoyer_of = jax.jit(hoyer.normalized_hoyer_of)
 
 
 @given(weights())

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import given
 
-from jaxcomp.losses import compressibility, penalty_tree
-from jaxcomp.losses.ternary_gap import ternary_gap_of
+from jaxcomp.losses import compressibility, penalty_tree, ternary_gap
 from tests.helpers import small_params, weights
+
+ternary_gap_of = jax.jit(ternary_gap.ternary_gap_of)
 
 
 @given(weights())
