@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxcomp
+from experiments.benchmarks.network import Start, start
 from experiments.benchmarks.paired import Work, in_turns
 from experiments.benchmarks.record import Record, cells_of, row_of
 from experiments.trainer import on_device
@@ -41,15 +41,15 @@ from jaxcomp.train import TrainState, fit, fit_scan, init_state, make_scan, make
 
 PyTree = Any
 
-# Networks with what an experiment gives them: the shape of an image, and the batch.
-NETWORKS = {
+# What experiments give to networks whose examples are in memory: the shape of an image, the batch.
+IN_MEMORY = {
     "lenet_300_100": ((28, 28, 1), 128),
     "lenet_5_caffe": ((28, 28, 1), 128),
     "resnet_20": ((32, 32, 3), 256),
-    "resnet_50": ((224, 224, 3), 256),
 }
 STREAMED = "resnet_50"
-CONVOLUTIONAL = tuple(NETWORKS)[1:]
+NETWORKS = [*IN_MEMORY, STREAMED]
+WITHOUT_CONVOLUTIONS = ("lenet_300_100",)
 EXAMPLES = 20_000  # in memory
 PICTURES = 64  # that are encoded; the stream goes through them again and again
 PICTURE = (375, 500)
@@ -59,9 +59,7 @@ class Setting(NamedTuple):
     """A network with what it is fed."""
 
     name: str
-    model: nn.Module
-    variables: PyTree  # initial ones
-    how: dict[str, bool]  # what the model is told of being trained
+    start: Start
     examples: Examples | Stream
     batch: Examples
 
@@ -71,8 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
     on_cpu = jax.default_backend() == "cpu"
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    default = [*NETWORKS] if not on_cpu else [name for name in NETWORKS if name != "resnet_20"]
-    add("--networks", nargs="+", default=default, choices=[*NETWORKS], help=f"[{default}]")
+    default = NETWORKS if not on_cpu else [name for name in NETWORKS if name != "resnet_20"]
+    add("--networks", nargs="+", default=default, choices=NETWORKS, help=f"[{default}]")
     add("--steps", type=int, default=20 if on_cpu else 100, help="in a call [%(default)s]")
     add("--repeats", type=int, default=7, help="pairs of samples [%(default)s]")
     add("--seconds", type=float, default=1.0, help="about that long a sample [%(default)s]")
@@ -97,15 +95,13 @@ def _setting(name: str, options: argparse.Namespace) -> Setting:
         examples = Stream(Pictures(PICTURES), again, options.image_size)
         batch = next(examples.shuffled_batches(options.batch, seed=0))
     else:
-        shape, batch_size = NETWORKS[name]
+        shape, batch_size = IN_MEMORY[name]
         rng = np.random.default_rng(0)
         images = rng.random((EXAMPLES, *shape), np.float32)
         examples = Examples(images, rng.integers(0, 10, EXAMPLES, np.int32))
         batch = Examples(*(part[:batch_size] for part in examples))
     model = MODELS[name](dtype=jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16)
-    how = {"train": True} if "resnet" in name else {}
-    variables = jax.jit(lambda x: model.init(jax.random.key(1), x, **how))(batch.inputs[:1])
-    return Setting(name, model, variables, how, examples, batch)
+    return Setting(name, start(model, batch.inputs[:1]), examples, batch)
 
 
 class Pictures:
@@ -139,7 +135,6 @@ def _rows(setting: Setting, options: argparse.Namespace) -> Iterator[dict[str, A
     plain = optax.adam(1e-3)
     lying = _Training(setting, plain).on_one_batch(options.steps)
     about = {"network": setting.name, "batch": len(setting.batch.labels)}
-    about["device"] = jax.devices()[0].platform
     ways = ["stream"] if isinstance(setting.examples, Stream) else ["memory"]
     if ways == ["memory"] and _scans(setting.name):
         ways.append("device")
@@ -161,7 +156,7 @@ def _rows(setting: Setting, options: argparse.Namespace) -> Iterator[dict[str, A
 
 def _scans(name: str) -> bool:
     """Whether many steps in one call are the fast form."""
-    return on_device("auto") or name not in CONVOLUTIONAL
+    return on_device("auto") or name in WITHOUT_CONVOLUTIONS
 
 
 class _Training:
@@ -169,16 +164,7 @@ class _Training:
 
     def __init__(self, setting: Setting, tx: optax.GradientTransformation):
         self._setting = setting
-        params = setting.variables["params"]
-        others = {name: value for name, value in setting.variables.items() if name != "params"}
-
-        def loss(params: PyTree, others: PyTree, batch: Examples) -> tuple[jax.Array, PyTree]:
-            logits, others = setting.model.apply(
-                {"params": params, **others}, batch.inputs, **setting.how, mutable=list(others)
-            )
-            nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels)
-            return nats.mean(), others
-
+        params, others, loss = setting.start
         self._state: TrainState = init_state(params, tx, others)
         self._how = loss, tx
 
@@ -194,7 +180,7 @@ class _Training:
         return call
 
     def fed(self, way: str, steps: int) -> Work:
-        """A call that makes steps on new batches, which come as `main` says."""
+        """A call that makes steps on new batches, which come as the module says."""
         examples, batch_size = self._setting.examples, len(self._setting.batch.labels)
         ends = {"steps": steps, "look_every": steps}
         if way == "device":

@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 import jaxcomp
+from experiments.benchmarks.network import start
 from experiments.benchmarks.paired import Pair, Work, in_turns, spread
 from experiments.benchmarks.random_checkpoint import shapes as resnet_50_shapes
 from experiments.benchmarks.record import Record, cells_of, row_of
@@ -247,24 +248,15 @@ def _compile_row(options: argparse.Namespace) -> dict[str, Any]:
 def _step_row(name: str, options: argparse.Namespace, on_cpu: bool) -> dict[str, Any]:
     if name == "resnet_50":
         model = MODELS[name](dtype=jnp.float32 if on_cpu else jnp.bfloat16)
-        shape, how = (options.batch, options.image_size, options.image_size, 3), {"train": True}
+        shape = (options.batch, options.image_size, options.image_size, 3)
     else:
-        model, shape, how = MODELS[name](), (128, 28, 28, 1), {}
+        model, shape = MODELS[name](), (128, 28, 28, 1)
     images = jax.random.uniform(jax.random.key(0), shape)
     labels = jnp.arange(shape[0]) % 10
-    variables = jax.jit(lambda: model.init(jax.random.key(1), images, **how))()
-    params = variables.pop("params")
-
-    def loss(params: PyTree, others: PyTree, batch: tuple) -> tuple[jax.Array, PyTree]:
-        images, labels = batch
-        logits, others = model.apply(
-            {"params": params, **others}, images, **how, mutable=list(others)
-        )
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        return losses.mean(), others
+    params, others, loss = start(model, images)
 
     def program(tx: optax.GradientTransformation) -> _Program:
-        state = init_state(params, tx, variables)
+        state = init_state(params, tx, others)
         return _Program(make_update(loss, tx), state, ((images, labels),))
 
     adam = program(optax.adam(1e-3))

@@ -21,28 +21,35 @@ def sonnets(seed: int = 0) -> Splits:
     training, in overlapping examples, 15 for validation and 15 for the test, each character of
     which is predicted once.
     """
-    poems = _text().split("\n\n")
+    text = _text()
+    places = {character: place for place, character in enumerate(_characters_of(text))}
+    poems = text.split("\n\n")
     order = np.random.default_rng(seed).permutation(POEMS)
     test, validation, train = np.split(order, [_HELD_OUT, 2 * _HELD_OUT])
     return Splits(
-        _examples(poems, train, STRIDE),
-        _examples(poems, validation, LENGTH),
-        _examples(poems, test, LENGTH),
+        _examples(poems, train, STRIDE, places),
+        _examples(poems, validation, LENGTH, places),
+        _examples(poems, test, LENGTH, places),
     )
 
 
 def characters() -> str:
     """The 61 characters of the text in the order of their numbers."""
-    return "".join(sorted(set(_text())))
+    return _characters_of(_text())
+
+
+def _characters_of(text: str) -> str:
+    return "".join(sorted(set(text)))
 
 
 def _text() -> str:
     return (files("jaxcomp.data") / "sonnets.txt").read_text("utf-8")
 
 
-def _examples(poems: list[str], chosen: np.ndarray, stride: int) -> Examples:
-    alphabet = characters()
+def _examples(
+    poems: list[str], chosen: np.ndarray, stride: int, places: dict[str, int]
+) -> Examples:
     text = "\n\n".join(poems[index] for index in chosen)
-    numbers = np.array([alphabet.index(character) for character in text], np.int32)
+    numbers = np.array([places[character] for character in text], np.int32)
     windows = np.lib.stride_tricks.sliding_window_view(numbers, LENGTH + 1)[::stride]
     return Examples(windows[:, :-1].copy(), windows[:, 1:].copy())

@@ -31,7 +31,7 @@ SMALL = {
 }
 
 
-def computes(module, method):
+def computes(module, _):
     return isinstance(module, nn.Conv | nn.Dense | nn.BatchNorm | nn.RMSNorm | nn.Embed)
 
 
