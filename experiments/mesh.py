@@ -46,14 +46,8 @@ class Placement:
         return jax.device_put(state, shardings_of(state, self._mesh, self._rules))
 
     def batch(self, batch: tuple) -> tuple:
-        """A batch in its place; each process takes the parts that its devices need."""
-        if self._mesh is None:
-            return batch
-        sharding = batch_sharding(self._mesh)
-        return jax.tree.map(
-            lambda array: jax.make_array_from_callback(array.shape, sharding, array.__getitem__),
-            batch,
-        )
+        """A batch, of which this process has its part, in its place."""
+        return batch if self._mesh is None else place_batch(batch, self._mesh)
 
     def part_of_batches(self) -> tuple[int, int]:
         """Which part of each batch this process has to have, and of how many."""
@@ -63,10 +57,6 @@ class Placement:
         slices = batch_sharding(self._mesh).addressable_devices_indices_map((spread,)).values()
         mine = {rows.indices(spread)[0] for (rows,) in slices}
         return min(mine) // len(mine), spread // len(mine)
-
-    def own_part(self, batch: tuple) -> tuple:
-        """A batch of which this process has its part, in its place."""
-        return batch if self._mesh is None else place_batch(batch, self._mesh)
 
     def examples(self, examples: tuple) -> tuple:
         """All examples on each device."""

@@ -129,12 +129,12 @@ class Trainer:
         """By the loop of the configuration, the same steps by each; those made are left out."""
         examples, made = self._examples, int(state.step)
         options["steps"] = steps - made
+        batch_size, seeds = order
+        number, parts = self._place.part_of_batches()
         if isinstance(examples, Stream):
-            batch_size, seeds = order
             seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
-            part = self._place.part_of_batches()
-            stream = examples.shuffled_batches(batch_size, seed, start=made, part=part)
-            return fit(make_step(*step), state, map(self._place.own_part, stream), **options)
+            stream = examples.shuffled_batches(batch_size, seed, start=made, part=(number, parts))
+            return fit(make_step(*step), state, map(self._place.batch, stream), **options)
         indices = itertools.islice(shuffled_indices(len(examples.labels), *order), made, None)
         if on_device(self._config.loop):
             scan = make_scan(*step)
@@ -145,7 +145,8 @@ class Trainer:
                 indices,
                 **options,
             )
-        batches = (self._place.batch(take(examples, chosen)) for chosen in indices)
+        own = slice(number * batch_size // parts, (number + 1) * batch_size // parts)
+        batches = (self._place.batch(take(examples, chosen[own])) for chosen in indices)
         return fit(make_step(*step), state, batches, **options)
 
 
