@@ -11,7 +11,8 @@ MAX_BITS = 8  # more different values than a file stores as levels
 def uniform(w: jax.Array, step: float | jax.Array) -> jax.Array:
     """The nearest multiples of `step` > 0, in the type of `w`; exact zeros stay zeros.
 
-    The error of an entry is at most `step / 2`, and the rounding of the type of `w`.
+    The error of an entry is at most `step / 2`, and the rounding of the type of `w`. No zero is
+    negative: a file that is exact to the bit would store it as one value more.
 
     Raises:
       ValueError: if `step` is a number that is not positive and finite.
@@ -20,7 +21,8 @@ def uniform(w: jax.Array, step: float | jax.Array) -> jax.Array:
         raise ValueError(f"step must be positive and finite, got {step}")
     wide = w.astype(accumulation_dtype(w))
     step = jnp.asarray(step, wide.dtype)
-    return (jnp.round(wide / step) * step).astype(w.dtype)
+    numbers = jnp.round(wide / step)
+    return jnp.where(numbers == 0, 0, numbers * step).astype(w.dtype)
 
 
 def step_of_bits(w: jax.Array, bits: int) -> jax.Array:

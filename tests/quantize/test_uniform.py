@@ -1,5 +1,6 @@
 """Uniform quantisation: bounds, fixed points, the number of values."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,6 +17,12 @@ def test_error_is_at_most_half_a_step_and_zeros_stay(w, step):
     assert np.all(np.abs(q - w) <= step / 2 + 1e-5 * np.abs(w).max())
     assert not q[w == 0].any()
     np.testing.assert_allclose(uniform(jnp.asarray(q), step), q, atol=1e-5 * np.abs(w).max())
+
+
+@pytest.mark.parametrize("apply", [uniform, jax.jit(uniform)])
+def test_small_negative_entries_become_positive_zeros(apply):
+    q = np.asarray(apply(jnp.asarray([-0.2, -0.0, 0.2, -1.0]), 1.0))
+    np.testing.assert_array_equal(np.signbit(q), [False, False, False, True])
 
 
 @pytest.mark.parametrize("bits", [2, 3, 8])
