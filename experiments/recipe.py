@@ -116,8 +116,9 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
        without batch norm: what follows is trained as a smaller network.
     4. *fine-tune*: the survivors as floats.
     5. *gap*: the ternary gap of the survivors, ramped up.
-    6. *quantize*: signs, levels and biases, straight through.
-    7. Statistics are merged, units that died since are removed, and biases rounded.
+    6. *quantize*: signs, levels and rounded biases, straight through.
+    7. Statistics are merged, units that died since are removed, and biases rounded again, as these
+       change them.
     """
     image = feed.one_input(sparse.examples).shape[1:]
     # After pruning on the way it finds the zeros that are there.
@@ -135,10 +136,13 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     gap = jaxcomp.add_penalty("ternary_gap", ramp, scope=config.quantize.per)
     small = train("gap", 3, config.gap, small, method=Method(coupled(gap)), after=(hold,))
 
+    def as_stored(trained: PyTree) -> PyTree:
+        return _round_biases(dequantize(trained), config.biases.bits)
+
     rounding = Method(
         start=lambda params: _quantized(params, config.quantize),
-        sample=lambda trained, key: dequantize(trained),
-        end=dequantize,
+        sample=lambda trained, key: as_stored(trained),
+        end=as_stored,
     )
     hold = jaxcomp.keep_masked(latent_mask(rounding.start(small.params), keep))
     small = train("quantize", 2, config.quantize, small, method=rounding, after=(hold,))

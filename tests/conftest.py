@@ -1,8 +1,25 @@
 """The test process is stricter than production, and has eight devices."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import hypothesis
 import jax
 import pytest
+
+# What is compiled is kept for as long as the tests run. The processes that they start have a folder
+# of their own: one that is killed leaves half of a program there, which is a warning to who reads it.
+_compiled = tempfile.TemporaryDirectory(prefix="jaxcomp-tests-")
+_KEEP_ALL = {
+    "jax_persistent_cache_min_compile_time_secs": 0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+for name, setting in _KEEP_ALL.items():
+    jax.config.update(name, setting)
+    os.environ[name.upper()] = str(setting)
+jax.config.update("jax_compilation_cache_dir", str(Path(_compiled.name, "here")))
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(_compiled.name, "started"))
 
 # Before anything touches a device.
 jax.config.update("jax_num_cpu_devices", 8)

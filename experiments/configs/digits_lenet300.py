@@ -69,14 +69,14 @@ def get_config() -> ConfigDict:
     config.gap.steps = 0
     config.gap.learning_rate = 1e-3
 
-    config.quantize = ConfigDict()  # signs, levels and biases, straight through
+    config.quantize = ConfigDict()  # signs, levels and rounded biases, straight through
     config.quantize.levels = 1  # magnitudes in each tensor: 1 is ternary
     config.quantize.level = "theorem"  # how that one is fitted
     config.quantize.per = "tensor"  # or "unit"
     config.quantize.steps = 2_000
     config.quantize.learning_rate = 5e-3
 
-    config.biases = ConfigDict()  # after the last step
+    config.biases = ConfigDict()  # while signs and levels are trained, and in the file
     config.biases.bits = 5  # 16 for bfloat16, 0 for float32
 
     config.mesh = ConfigDict()  # devices along each axis; -1 in one place for all that are left

@@ -14,6 +14,9 @@ def uniform(w: jax.Array, step: float | jax.Array) -> jax.Array:
     The error of an entry is at most `step / 2`, and the rounding of the type of `w`. No zero is
     negative: a file that is exact to the bit would store it as one value more.
 
+    Differentiable by the straight-through estimator (Bengio, Léonard, Courville, arXiv 1308.3432):
+    `w` gets the gradient as if the rounding were the identity, `step` none.
+
     Raises:
       ValueError: if `step` is a number that is not positive and finite.
     """
@@ -22,7 +25,8 @@ def uniform(w: jax.Array, step: float | jax.Array) -> jax.Array:
     wide = w.astype(accumulation_dtype(w))
     step = jnp.asarray(step, wide.dtype)
     numbers = jnp.round(wide / step)
-    return jnp.where(numbers == 0, 0, numbers * step).astype(w.dtype)
+    rounded = jax.lax.stop_gradient(jnp.where(numbers == 0, 0, numbers * step).astype(w.dtype))
+    return rounded + (w - jax.lax.stop_gradient(w))  # exactly 0, with the derivative of w
 
 
 def step_of_bits(w: jax.Array, bits: int) -> jax.Array:

@@ -12,6 +12,7 @@ from experiments.recipe import train_and_compress
 from experiments.trainer import UNWATCHED, Watch
 from jaxcomp.data import Splits, Stream, digits
 from jaxcomp.models import MODELS
+from jaxcomp.quantize import step_of_bits
 from jaxcomp.trees import select
 from tests.models.normalised import Normalised
 
@@ -62,6 +63,15 @@ def test_as_many_weights_as_asked_for_in_the_first_units(run):
     assert not np.asarray(second)[20:].any()
     assert not np.asarray(second)[:, 10:].any()
     assert np.count_nonzero(outcome.compressed["Dense_0"]["kernel"]) > 0
+
+
+def test_biases_are_trained_as_multiples_of_a_step(run):
+    outcome, _ = run
+    for layer in outcome.quantized.values():
+        bias = layer["bias"]
+        numbers = np.asarray(bias / step_of_bits(bias, 5))
+        assert np.any(numbers)
+        np.testing.assert_allclose(numbers, np.round(numbers), atol=1e-4)
 
 
 @pytest.fixture

@@ -25,6 +25,12 @@ def test_small_negative_entries_become_positive_zeros(apply):
     np.testing.assert_array_equal(np.signbit(q), [False, False, False, True])
 
 
+def test_the_gradient_goes_straight_through():
+    w, g = jnp.asarray([-0.2, 0.0, 0.4, 7.0]), jnp.asarray([1.0, 2.0, -3.0, 4.0])
+    of_w = jax.grad(lambda w: jnp.vdot(uniform(w, step_of_bits(w, 3)), g))(w)
+    np.testing.assert_array_equal(of_w, g)
+
+
 @pytest.mark.parametrize("bits", [2, 3, 8])
 def test_bits_bound_the_number_of_values_and_keep_the_largest(bits):
     w = jnp.linspace(-3, 3, 5_000)
