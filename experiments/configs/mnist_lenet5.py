@@ -34,7 +34,9 @@ def get_config() -> ConfigDict:
     config.prune.steps = 4_000
     config.prune.structure = 0.15
 
+    config.quantize.levels = 2
     config.quantize.steps = 4_000
     config.quantize.learning_rate = 1e-3
+    config.biases.bits = 5
     config.look_every = 1_000
     return config
