@@ -2,8 +2,8 @@
 
 python -m experiments.collect WORKDIR... > experiments/results/NAME.json
 
-The record has the configuration, versions and device that the runs share, the numbers of each
-seed, and their mean, minimum and maximum over the seeds.
+The record has the configuration, commit, versions and device that the runs share, the numbers of
+each seed, and their mean, minimum and maximum over the seeds.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SHARED = ("versions", "python", "device", "test_examples")
+SHARED = ("commit", "versions", "python", "device", "test_examples")
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from rich.console import Console
 import jaxcomp
 from experiments import feed, processes, report
 from experiments.configuration import parse_flags
+from experiments.environment import environment
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.judge import judged, same_arrays
 from experiments.mesh import mesh_of
@@ -142,7 +143,7 @@ def finish(
     numbers = {
         "config": config.to_dict(),
         "seed": config.seed,
-        **report.environment(),
+        **environment(),
         "test_examples": feed.count(splits.test),
         "test_accuracy": report.column(test, "accuracy"),
         "test_bits": report.column(test, "bits"),

@@ -1,7 +1,5 @@
 """What a run leaves behind: a table on the screen, a figure, and every number in one file."""
 
-import importlib.metadata
-import platform
 from typing import Any
 
 import jax
@@ -29,17 +27,6 @@ _ACCURACY_NAMES = {
     "compressed": "compressed: no dead units, biases rounded",
     "read_back": "read back from the file, in a fresh process",
 }
-
-
-def environment() -> dict[str, Any]:
-    """Versions and device that numbers were made with."""
-    packages = ("jaxcomp", "jax", "jaxlib", "flax", "optax", "numpy", "constriction")
-    device = jax.devices()[0]
-    return {
-        "versions": {name: importlib.metadata.version(name) for name in packages},
-        "python": platform.python_version(),
-        "device": f"{device.platform}: {device.device_kind}",
-    }
 
 
 def column(judged: dict[str, dict[str, float]], metric: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ import jax
 import pytest
 
 # What is compiled is kept for as long as the tests run. The processes that they start have a folder
-# of their own: one that is killed leaves half of a program there, which is a warning to who reads it.
+# of their own: one that is killed may leave half of a program there, and who reads it is warned.
 _compiled = tempfile.TemporaryDirectory(prefix="jaxcomp-tests-")
 _KEEP_ALL = {
     "jax_persistent_cache_min_compile_time_secs": 0,

@@ -29,6 +29,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from experiments.environment import commit
 from jaxcomp import codec
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Encoder
@@ -55,6 +56,7 @@ def main() -> None:
     sys.path.insert(0, options.sets)
     sets = importlib.import_module("codec_sets")
     record = {
+        "commit": commit(),
         "versions": {name: importlib.metadata.version(name) for name in ("numpy", "constriction")},
         "python": platform.python_version(),
         "device": f"cpu: {platform.machine()}, one core",

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 import jaxcomp
-from experiments import report
+from experiments.environment import environment
 from experiments.objective import cross_entropy
 from jaxcomp.analysis.measures import measures
 from jaxcomp.data import Examples
@@ -49,7 +49,7 @@ def main() -> None:
                 "penalty_over_step": round(step_with_penalty / step, 3),
                 "measures_over_step": round(look / step_with_penalty, 3),
                 f"share_of_training_every_{EVERY}": round(look / (EVERY * step_with_penalty), 4),
-                **report.environment(),
+                **environment(),
             }
         )
     )

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments import report
 from experiments.benchmarks.paired import Pair, spread
+from experiments.environment import environment
 
 
 class Record:
@@ -20,7 +20,7 @@ class Record:
         self._output = output
         self._record = {
             "command": shlex.join(["python", "-m", f"experiments.benchmarks.{module}", *arguments]),
-            **report.environment(),
+            **environment(),
             **about,
             "rows": self.rows,
         }

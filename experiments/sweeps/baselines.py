@@ -24,8 +24,8 @@ from typing import Any
 from ml_collections import ConfigDict
 from rich.progress import track
 
-from experiments import report
 from experiments.configuration import check, load
+from experiments.environment import environment
 from experiments.judge import error, nonzero_weights, through_file
 from experiments.objective import classification_metrics, settled
 from experiments.recipe import compress, train_sparse
@@ -138,7 +138,7 @@ def main() -> None:
     record = {
         "command": f"python -m experiments.sweeps.baselines --seeds {options.seeds}",
         "config": {**config.to_dict(), "seed": None},
-        **report.environment(),
+        **environment(),
         "penalties": rows,
     }
     (options.workdir / "record.json").write_text(json.dumps(record, indent=1))

@@ -24,7 +24,7 @@ import numpy as np
 import optax
 from rich.progress import track
 
-from experiments import report
+from experiments.environment import environment
 from experiments.judge import accuracy
 from experiments.objective import EVALUATION_BATCH, classification_metrics, cross_entropy
 from experiments.statistics import mean_with_interval, significant
@@ -93,7 +93,7 @@ def main() -> None:
         "model": MODEL,
         "batch_size": BATCH_SIZE,
         "learning_rate": LEARNING_RATE,
-        **report.environment(),
+        **environment(),
         "settings": [
             {"penalty": name, "weight": weight, **summary(runs)}
             for (name, weight), runs in results.items()

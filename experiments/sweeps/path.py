@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from experiments import report
+from experiments.environment import environment
 from experiments.judge import error, nonzero_weights, through_file
 from experiments.objective import classification_metrics, cross_entropy
 from experiments.statistics import mean_with_interval
@@ -74,7 +74,7 @@ def main() -> None:
     record = {
         "command": f"python -m experiments.sweeps.path --data {options.data} "
         f"--penalty {options.penalty} --seeds {options.seeds} --steps {options.steps}",
-        **report.environment(),
+        **environment(),
         "rows": rows,
     }
     (options.workdir / "record.json").write_text(json.dumps(record, indent=1))

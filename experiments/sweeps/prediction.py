@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from rich.progress import track
 
-from experiments import report
+from experiments.environment import environment
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.minimise import minimise, subgradient_norm
 from jaxcomp.data import Examples, digits
@@ -47,7 +47,7 @@ def main() -> None:
     record = {
         "command": f"python -m experiments.sweeps.prediction --seeds {options.seeds}",
         "network": f"tanh, 64-{HIDDEN}-{CLASSES}, without biases; cross-entropy + {RIDGE}/2 |w|^2",
-        **report.environment(),
+        **environment(),
         "runs": runs,
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)

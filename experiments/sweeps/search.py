@@ -26,8 +26,8 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from experiments import report
 from experiments.configuration import DEFAULT, check, load, typed
+from experiments.environment import environment
 from experiments.judge import error, nonzero_weights, through_file
 from experiments.objective import classification_metrics
 from experiments.recipe import train_and_compress
@@ -87,7 +87,7 @@ def main() -> None:
     record = {
         "config": config.to_dict(),
         "vary": {key: str(distribution) for key, distribution in space.items()},
-        **report.environment(),
+        **environment(),
         "trials": [described(trial) for trial in finished(study)],
         "front": [trial.number for trial in front],
     }

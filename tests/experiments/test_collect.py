@@ -9,6 +9,7 @@ def report(seed, accuracy, steps=10):
     return {
         "config": {"seed": seed, "steps": steps},
         "seed": seed,
+        "commit": "abc",
         "versions": {"jax": "1"},
         "python": "3",
         "device": "cpu",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxcomp
+from experiments.environment import commit
 from tests.helpers import run_module
 
 SHORT = [
@@ -82,6 +83,7 @@ def test_the_report_has_every_number(workdirs, report):
     assert storage["ratio_to_float32"]["jxc"] == 4 * storage["parameters"] / size
     assert storage["bits_per_weight"]["jxc"] == 8 * size / storage["parameters"]
     assert report["seed"] == report["config"]["seed"] == 7
+    assert report["commit"] == commit()
     assert "jax" in report["versions"]
     assert report["device"].startswith("cpu")
     phases = [point["phase"] for point in report["history"]]
