@@ -15,15 +15,17 @@ from experiments.configs import mnist_lenet5
 
 
 def get_config() -> ConfigDict:
-    """The other configuration with shifts, more steps, and a level more for fewer weights."""
+    """The other configuration with shifts, more weights of fewer units, a level, and more steps."""
     config = mnist_lenet5.get_config()
     config.name = "mnist_lenet5_shifted"
     config.data.shift = 2
 
     config.train.steps = 4_000
-    config.penalty.steps = 8_000
-    config.prune.steps = 5_000
-    config.prune.density = 0.0068  # 2,930 weights
+    config.penalty.steps = 30_000
+    config.prune.widths = (10, 24, 60)
+    config.prune.density = 0.0081  # 3,487 weights
+    config.prune.steps = 18_000
     config.quantize.levels = 3
-    config.quantize.steps = 6_000
+    config.quantize.steps = 10_000
+    config.quantize.learning_rate = 5e-4
     return config
