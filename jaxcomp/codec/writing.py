@@ -156,7 +156,9 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
 
     Arrays of at most 256 different values (ternary weights, small codebooks) are stored as
     entropy-coded levels with a codebook; those that are so in each slice along the last axis
-    (ternary output units) with a step for each; zeros of others as a pattern. Nothing is rounded.
+    (ternary output units) with a step for each; zeros of others as a pattern. Nothing is rounded:
+    0.0 and -0.0, which a mask that is multiplied makes of negative weights, are two values, and
+    cost as much; `jnp.where(w == 0, 0, w)` leaves the one.
     The file appears whole or not at all: it is written beside its place, then moved there.
 
     Args:
