@@ -2,7 +2,7 @@
 
 Command:  python -m experiments.main
 Cost:     15 to 30 s on two CPU cores
-Expected: a file about 78 times smaller than float32, test accuracy within 2 points of dense
+Expected: a file about 84 times smaller than float32, test accuracy within 2 points of dense
 
 The values were chosen on the validation split.
 """
