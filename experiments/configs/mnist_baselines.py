@@ -35,6 +35,5 @@ def get_config() -> ConfigDict:
     config.quantize.levels = 2
     config.quantize.steps = 4_000
     config.quantize.learning_rate = 4e-3
-    config.biases.bits = 5
     config.look_every = 2_000
     return config

@@ -1,4 +1,4 @@
-"""LeNet-300-100 on MNIST: a teacher, the prox of l1/l2, gradual pruning, three levels.
+"""LeNet-300-100 on MNIST: a teacher, the prox of l1/l2, gradual pruning, six levels.
 
 Command:  python -m experiments.main --config=experiments/configs/mnist_lenet300.py
 Data:     MNIST prepared by TFDS (the error of a machine without it says how)
@@ -15,7 +15,7 @@ from experiments.configs import digits_lenet300
 
 
 def get_config() -> ConfigDict:
-    """The digits' configuration with other data, a teacher, gradual pruning and three levels."""
+    """The digits' configuration with other data, a teacher, gradual pruning and six levels."""
     config = digits_lenet300.get_config()
     config.name = "mnist_lenet300"
     config.data.name = "mnist"
@@ -33,18 +33,18 @@ def get_config() -> ConfigDict:
     config.penalty.weight = 1e-5
     config.penalty.magnitude = 0.0
     config.penalty.l2 = 2e-4
-    config.penalty.steps = 160_000
+    config.penalty.steps = 80_000
     config.penalty.learning_rate = 8e-3
 
-    config.prune.density = 0.0098  # 2,609 weights
-    config.prune.steps = 80_000
+    config.prune.density = 0.0099  # 2,635 weights
+    config.prune.steps = 40_000
     config.prune.structure = 0.1
 
     config.finetune.steps = 0
-    config.quantize.levels = 3
-    config.quantize.steps = 50_000
-    config.quantize.learning_rate = 5e-4
+    config.quantize.levels = 6
+    config.quantize.steps = 34_000
+    config.quantize.learning_rate = 1e-3
 
-    config.biases.bits = 4
+    config.biases.bits = 5
     config.look_every = 5_000
     return config

@@ -35,7 +35,7 @@ def get_config() -> ConfigDict:
     config.prune.structure = 0.15
 
     config.quantize.levels = 2
-    config.quantize.steps = 6_000
-    config.biases.bits = 5
+    config.quantize.steps = 4_000
+    config.quantize.learning_rate = 1e-3
     config.look_every = 1_000
     return config

@@ -27,4 +27,5 @@ def get_config() -> ConfigDict:
     config.prune.steps = 18_000
     config.quantize.levels = 3
     config.quantize.steps = 10_000
+    config.quantize.learning_rate = 5e-4
     return config
