@@ -29,7 +29,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from experiments.environment import commit
+from experiments.commit import commit
 from jaxcomp import codec
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Encoder

@@ -14,7 +14,7 @@ from experiments.configs import mnist_lenet300
 
 
 def get_config() -> ConfigDict:
-    """The other network's configuration with more dropout, fewer steps, and fewer weights."""
+    """The other network's configuration with more dropout, and fewer steps and levels."""
     config = mnist_lenet300.get_config()
     config.name = "mnist_lenet5"
     config.model = "lenet_5_caffe"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxcomp
-from experiments.environment import commit
+from experiments.commit import commit
 from tests.helpers import run_module
 
 SHORT = [

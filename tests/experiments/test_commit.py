@@ -2,7 +2,7 @@
 
 import subprocess
 
-from experiments.environment import commit
+from experiments.commit import commit
 
 
 def git(folder, *arguments):
