@@ -112,8 +112,9 @@ def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
 def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     """The second half of the recipe, on what the first has made; see `train_and_compress`.
 
-    3. The rest is pruned. Units that cannot matter are taken out where the layers are a chain
-       without batch norm: what follows is trained as a smaller network.
+    3. The rest is pruned. Units that cannot matter, and biases that the next layer's can stand in
+       for, are taken out where the layers are a chain without batch norm: what follows is trained
+       as a smaller network.
     4. *fine-tune*: the survivors as floats.
     5. *gap*: the ternary gap of the survivors, ramped up.
     6. *quantize*: signs, levels and rounded biases, straight through.
@@ -126,6 +127,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     pruned = apply_mask(sparse.penalized.params, keep)
     if sparse.penalized.batch_stats is None:
         pruned = narrow.without_dead_units(config, pruned, image)
+        keep = jax.tree.map(lambda w: w != 0, pruned)
     few = narrow.of_live_units(config, pruned)
     train = Trainer(config, few.model, sparse.examples, watch, few.whole, sparse.teacher)
     small, keep = sparse.penalized._replace(params=few.small(pruned)), few.small(keep)

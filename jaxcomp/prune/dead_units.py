@@ -2,7 +2,9 @@ r"""Removal of units that cannot matter: the network computes the same function 
 
 A unit *emits a constant* if every weight into it from a unit that is not constant is zero; the
 constant is folded into the next bias. A unit *has no influence* if every weight out of it is zero.
-Pruned networks have many of both. Arrays keep their shapes; what is removed becomes exact zeros.
+Pruned networks have many of both. A *bias* is not needed where nothing but pooling follows before
+the next layer: it is folded into that one's bias. Arrays keep their shapes; what is removed becomes
+exact zeros.
 
 Folding is exact in dense layers and in convolutions without padding. Where it is not, the unit
 stays and the report says why.
@@ -86,7 +88,7 @@ def remove_dead_units(
     inputs: int,
     batch_stats: PyTree | None = None,
 ) -> DeadUnits:
-    """Zero every weight and bias that cannot change what the network computes.
+    """Zero every weight and bias that is not needed for what the network computes.
 
     Args:
       params: nested dict of arrays, as Linen makes it. Parameters of layers that are not named in
@@ -108,13 +110,14 @@ def remove_dead_units(
     while after != network.nonzeros():
         after = network.nonzeros()
         network.refused.clear()
+        network.fold_biases(layers)
         constants = network.fold(layers, np.full(inputs, np.nan))
         network.drop(layers, np.ones(constants.size, bool))
     return DeadUnits(network.params, before, after, tuple(network.refused))
 
 
 class _Network:
-    """Parameters as they are changed, and the two sweeps over the layers.
+    """Parameters as they are changed, and the sweeps over the layers.
 
     A vector of constants has, for each channel, the value that it always has, or NaN if it varies.
     """
@@ -126,6 +129,29 @@ class _Network:
 
     def nonzeros(self) -> int:
         return sum(int(np.count_nonzero(leaf)) for leaf in jax.tree.leaves(self.params))
+
+    def fold_biases(self, layers: Sequence[Layer]) -> None:
+        """From input to output: biases that the next layer gets as they are, into its own bias."""
+        passed: dict[str, np.ndarray] = {}  # arrays of the layer before, if its biases come through
+        positions = 1
+        for layer in layers:
+            match layer:
+                case Dense(name) | Conv(name):
+                    arrays = self._layer(name)
+                    if "bias" in passed and "bias" in arrays and not _is_padded(layer):
+                        _add_to_bias(arrays, np.tile(passed["bias"], positions))
+                        passed["bias"][...] = 0
+                    passed, positions = arrays, 1
+                case Flatten(positions):
+                    pass
+                case MaxPool() | AveragePool("VALID"):
+                    pass
+                case Residual(branch, shortcut):
+                    self.fold_biases(branch)
+                    self.fold_biases(shortcut)
+                    passed = {}
+                case _:
+                    passed = {}
 
     def fold(self, layers: Sequence[Layer], constants: np.ndarray) -> np.ndarray:
         """From input to output: constants into the next bias. Gives the constants of the output."""
@@ -174,11 +200,10 @@ class _Network:
                 f"{layer.name} has {by_input.shape[1]} inputs, the layer before it "
                 f"{constants.size} outputs: check the order of the layers"
             )
-        padded = isinstance(layer, Conv) and layer.padding != "VALID"
         known = ~np.isnan(constants)
         used = by_input.any(axis=(0, 2))
         for stays, reason in (
-            (padded, "zero padding makes the next layer see it end at the border"),
+            (_is_padded(layer), "zero padding makes the next layer see it end at the border"),
             ("bias" not in arrays, "the next layer has no bias to fold it into"),
         ):
             if stays:
@@ -189,8 +214,7 @@ class _Network:
                     for unit in np.flatnonzero(refused)
                 ]
         if "bias" in arrays:
-            folded = np.where(known, constants, 0) @ by_input.sum(axis=0, dtype=np.float64)
-            arrays["bias"][...] = arrays["bias"] + folded
+            _add_to_bias(arrays, np.where(known, constants, 0))
         kernel[..., known, :] = 0
         silent = ~kernel.reshape(-1, kernel.shape[-1]).any(axis=0)
         bias = arrays.get("bias", np.zeros(silent.size))
@@ -215,6 +239,17 @@ class _Network:
         for leaf in leaves:
             if leaf in self._layer(name):
                 self._layer(name)[leaf][which] = 0
+
+
+def _is_padded(layer: Dense | Conv) -> bool:
+    return isinstance(layer, Conv) and layer.padding != "VALID"
+
+
+def _add_to_bias(arrays: dict[str, np.ndarray], constants: np.ndarray) -> None:
+    """What a layer without padding makes of constants [in], to its bias."""
+    kernel = arrays["kernel"]
+    by_input = kernel.reshape(-1, *kernel.shape[-2:])  # [positions, in, out]
+    arrays["bias"][...] = arrays["bias"] + constants @ by_input.sum(axis=0, dtype=np.float64)
 
 
 def _find(tree: PyTree, name: str) -> dict[str, np.ndarray]:

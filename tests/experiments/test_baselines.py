@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import sys
 
 import pytest
@@ -73,6 +74,26 @@ def test_a_run_that_diverges_is_not_chosen(config):
     assert baselines.summary([result]) == {}
 
 
+def test_a_grid_grows_until_the_best_is_inside():
+    asked = []
+
+    def cost(setting):
+        asked.append(setting)
+        weight, rate = setting
+        return abs(math.log10(weight / 1e-6)) + abs(math.log10(rate / 8e-3))
+
+    tried = baselines.explored(((1e-4, 1e-3, 1e-2), (2e-3, 8e-3)), cost, widest=9)
+    assert min(tried, key=tried.get) == (1e-6, 8e-3)
+    assert len(asked) == len(set(asked)) == len(tried)
+    assert sorted({weight for weight, _ in tried}) == [1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
+    assert sorted({rate for _, rate in tried}) == [2e-3, 8e-3, 0.032]
+
+
+def test_a_grid_does_not_grow_for_ever():
+    tried = baselines.explored(((1.0, 10.0), (7.0,)), lambda setting: -setting[0], widest=4)
+    assert list(tried) == [(1, 7), (10, 7), (100, 7), (1_000, 7)]
+
+
 def test_the_command_chooses_on_validation_and_makes_no_run_twice(tmp_path, monkeypatch):
     made = []
 
@@ -86,10 +107,11 @@ def test_the_command_chooses_on_validation_and_makes_no_run_twice(tmp_path, monk
     monkeypatch.setattr(sys, "argv", [*command, f"--workdir={tmp_path}"])
     for _ in range(2):
         baselines.main()
-    settings = itertools.product((5e-5, 2e-4, 8e-4), baselines.LEARNING_RATES)
+    settings = list(itertools.product((5e-5, 2e-4, 8e-4), baselines.LEARNING_RATES))
+    settings += [(weight, 0.032) for weight in (5e-5, 2e-4, 8e-4)]  # the better rate was the last
     tuning = [(*setting, baselines.TUNING_SEED, False) for setting in settings]
     assert made == [*tuning, (2e-4, 8e-3, 0, True), (2e-4, 8e-3, 1, True)]
     (row,) = json.loads((tmp_path / "record.json").read_text())["penalties"]
     assert (row["penalty"], row["weight"], row["learning_rate"]) == ("l2", 2e-4, 8e-3)
-    assert row["networks"][baselines.JUDGED]["test_error"]["values"] == [9.5, 10.5]
-    assert [one["validation_error"] for one in row["tried"]] == [3, 3, 3, 2, 3, 3]
+    assert row["networks"][baselines.JUDGED]["test_error"]["values"] == [12.5, 13.5]
+    assert [one["validation_error"] for one in row["tried"]] == [3, 3, 3, 2, 3, 3, 3, 3, 3]

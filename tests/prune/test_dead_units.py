@@ -43,6 +43,24 @@ class Convolutional(nn.Module):
         return nn.Dense(4, name="c")(x.reshape(len(x), -1))
 
 
+class PooledAlone(nn.Module):
+    """Without activations after convolutions, as LeNet-5-Caffe is."""
+
+    padding: str = "VALID"
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.max_pool(nn.Conv(6, (3, 3), padding="VALID", name="a")(x), (2, 2), (2, 2))
+        x = nn.avg_pool(nn.Conv(8, (3, 3), padding=self.padding, name="b")(x), (2, 2), (1, 1))
+        x = nn.relu(nn.Dense(7, name="c")(x.reshape(len(x), -1)))
+        return nn.Dense(4, name="d")(x)
+
+
+def pooled_alone(padding, positions):
+    layers = (Conv("a"), MaxPool(), Conv("b", padding), AveragePool(), Flatten(positions))
+    return PooledAlone(padding), (10, 10, 2), (*layers, Dense("c"), RELU, Dense("d"))
+
+
 class WithResidual(nn.Module):
     @nn.compact
     def __call__(self, x):
@@ -92,6 +110,8 @@ NETWORKS = {
             Dense("c"),
         ),
     ),
+    "pooled alone": pooled_alone("VALID", 1),
+    "pooled alone, zero padding": pooled_alone("SAME", 9),
     "residual": (
         WithResidual(),
         (5,),
@@ -167,6 +187,35 @@ def test_a_constant_unit_is_folded_by_hand():
     np.testing.assert_array_equal(result.params["b"]["bias"], [0.5 + 3 * 0.5])
     assert (result.nonzeros_before, result.nonzeros_after) == (6, 4)
     np.testing.assert_array_equal(params["b"]["bias"], [0.5])  # what was given is untouched
+
+
+@pytest.mark.usefixtures("standard_promotion")
+@pytest.mark.parametrize("padding", ["VALID", "SAME"])
+def test_biases_go_where_nothing_but_pooling_follows(padding):
+    model, shape, layers = pooled_alone(padding, {"VALID": 1, "SAME": 9}[padding])
+    params = model.init(jax.random.key(0), jnp.zeros((1, *shape)))["params"]
+    params = jax.tree.map(lambda w: w + 0.1, params)
+    result = remove_dead_units(params, layers, inputs=2)
+    with_bias = [name for name, arrays in result.params.items() if arrays["bias"].any()]
+    # The border of a padded convolution sees less of the bias before it.
+    assert with_bias == {"VALID": ["c", "d"], "SAME": ["a", "c", "d"]}[padding]
+    np.testing.assert_array_equal(result.params["b"]["kernel"], params["b"]["kernel"])
+
+
+def test_biases_are_folded_by_hand():
+    params = chain([[2.0]], [[3.0], [4.0]], [[5.0]])  # two positions with one unit each
+    layers = (Dense("a"), MaxPool(), Flatten(2), Dense("b"), Dense("c"))
+    result = remove_dead_units(params, layers, inputs=1)
+    biases = {name: arrays["bias"].item() for name, arrays in result.params.items()}
+    assert biases == {"a": 0, "b": 0, "c": 0.5 + 5 * (0.5 + (3 + 4) * 0.5)}
+
+
+def test_a_bias_does_not_go_past_a_sum_of_branches():
+    params = chain([[2.0]], [[3.0]], [[5.0]])
+    layers = (Dense("a"), Residual((Dense("b"),)), Dense("c"))
+    result = remove_dead_units(params, layers, inputs=1)
+    np.testing.assert_array_equal(result.params["a"]["bias"], [0.5])
+    np.testing.assert_array_equal(result.params["c"]["bias"], [0.5])
 
 
 def test_a_unit_without_influence_goes_with_all_that_leads_to_it_alone():
