@@ -10,7 +10,7 @@ from experiments.judge import error
 from experiments.objective import classification_metrics
 from experiments.recipe import train_and_compress
 from experiments.trainer import UNWATCHED, Watch
-from jaxcomp.data import Splits, Stream, digits
+from jaxcomp.data import Examples, Splits, Stream, digits
 from jaxcomp.models import MODELS
 from jaxcomp.quantize import step_of_bits
 from jaxcomp.trees import select
@@ -72,6 +72,33 @@ def test_biases_are_trained_as_multiples_of_a_step(run):
         numbers = np.asarray(bias / step_of_bits(bias, 5))
         assert np.any(numbers)
         np.testing.assert_allclose(numbers, np.round(numbers), atol=1e-4)
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_biases_that_the_next_can_stand_in_for_stay_zero_once_folded():
+    rng = np.random.default_rng(0)
+    images = rng.random((256, 28, 28, 1)).astype(np.float32)
+    split = Examples(images, rng.integers(10, size=256).astype(np.int32))
+    config = load(DEFAULT)
+    config.update_from_flattened_dict(
+        {
+            "model": "lenet_5_caffe",
+            "data.name": "mnist",
+            "train.steps": 1,
+            "distill.weight": 0.0,
+            "penalty.steps": 5,
+            "prune.steps": 2,
+            "prune.density": 0.001,
+            "prune.widths": (3, 4, 5),
+            "finetune.steps": 5,
+            "quantize.steps": 5,
+        }
+    )
+    outcome = train_and_compress(config, Splits(split, split, split), UNWATCHED)
+    for network in (outcome.quantized, outcome.compressed):
+        with_bias = {name for name, layer in network.items() if np.any(layer["bias"])}
+        assert with_bias == {"Dense_0", "Dense_1"}
+    assert all(np.any(layer["bias"]) for layer in outcome.penalized.values())
 
 
 @pytest.fixture
