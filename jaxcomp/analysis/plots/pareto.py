@@ -15,29 +15,21 @@ def pareto_figure(
     *,
     size: str = "bytes of the file",
     error: str = "validation error, %",
-    worst: float = float("inf"),
 ) -> Figure:
     """A point for each result, and a line through those that none beats.
 
     Args:
-      results: by name, pairs of size and error.
+      results: by name, pairs of size and error, at least one.
       size: what the sizes are.
       error: what the errors are.
-      worst: results with larger errors are not drawn; the title says how many.
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    drawn = []
     for (name, points), (colour, marker) in zip(results.items(), _STYLES * 3, strict=False):
-        shown = [point for point in points if point[1] <= worst]
-        drawn += shown
-        if shown:
-            axes.plot(*zip(*shown, strict=True), marker, color=colour, alpha=0.8, label=name)
+        axes.plot(*zip(*points, strict=True), marker, color=colour, alpha=0.8, label=name)
+    drawn = [point for points in results.values() for point in points]
     front = [drawn[i] for i in pareto_front(drawn)]
     axes.plot(*zip(*front, strict=True), "-", color="grey", linewidth=1, zorder=0, label="front")
-    left_out = sum(map(len, results.values())) - len(drawn)
-    if left_out:
-        axes.set_title(f"{left_out} results with errors above {worst:g} % are not shown")
     axes.set_xlabel(size)
     axes.set_ylabel(error)
     axes.grid(alpha=0.3)
