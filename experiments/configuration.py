@@ -12,7 +12,7 @@ from typing import NoReturn
 from absl import flags
 from ml_collections import ConfigDict
 
-from experiments.layers import CHAINS
+from experiments.layers import CHAINS, LAYERS, with_weights
 from experiments.networks import PRECISIONS
 from experiments.optimizers import OPTIMIZERS
 from experiments.penalty import GROUP_NAMES, NAMES, PROX
@@ -165,6 +165,7 @@ def _check_together(values: dict[str, object]) -> None:
             f"are pruned, at most penalty.steps={values['penalty.steps']}"
         )
     _check_model(values)
+    _check_layers(values)
     if values["optimizer"] != "adam" and not _is_any_optimizers(values):
         raise ValueError(
             f"optimizer={values['optimizer']!r}: a penalty that is decoupled, or a proximal "
@@ -181,8 +182,8 @@ def _is_any_optimizers(values: dict[str, object]) -> bool:
 
 
 def _check_model(values: dict[str, object]) -> None:
-    """Refuse what the model does not have: units to drop, or layers that can be narrower."""
-    name, widths = values["model"], values["prune.widths"]
+    """Refuse what the model does not have, such as units to drop, or does not read."""
+    name = values["model"]
     for key in ("input_dropout", "hidden_dropout"):
         rate = values[f"dropout.{key}"]
         if rate and not hasattr(MODELS[name](), key):
@@ -195,6 +196,19 @@ def _check_model(values: dict[str, object]) -> None:
         raise ValueError(
             f"model={name!r} does not go with data.name={values['data.name']!r}: the transformer "
             "reads text, the others images"
+        )
+
+
+def _check_layers(values: dict[str, object]) -> None:
+    """Refuse lists with a number for each layer that are not as long as the model's."""
+    name, widths, levels = values["model"], values["prune.widths"], values["quantize.by_layer"]
+    layers = with_weights(LAYERS.get(name, ()))
+    if levels and (
+        len(levels) != len(layers) or any(not isinstance(m, int) or m < 1 for m in levels)
+    ):
+        raise ValueError(
+            f"quantize.by_layer={levels}: a number of magnitudes, at least 1, for each layer of "
+            f"{name} ({', '.join(layers) or 'which has no list of them'}), or ()"
         )
     if not widths:
         return

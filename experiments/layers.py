@@ -1,4 +1,4 @@
-"""The layers of models in order, for the removal of dead units."""
+"""The layers of models in order: for the removal of dead units, and for what is set by layer."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -49,6 +49,11 @@ CHAINS = tuple(
     for name, layers in LAYERS.items()
     if not any(isinstance(layer, BatchNorm) for layer in layers)
 )
+
+
+def with_weights(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """The names of dense layers and convolutions."""
+    return tuple(layer.name for layer in layers if isinstance(layer, Dense | Conv))
 
 
 def input_units(layers: Sequence[Layer], shape: Sequence[int]) -> int:

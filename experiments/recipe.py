@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 import jaxcomp
 from experiments import feed, narrow
+from experiments.layers import LAYERS, with_weights
 from experiments.networks import trained_model
 from experiments.objective import Network, settled, taught
 from experiments.optimizers import OPTIMIZERS
@@ -19,7 +20,7 @@ from jaxcomp.data import Splits, Stream
 from jaxcomp.prune import apply_mask, structured_magnitude, top_k_mask
 from jaxcomp.quantize import dequantize, few_levels, latent_mask, step_of_bits, ternarize, uniform
 from jaxcomp.schedules import cubic_density
-from jaxcomp.trees import select, weight_mask
+from jaxcomp.trees import path_name, select, weight_mask
 
 PyTree = Any
 
@@ -142,7 +143,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
         return _round_biases(dequantize(trained), config.biases.bits)
 
     rounding = Method(
-        start=lambda params: _quantized(params, config.quantize),
+        start=lambda params: _quantized(params, config),
         sample=lambda trained, key: as_stored(trained),
         end=as_stored,
     )
@@ -165,10 +166,20 @@ def _density(density: float, small: PyTree, large: PyTree) -> float:
     return min(1.0, density * large_weights / small_weights)
 
 
-def _quantized(params: PyTree, settings: ConfigDict) -> PyTree:
-    if settings.levels == 1:
-        return ternarize(params, level=settings.level, per=settings.per)
-    return few_levels(params, settings.levels, per=settings.per)
+def _quantized(params: PyTree, config: ConfigDict) -> PyTree:
+    """Signs and levels in place of each weight tensor, as many as its layer is to have."""
+    settings, numbers = config.quantize, {}
+    if settings.by_layer:
+        names = with_weights(LAYERS[config.model])
+        numbers = dict(zip(names, settings.by_layer, strict=True))
+
+    def quantized(path: tuple[Any, ...], w: PyTree, is_weight: bool) -> PyTree:
+        levels = numbers.get(path_name(path[:-1]), settings.levels)
+        if levels == 1:
+            return ternarize(w, level=settings.level, per=settings.per, mask=is_weight)
+        return few_levels(w, levels, per=settings.per, mask=is_weight)
+
+    return jax.tree_util.tree_map_with_path(quantized, params, weight_mask(params))
 
 
 def _round_biases(params: PyTree, bits: int) -> PyTree:

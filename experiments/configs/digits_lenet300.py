@@ -71,6 +71,7 @@ def get_config() -> ConfigDict:
 
     config.quantize = ConfigDict()  # signs, levels and rounded biases, straight through
     config.quantize.levels = 1  # magnitudes in each tensor: 1 is ternary
+    config.quantize.by_layer = ()  # or one number for each layer; () for `levels` in all
     config.quantize.level = "theorem"  # how that one is fitted
     config.quantize.per = "tensor"  # or "unit"
     config.quantize.steps = 2_000

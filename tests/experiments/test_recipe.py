@@ -31,6 +31,7 @@ def run():
             "prune.density": 0.02,
             "finetune.steps": 5,
             "quantize.steps": 20,
+            "quantize.by_layer": (3, 1, 2),
         }
     )
     seen = []
@@ -72,6 +73,12 @@ def test_biases_are_trained_as_multiples_of_a_step(run):
         numbers = np.asarray(bias / step_of_bits(bias, 5))
         assert np.any(numbers)
         np.testing.assert_allclose(numbers, np.round(numbers), atol=1e-4)
+
+
+def test_each_layer_has_its_number_of_levels(run):
+    outcome, _ = run
+    kernels = [np.abs(w[w != 0]) for w in select(outcome.compressed, None)]
+    assert [np.unique(kernel).size for kernel in kernels] == [3, 1, 2]
 
 
 @pytest.mark.usefixtures("standard_promotion")
