@@ -128,7 +128,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     pruned = apply_mask(sparse.penalized.params, keep)
     if sparse.penalized.batch_stats is None:
         pruned = narrow.without_dead_units(config, pruned, image)
-        keep = jax.tree.map(lambda w: w != 0, pruned)
+        keep = jax.tree.map(lambda w: w != 0, pruned)  # nor do folded biases come back
     few = narrow.of_live_units(config, pruned)
     train = Trainer(config, few.model, sparse.examples, watch, few.whole, sparse.teacher)
     small, keep = sparse.penalized._replace(params=few.small(pruned)), few.small(keep)
