@@ -56,7 +56,8 @@ class PooledAlone(nn.Module):
         return nn.Dense(4, name="d")(x)
 
 
-def pooled_alone(padding, positions):
+def pooled_alone(padding):
+    positions = {"VALID": 1, "SAME": 9}[padding]
     layers = (Conv("a"), MaxPool(), Conv("b", padding), AveragePool(), Flatten(positions))
     return PooledAlone(padding), (10, 10, 2), (*layers, Dense("c"), RELU, Dense("d"))
 
@@ -110,8 +111,8 @@ NETWORKS = {
             Dense("c"),
         ),
     ),
-    "pooled alone": pooled_alone("VALID", 1),
-    "pooled alone, zero padding": pooled_alone("SAME", 9),
+    "pooled alone": pooled_alone("VALID"),
+    "pooled alone, zero padding": pooled_alone("SAME"),
     "residual": (
         WithResidual(),
         (5,),
@@ -192,7 +193,7 @@ def test_a_constant_unit_is_folded_by_hand():
 @pytest.mark.usefixtures("standard_promotion")
 @pytest.mark.parametrize("padding", ["VALID", "SAME"])
 def test_biases_go_where_nothing_but_pooling_follows(padding):
-    model, shape, layers = pooled_alone(padding, {"VALID": 1, "SAME": 9}[padding])
+    model, shape, layers = pooled_alone(padding)
     params = model.init(jax.random.key(0), jnp.zeros((1, *shape)))["params"]
     params = jax.tree.map(lambda w: w + 0.1, params)
     result = remove_dead_units(params, layers, inputs=2)
