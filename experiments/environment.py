@@ -13,10 +13,10 @@ _PACKAGES = ("jaxcomp", "jax", "jaxlib", "flax", "optax", "numpy", "constriction
 
 def environment() -> dict[str, Any]:
     """Commit, versions and device, for a report or a record."""
-    device = jax.devices()[0]
+    device, count = jax.devices()[0], jax.device_count()
     return {
         "commit": commit(),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "python": platform.python_version(),
-        "device": f"{device.platform}: {device.device_kind}",
+        "device": f"{device.platform}: {device.device_kind}" + (f" x {count}" if count > 1 else ""),
     }

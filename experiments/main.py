@@ -80,7 +80,8 @@ def main(argv: list[str]) -> None:
 
 def run() -> None:
     """Wire configuration, data, model and recipe; the first process writes what comes of it."""
-    config, begin, first = _CONFIG.value, time.monotonic(), processes.is_first()
+    config, first = _CONFIG.value, processes.is_first()
+    begin, made_with = time.monotonic(), environment()  # before the checkout can change
     console = Console(quiet=not first)
     workdir = Path(_WORKDIR.value or f"runs/{config.name}-seed{config.seed}")
     workdir.mkdir(parents=True, exist_ok=True)
@@ -109,7 +110,9 @@ def run() -> None:
         progress = stack.enter_context(Progress(checkpoints, _CHECKPOINT_SECONDS.value))
         outcome = train_and_compress(config, splits, both(watcher, progress))
     if first:
-        finish(config, metrics, splits, outcome, workdir, console, watcher.history, begin)
+        finish(
+            config, metrics, splits, outcome, workdir, console, watcher.history, begin, made_with
+        )
 
 
 def finish(
@@ -121,6 +124,7 @@ def finish(
     console: Console,
     history: list[dict[str, Any]],
     begin: float,
+    made_with: dict[str, Any],
 ) -> None:
     """Write and check the file of a trained network, and report by these metrics."""
     file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
@@ -143,7 +147,7 @@ def finish(
     numbers = {
         "config": config.to_dict(),
         "seed": config.seed,
-        **environment(),
+        **made_with,
         "test_examples": feed.count(splits.test),
         "test_accuracy": report.column(test, "accuracy"),
         "test_bits": report.column(test, "bits"),
