@@ -5,6 +5,7 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import jaxlib
 import pytest
 
 from jaxcomp.models import MODELS
@@ -66,8 +67,18 @@ def test_shapes_and_types_and_parameter_count(name, dtype):
     assert all(selected == name.endswith(weights) for name, selected in chosen.items())
 
 
+FUSED = pytest.mark.xfail(
+    jax.default_backend() == "cpu" and jaxlib.version.__version_info__ >= (0, 11, 2),
+    reason="since jaxlib 0.11.2, XLA on CPUs makes one call of two convolutions in bfloat16 and a "
+    "sum or maximum of them, which returns memory it has not written (right in float32)",
+    strict=False,
+)
+
+
 @pytest.mark.usefixtures("standard_promotion")
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=FUSED if name == "resnet_20" else ()) for name in SMALL]
+)
 def test_bfloat16_computes_nearly_the_same(name):
     given = inputs(name)
     model, narrow = (MODELS[name](**SMALL[name], dtype=dtype) for dtype in (None, jnp.bfloat16))
