@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 from rich.console import Console
 
 import jaxcomp
@@ -110,57 +110,58 @@ def run() -> None:
         progress = stack.enter_context(Progress(checkpoints, _CHECKPOINT_SECONDS.value))
         outcome = train_and_compress(config, splits, both(watcher, progress))
     if first:
-        finish(
-            config, metrics, splits, outcome, workdir, console, watcher.history, begin, made_with
-        )
+        file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
+        with console.status("reading the file back in a fresh process"):
+            read_back = evaluated(workdir)
+        numbers = {
+            "config": config.to_dict(),
+            "seed": config.seed,
+            **made_with,
+            **accuracies(metrics, splits, outcome, read_back),
+            "storage": report.storage(outcome.compressed, file_bytes),
+            "layers": report.layers(outcome.compressed),
+            "seconds": time.monotonic() - begin,
+            "history": watcher.history,
+        }
+        finish(workdir, numbers, outcome, console)
 
 
-def finish(
-    config: ConfigDict,
-    metrics: Callable,
-    splits: Splits,
-    outcome: Outcome,
-    workdir: Path,
-    console: Console,
-    history: list[dict[str, Any]],
-    begin: float,
-    made_with: dict[str, Any],
-) -> None:
-    """Write and check the file of a trained network, and report by these metrics."""
-    file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
-    with console.status("reading the file back in a fresh process"):
-        command = [sys.executable, "-m", "experiments.evaluate", str(workdir)]
-        # On the CPU: the accelerator's memory is this process's.
-        read_back = subprocess.run(
-            command,
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "JAX_PLATFORMS": "cpu"},
-        )
+def evaluated(workdir: Path) -> dict[str, float]:
+    """Metrics on the test split of the file of a workdir, by a process that has nothing else."""
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.evaluate", str(workdir)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},  # the accelerator's memory is this process's
+    )
+    return json.loads(done.stdout)["test"]
+
+
+def accuracies(
+    metrics: Callable, splits: Splits, outcome: Outcome, read_back: dict[str, float]
+) -> dict[str, Any]:
+    """What a report says of how well each network does, and the file that was read back."""
 
     def on(examples: Split) -> dict[str, dict[str, float]]:
         each = outcome._asdict().items()
         return {name: judged(metrics, params, examples) for name, params in each}
 
-    test = on(splits.test) | {"read_back": json.loads(read_back.stdout)["test"]}
-    numbers = {
-        "config": config.to_dict(),
-        "seed": config.seed,
-        **made_with,
+    test = on(splits.test) | {"read_back": read_back}
+    return {
         "test_examples": feed.count(splits.test),
         "test_accuracy": report.column(test, "accuracy"),
         "test_bits": report.column(test, "bits"),
         "validation_accuracy": report.column(on(splits.validation), "accuracy"),
-        "storage": report.storage(outcome.compressed, file_bytes),
-        "layers": report.layers(outcome.compressed),
-        "seconds": time.monotonic() - begin,
-        "history": history,
     }
+
+
+def finish(workdir: Path, numbers: dict[str, Any], outcome: Outcome, console: Console) -> None:
+    """Write and show the report; then, if the file holds this network, the run is over."""
     (workdir / "report.json").write_text(json.dumps(numbers, indent=1))
-    report.figure(outcome, history).savefig(workdir / "figure.png", dpi=120)
+    report.figure(outcome, numbers["history"]).savefig(workdir / "figure.png", dpi=120)
     report.show(numbers, console)
-    if config.data.train_on_validation:
+    if numbers["config"]["data"]["train_on_validation"]:
         console.print("The validation split was trained on: its accuracy says nothing.")
     console.print(f"model.jxc, figure.png and report.json are in {workdir}")
     # Not by the accuracies: on accelerators two processes may round differently.
