@@ -102,8 +102,12 @@ def test_the_table_of_penalties_is_that_of_the_record(capsys):
 def test_every_penalty_has_the_seeds_and_the_tries_that_the_text_says():
     record = json.loads((RESULTS / "penalties_mnist.json").read_text())
     assert [row["penalty"] for row in record["penalties"]] == list(PENALTIES)
+    tries = sum(len(row["tried"]) for row in record["penalties"])
+    assert f"{tries} settings, chosen by the error of the first file" in README
     for row in record["penalties"]:
-        assert len(row["tried"]) == (2 if row["penalty"].startswith("none") else 6)
+        for setting in ("weight", "learning_rate"):
+            values = sorted({one[setting] for one in row["tried"]})
+            assert len(values) == 1 or values[0] < row[setting] < values[-1]
         for network in row["networks"].values():
             assert len(network["test_error"]["values"]) == 5
             assert network["nonzero_weights"]["mean"] <= 3_993
