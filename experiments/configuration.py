@@ -59,6 +59,7 @@ _MAY_BE_ZERO = (
     "gap.steps",
     "distill.weight",
     "quantize.steps",
+    "settle.steps",
     "finetune.steps",
     "biases.bits",
 )

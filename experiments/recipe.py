@@ -45,8 +45,8 @@ class Outcome(NamedTuple):
 
 def total_steps(config: ConfigDict) -> int:
     """Number of training steps of all phases."""
-    phases = (config.train, config.penalty, config.finetune, config.gap, config.quantize)
-    return sum(phase.steps for phase in phases)
+    phases = ("train", "penalty", "finetune", "gap", "quantize", "settle")
+    return sum(config[phase].steps for phase in phases)
 
 
 def train_and_compress(config: ConfigDict, splits: Splits, watch: Watch) -> Outcome:
@@ -119,7 +119,9 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     4. *fine-tune*: the survivors as floats.
     5. *gap*: the ternary gap of the survivors, ramped up.
     6. *quantize*: signs, levels and rounded biases, straight through.
-    7. Statistics are merged, units that died since are removed, and biases rounded again, as these
+    7. *settle*: the same again, from weights that are at their levels. Where two levels meet, a
+       latent weight is pushed to and fro at any learning rate, and the loss with it.
+    8. Statistics are merged, units that died since are removed, and biases rounded again, as these
        change them.
     """
     image = feed.one_input(sparse.examples).shape[1:]
@@ -149,6 +151,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     )
     hold = jaxcomp.keep_masked(latent_mask(rounding.start(small.params), keep))
     small = train("quantize", 2, config.quantize, small, method=rounding, after=(hold,))
+    small = train("settle", 4, config.settle, small, method=rounding, after=(hold,))
     quantized = few.whole(settled(small))
     alive = narrow.without_dead_units(config, quantized, image)
     compressed = _round_biases(alive, config.biases.bits)

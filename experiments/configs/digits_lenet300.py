@@ -77,6 +77,10 @@ def get_config() -> ConfigDict:
     config.quantize.steps = 2_000
     config.quantize.learning_rate = 5e-3
 
+    config.settle = ConfigDict()  # the same again, from weights that are at their levels
+    config.settle.steps = 0
+    config.settle.learning_rate = 1e-3
+
     config.biases = ConfigDict()  # while signs and levels are trained, and in the file
     config.biases.bits = 5  # 16 for bfloat16, 0 for float32
 

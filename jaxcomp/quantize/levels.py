@@ -61,7 +61,8 @@ def few_levels(
     """Replace weights by `Quantized` nodes of a few levels: a symmetric codebook with zero.
 
     The levels are fitted to the magnitudes of the survivors by Lloyd's iteration from their
-    quantiles: a local minimum of the squared error, from which training goes on.
+    quantiles: a local minimum of the squared error, from which training goes on. Weights of so few
+    magnitudes already keep them.
 
     Args:
       params: tree of arrays in which pruned weights are exactly zero.
@@ -99,7 +100,13 @@ def fit_levels(w: jax.Array, levels: int) -> jax.Array:
         sums = jnp.where(own, magnitudes[:, None], 0).sum(axis=0)
         return jnp.where(counts > 0, safe_quotient(sums, counts), centres)
 
-    return jax.lax.fori_loop(0, _LLOYD_STEPS, lloyd, start)
+    fitted = jax.lax.fori_loop(0, _LLOYD_STEPS, lloyd, start)
+    # Quantiles leave out a magnitude that is rare: where there are so few, they are the levels.
+    first = ordered > jnp.concatenate([jnp.zeros_like(ordered[:1]), ordered[:-1]])
+    distinct = jnp.sort(jnp.where(first, ordered, jnp.inf))
+    d = jnp.count_nonzero(jnp.isfinite(distinct))
+    kept = distinct[jnp.minimum(jnp.arange(levels), jnp.maximum(d - 1, 0))]
+    return jnp.where((d > 0) & (d <= levels), kept, fitted)
 
 
 def _quantize(

@@ -14,6 +14,7 @@ SHORT = [
     "--config.penalty.steps=1000",
     "--config.finetune.steps=300",
     "--config.quantize.steps=500",
+    "--config.settle.steps=200",
     "--config.look_every=100",
     "--config.seed=7",
 ]
@@ -87,8 +88,8 @@ def test_the_report_has_every_number(workdirs, report):
     assert "jax" in report["versions"]
     assert report["device"].startswith("cpu")
     phases = [point["phase"] for point in report["history"]]
-    assert list(dict.fromkeys(phases)) == ["dense", "penalty", "fine-tune", "quantize"]
-    assert len(phases) == 10 + 10 + 3 + 5
+    assert list(dict.fromkeys(phases)) == ["dense", "penalty", "fine-tune", "quantize", "settle"]
+    assert len(phases) == 10 + 10 + 3 + 5 + 2
     penalty = [p["penalty"] for p in report["history"] if p["phase"] == "penalty"]
     assert penalty[-1] < penalty[0]
 

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 import jaxcomp
 from jaxcomp.losses import compressibility, ternary_level
@@ -114,6 +115,20 @@ def test_few_values_are_found_again(per):
     node = few_levels({"kernel": jnp.array(kernel)}, 2, per=per)["kernel"]
     assert node.levels.shape == {"tensor": (2,), "unit": (2, 4)}[per]
     np.testing.assert_allclose(dequantize(node), kernel, rtol=1e-5)
+
+
+@given(weights(), st.integers(1, 5))
+def test_few_levels_twice_are_few_levels_once(w, levels):
+    once = dequantize(few_levels(jnp.array(w), levels, mask=True))
+    twice = dequantize(few_levels(once, levels, mask=True))
+    np.testing.assert_array_equal(twice, once)
+
+
+def test_rare_magnitudes_are_levels_too():
+    w = jnp.array([1.0] * 500 + [-1.5] * 300 + [2.0] * 100 + [2.4, 0.0])
+    node = few_levels(w, 4, mask=True)
+    np.testing.assert_array_equal(node.levels, np.float32([1.0, 1.5, 2.0, 2.4]))
+    np.testing.assert_array_equal(dequantize(node), w)
 
 
 def test_more_levels_are_closer():

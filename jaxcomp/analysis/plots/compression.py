@@ -15,6 +15,7 @@ _STYLES = {
     "fine-tune": (GREEN, "-."),
     "gap": (BLACK, "-."),
     "quantize": (ORANGE, "--"),
+    "settle": (ORANGE, "-"),
 }
 
 HISTOGRAMS = 4  # of the layers with the most weights; more are too narrow to read
