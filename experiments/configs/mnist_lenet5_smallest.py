@@ -18,8 +18,8 @@ def get_config() -> ConfigDict:
     """The shifted configuration with half of its weights and units, and more steps."""
     config = mnist_lenet5_shifted.get_config()
     config.name = "mnist_lenet5_smallest"
-    config.penalty.steps = 120_000
+    config.penalty.steps = 80_000
     config.prune.widths = (8, 14, 30)
     config.prune.density = 0.0042  # 1,809 weights
-    config.prune.steps = 80_000
+    config.prune.steps = 54_000
     return config
