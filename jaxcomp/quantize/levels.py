@@ -102,11 +102,9 @@ def fit_levels(w: jax.Array, levels: int) -> jax.Array:
 
     fitted = jax.lax.fori_loop(0, _LLOYD_STEPS, lloyd, start)
     # Quantiles leave out a magnitude that is rare: where there are so few, they are the levels.
-    first = ordered > jnp.concatenate([jnp.zeros_like(ordered[:1]), ordered[:-1]])
-    distinct = jnp.sort(jnp.where(first, ordered, jnp.inf))
-    d = jnp.count_nonzero(jnp.isfinite(distinct))
-    kept = distinct[jnp.minimum(jnp.arange(levels), jnp.maximum(d - 1, 0))]
-    return jnp.where((d > 0) & (d <= levels), kept, fitted)
+    distinct = jnp.unique(ordered, size=levels + 1, fill_value=jnp.inf)
+    largest = jnp.max(magnitudes, initial=0)
+    return jnp.where(jnp.isinf(distinct[-1]), jnp.minimum(distinct[:-1], largest), fitted)
 
 
 def _quantize(
