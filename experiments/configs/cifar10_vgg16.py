@@ -3,10 +3,12 @@
 Command:  python -m experiments.main --config=experiments/configs/cifar10_vgg16.py
           --config.data.name=cifar10
 Data:     as of cifar10_resnet20
-Cost:     made for an accelerator: 4 minutes on an H200 that other work shared
-Expected: about 500 times smaller than float32, which was not measured; there is no record of this
-          network yet. With 25 % more weights, on the JPEG copy, for one seed, on the validation
-          split, which was not trained on: 12.0 %, 425 times smaller; dense 11.4 %
+Cost:     made for an accelerator: 9 minutes for eight runs beside each other on an H200, four of
+          them of ResNet-20
+Expected: about 505 times smaller than float32 (504 to 507), test error 12.6 % (12.5 to 12.9), of
+          four seeds on the JPEG copy. That of the dense networks was not kept, so there is no
+          record yet. With 25 % more weights, for one seed, on the validation split, which was not
+          trained on: 12.0 %, 425 times smaller; dense 11.4 %
 """
 
 from ml_collections import ConfigDict
