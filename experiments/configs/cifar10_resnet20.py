@@ -4,7 +4,7 @@ Command:  python -m experiments.main --config=experiments/configs/cifar10_resnet
           --config.data.name=cifar10
 Data:     CIFAR-10 prepared by TFDS (the error of a machine without it says how). The name in this
           file is that of a copy encoded anew as JPEG
-Cost:     made for an accelerator: 9 minutes for eight runs beside each other on an H200, four of
+Cost:     made for an accelerator: 8 minutes of training for eight runs at once on an H200, four of
           them of VGG-16
 Expected: about 26 times smaller than float32; there is no record of this network yet. Measured on
           the JPEG copy, for one seed, on the validation split, which was not trained on: dense
