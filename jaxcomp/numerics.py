@@ -175,9 +175,11 @@ def _by_norm(arrays: Sequence[jax.Array], vanishing: jax.Array) -> ScaledNorms:
 
 def _sums(arrays: Sequence[jax.Array], factor: jax.Array | float) -> ScaledNorms:
     """The norms of `factor * w`."""
-    scaled = [array * jnp.asarray(factor, array.dtype) for array in arrays]
-    l1 = _one([jnp.sum(jnp.abs(array)) for array in scaled])
-    return ScaledNorms(jnp.ones_like(l1), l1, _one([jnp.sum(array * array) for array in scaled]))
+    factor = jnp.asarray(factor, arrays[0].dtype)
+    # Not of one `array * factor`: what two sums have in common is stored, a copy of all weights.
+    l1 = _one([jnp.sum(jnp.abs(array) * factor) for array in arrays])
+    squares = _one([jnp.sum(jnp.square(array * factor)) for array in arrays])
+    return ScaledNorms(jnp.ones_like(l1), l1, squares)
 
 
 def _one(parts: Sequence[jax.Array]) -> jax.Array:

@@ -77,3 +77,10 @@ def test_derivatives_of_norms_forward_and_of_second_order():
     np.testing.assert_allclose(hessian, 2 * np.eye(2), rtol=IDENTITY)
     mapped = jax.vmap(lambda w: scaled_norms([w]).l1)(jnp.array([[1.0, -2.0], [1e-30, 3e-30]]))
     np.testing.assert_allclose(mapped[0], 3, rtol=IDENTITY)
+
+
+def test_norms_take_no_copy_of_the_weights():
+    """They need at most as much memory as one of the arrays, whatever their number."""
+    arrays = [jnp.ones((256, 256)) for _ in range(8)]
+    program = jax.jit(scaled_norms).lower(arrays).compile()
+    assert program.memory_analysis().temp_size_in_bytes < 2 * arrays[0].nbytes
