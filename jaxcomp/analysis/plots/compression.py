@@ -120,7 +120,9 @@ def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:
         points = [point for point in history if point["phase"] == phase]
         colour, style = _STYLES[phase]
         steps, values = [p["step"] for p in points], [p[key] for p in points]
-        axes.plot(steps, values, style, color=colour, label=phase)
+        # A single point has no line.
+        marker = "o" if len(points) == 1 else None
+        axes.plot(steps, values, style, color=colour, label=phase, marker=marker, markersize=4)
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("step of the phase")
     axes.grid(alpha=0.3)

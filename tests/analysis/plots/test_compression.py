@@ -35,6 +35,8 @@ def test_curves_are_split_by_phase(axes):
         "dense": [[5, 1], [10, 2]],
         "quantize": [[5, 3]],
     }
+    # A line through a single point would not be seen.
+    assert [line.get_marker() for line in axes.lines] == ["None", "o"]
 
 
 def test_the_whole_figure_has_a_histogram_for_each_layer():
