@@ -125,7 +125,6 @@ class _Updates:
                 before,
             ),
             'add_penalty("l1")': (jaxcomp.add_penalty("l1", 1e-5), before),
-            "the sum of all weights": (_log_sum(), before),
             "keep_masked": (before, jaxcomp.keep_masked(mask)),
         }
         for name, chain in chains.items():
@@ -212,14 +211,6 @@ class _Program:
             "accessed": int(cost.get("bytes accessed", 0)),
             "temporary": int(getattr(memory, "temp_size_in_bytes", 0)),
         }
-
-
-def _log_sum() -> optax.GradientTransformation:
-    """Changes no update, and keeps the sum of the weights: what one reduction costs."""
-    return optax.GradientTransformation(
-        lambda params: jnp.zeros((), jnp.float32),
-        lambda updates, state, params: (updates, optax.tree.sum(params)),
-    )
 
 
 def _updated(

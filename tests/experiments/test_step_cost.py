@@ -12,7 +12,7 @@ from experiments.benchmarks import step_cost
 from experiments.benchmarks.paired import in_turns, spread
 
 QUICK = ["--repeats", "2", "--seconds", "0", "--compile-repeats", "1"]
-TRANSFORMATIONS = 7
+TRANSFORMATIONS = 6
 
 
 def run(tmp_path, capsys, *arguments: str) -> dict:
@@ -41,9 +41,7 @@ def test_updates_and_compilation(tmp_path, capsys):
     # Adam reads and writes parameters and both moments, and reads gradients: seven times 4 bytes.
     counted = by_name["add_compressibility"]["bytes"]
     assert counted["baseline"]["accessed"] >= 28 * by_name["add_compressibility"]["parameters"]
-    one_sum = by_name["the sum of all weights"]["bytes"]
-    assert counted["baseline"]["accessed"] < one_sum["variant"]["accessed"]
-    assert one_sum["variant"]["accessed"] < counted["variant"]["accessed"]
+    assert counted["variant"]["accessed"] > counted["baseline"]["accessed"]
     pruning = by_name["prune_gradually, every 100"]
     assert pruning["ranks"]["median"] > 0
     assert pruning["holds"]["median"] > 0
