@@ -125,6 +125,8 @@ class _Updates:
                 before,
             ),
             'add_penalty("l1")': (jaxcomp.add_penalty("l1", 1e-5), before),
+            # Of optax, to compare with: it too adds up all entries before it changes any.
+            "optax.clip_by_global_norm": (optax.clip_by_global_norm(1.0), before),
             "keep_masked": (before, jaxcomp.keep_masked(mask)),
         }
         for name, chain in chains.items():

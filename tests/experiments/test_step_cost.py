@@ -12,7 +12,7 @@ from experiments.benchmarks import step_cost
 from experiments.benchmarks.paired import in_turns, spread
 
 QUICK = ["--repeats", "2", "--seconds", "0", "--compile-repeats", "1"]
-TRANSFORMATIONS = 6
+TRANSFORMATIONS = 7
 
 
 def run(tmp_path, capsys, *arguments: str) -> dict:
