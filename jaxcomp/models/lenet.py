@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.models.convolution import convolution
 from jaxcomp.models.pooling import max_pool_2x2
 
 
@@ -49,7 +50,13 @@ class LeNet5Caffe(nn.Module):
         *filters, hidden = self.widths
         x = nn.Dropout(self.input_dropout, deterministic=not dropout)(images)
         for channels in filters:
-            x = nn.Conv(channels, (5, 5), padding="VALID", dtype=self.dtype)(x)
+            x = nn.Conv(
+                channels,
+                (5, 5),
+                padding="VALID",
+                dtype=self.dtype,
+                conv_general_dilated=convolution,
+            )(x)
             x = max_pool_2x2(x)
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(hidden, dtype=self.dtype)(x))

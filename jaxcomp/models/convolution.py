@@ -1,0 +1,60 @@
+"""Convolution that is fast on CPUs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+_TOGETHER = 4  # columns of the result; fewer copy more of the images, more multiply more zeros
+
+
+def convolution(
+    images: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str, **options: Any
+) -> jax.Array:
+    """Stands in for `jax.lax.conv_general_dilated` in `nn.Conv`, with strides of 1 and no padding.
+
+    On CPUs it is a product of matrices, with few channels about twice as fast as what XLA has.
+
+    Args:
+      images: shape [n, height, width, channels].
+      kernel: shape [rows, columns, channels, filters].
+      strides: as `nn.Conv` gives them: ones.
+      padding: `"VALID"`.
+      **options: the rest of what `nn.Conv` gives, for XLA's convolution.
+
+    Returns:
+      Shape [n, height - rows + 1, width - columns + 1, filters].
+
+    Raises:
+      ValueError: if it is asked for strides or padding.
+    """
+    if padding != "VALID" or any(stride != 1 for stride in strides):
+        raise ValueError(
+            f"this convolution has strides of 1 and padding 'VALID', got {tuple(strides)} and "
+            f"{padding!r}; leave it out of `nn.Conv`"
+        )
+
+    def of_xla(images: jax.Array, kernel: jax.Array) -> jax.Array:
+        return jax.lax.conv_general_dilated(images, kernel, strides, padding, **options)
+
+    return jax.lax.platform_dependent(images, kernel, cpu=_product, default=of_xla)
+
+
+def _product(images: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Some neighbouring columns of the result at a time, from all columns that these see."""
+    n, height, width, _ = images.shape
+    kernel_rows, kernel_columns, _, filters = kernel.shape
+    rows, columns = height - kernel_rows + 1, width - kernel_columns + 1
+    seen = _TOGETHER + kernel_columns - 1
+    firsts = range(0, columns, _TOGETHER)
+    missing = firsts[-1] + seen - width
+    x = jnp.pad(images, ((0, 0), (0, 0), (0, missing), (0, 0)))
+    x = jnp.stack([x[:, :, first : first + seen] for first in firsts], axis=2)
+    x = jnp.stack([x[:, i : i + rows] for i in range(kernel_rows)], axis=3)
+    # The kernel at each of its places among these columns, and zeros beside it.
+    sides = [(i, _TOGETHER - 1 - i) for i in range(_TOGETHER)]
+    placed = [jnp.pad(kernel, ((0, 0), side, (0, 0), (0, 0))) for side in sides]
+    # [n, rows, blocks, kernel rows, seen, channels] by [kernel rows, seen, channels, 4, filters]
+    y = jnp.tensordot(x, jnp.stack(placed, axis=3), axes=3)
+    return y.reshape(n, rows, -1, filters)[:, :, :columns]

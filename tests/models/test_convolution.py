@@ -1,0 +1,53 @@
+"""Convolution against that of XLA."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcomp.models.convolution import convolution
+
+
+def both(kernel_size, dtype=None):
+    """A layer with this convolution, and one with that of XLA."""
+    options = {"padding": "VALID", "dtype": dtype}
+    return (
+        nn.Conv(7, kernel_size, **options, conv_general_dilated=convolution),
+        nn.Conv(7, kernel_size, **options),
+    )
+
+
+# One column of the result, fewer than are computed together, as many, and a part of the last ones.
+@pytest.mark.parametrize("width", [3, 5, 6, 9])
+def test_values_and_gradients_are_those_of_xla(width):
+    ours, of_xla = both((2, 3))
+    images = jax.random.normal(jax.random.key(0), (2, 5, width, 4))
+    params = of_xla.init(jax.random.key(1), images)
+    out = of_xla.apply(params, images)
+    np.testing.assert_allclose(ours.apply(params, images), out, rtol=1e-5, atol=1e-6)
+
+    def gradients(layer):
+        loss = lambda *arguments: jnp.sum(jnp.square(layer.apply(*arguments)))  # noqa: E731
+        return jax.jit(jax.grad(loss, argnums=(0, 1)))(params, images)
+
+    for got, expected in zip(*map(jax.tree.leaves, map(gradients, (ours, of_xla))), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_it_computes_in_the_type_of_the_layer():
+    ours, of_xla = both((5, 5), jnp.bfloat16)
+    images = jax.random.normal(jax.random.key(0), (2, 12, 12, 3))
+    params = of_xla.init(jax.random.key(1), images)
+    out = ours.apply(params, images)
+    assert out.dtype == jnp.bfloat16
+    np.testing.assert_allclose(
+        out.astype(jnp.float32), both((5, 5))[1].apply(params, images), atol=0.05
+    )
+
+
+@pytest.mark.parametrize("asked", [{"padding": "SAME"}, {"padding": "VALID", "strides": 2}])
+def test_strides_and_padding_are_refused(asked):
+    layer = nn.Conv(1, (3, 3), **asked, conv_general_dilated=convolution)
+    with pytest.raises(ValueError, match="strides of 1 and padding 'VALID', got"):
+        layer.init(jax.random.key(0), jnp.ones((1, 8, 8, 1)))
