@@ -1,9 +1,9 @@
-"""LeNet-5-Caffe on MNIST, in half of the bytes, with an error of one percent.
+"""LeNet-5-Caffe on MNIST, in half of the bytes, with an error below one percent.
 
 Command:  python -m experiments.main --config=experiments/configs/mnist_lenet5_smallest.py
 Data:     MNIST prepared by TFDS (the error of a machine without it says how)
-Cost:     about 20 minutes on one CPU core
-Expected: a file about 1,124 times smaller than float32 (1,112 to 1,136), test error 0.9 to 1.3 %
+Cost:     half an hour to an hour on one CPU core
+Expected: a file about 1,125 times smaller than float32 (1,113 to 1,135), test error 0.7 to 1.0 %
 
 Images are moved while training, as in `mnist_lenet5_shifted`. Few units of which many weights are
 left are smaller at the same error than many units of which few are: places cost less.
@@ -18,8 +18,9 @@ def get_config() -> ConfigDict:
     """The shifted configuration with half of its weights and units, and more steps."""
     config = mnist_lenet5_shifted.get_config()
     config.name = "mnist_lenet5_smallest"
-    config.penalty.steps = 80_000
+    config.penalty.steps = 120_000
     config.prune.widths = (8, 14, 30)
     config.prune.density = 0.0042  # 1,809 weights
-    config.prune.steps = 54_000
+    config.prune.steps = 80_000
+    config.settle.steps = 1_000  # without them the file is what the last step of rounding was
     return config
