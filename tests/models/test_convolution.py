@@ -28,7 +28,9 @@ def test_values_and_gradients_are_those_of_xla(width):
     np.testing.assert_allclose(ours.apply(params, images), out, rtol=1e-5, atol=1e-6)
 
     def gradients(layer):
-        loss = lambda *arguments: jnp.sum(jnp.square(layer.apply(*arguments)))  # noqa: E731
+        def loss(params, images):
+            return jnp.sum(jnp.square(layer.apply(params, images)))
+
         return jax.jit(jax.grad(loss, argnums=(0, 1)))(params, images)
 
     for got, expected in zip(*map(jax.tree.leaves, map(gradients, (ours, of_xla))), strict=True):
