@@ -22,5 +22,4 @@ def get_config() -> ConfigDict:
     config.prune.widths = (8, 14, 30)
     config.prune.density = 0.0042  # 1,809 weights
     config.prune.steps = 80_000
-    config.settle.steps = 1_000  # without them the file is what the last step of rounding was
     return config
