@@ -27,12 +27,17 @@ def convolution(
       Shape [n, height - rows + 1, width - columns + 1, filters].
 
     Raises:
-      ValueError: if it is asked for strides or padding.
+      ValueError: if it is asked for strides or padding, or the images are smaller than the kernel.
     """
     if padding != "VALID" or any(stride != 1 for stride in strides):
         raise ValueError(
             f"this convolution has strides of 1 and padding 'VALID', got {tuple(strides)} and "
             f"{padding!r}; leave it out of `nn.Conv`"
+        )
+    if any(size < extent for size, extent in zip(images.shape[1:], kernel.shape[:2], strict=False)):
+        raise ValueError(
+            f"images of {images.shape[1]} x {images.shape[2]} are smaller than the kernel, "
+            f"{kernel.shape[0]} x {kernel.shape[1]}"
         )
 
     def of_xla(images: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -45,7 +45,7 @@ def ternarize(
       mask: which leaves become ternary (see `jaxcomp.compressibility_tree`).
 
     Returns:
-      The tree with a `Quantized` in place of each selected leaf.
+      The tree with a `Quantized` in place of each selected leaf that has entries.
 
     Raises:
       ValueError: if `level` or `per` is unknown, or the mask does not fit.
@@ -71,7 +71,7 @@ def few_levels(
       mask: which leaves are quantised (see `jaxcomp.compressibility_tree`).
 
     Returns:
-      The tree with a `Quantized` in place of each selected leaf.
+      The tree with a `Quantized` in place of each selected leaf that has entries.
 
     Raises:
       ValueError: if `levels` is less than 1, `per` unknown, or the mask does not fit.
@@ -115,7 +115,7 @@ def _quantize(
     if per == "unit":
         fit = jax.vmap(fit, in_axes=-1, out_axes=-1)
     return jax.tree.map(
-        lambda selected, w: Quantized(w, fit(w).astype(w.dtype)) if selected else w,
+        lambda selected, w: Quantized(w, fit(w).astype(w.dtype)) if selected and w.size else w,
         resolve_mask(mask, params),
         params,
     )

@@ -53,3 +53,10 @@ def test_strides_and_padding_are_refused(asked):
     layer = nn.Conv(1, (3, 3), **asked, conv_general_dilated=convolution)
     with pytest.raises(ValueError, match="strides of 1 and padding 'VALID', got"):
         layer.init(jax.random.key(0), jnp.ones((1, 8, 8, 1)))
+
+
+@pytest.mark.parametrize("size", [(2, 8), (8, 2)])
+def test_images_smaller_than_the_kernel_are_refused(size):
+    layer = nn.Conv(1, (3, 3), padding="VALID", conv_general_dilated=convolution)
+    with pytest.raises(ValueError, match=f"{size[0]} x {size[1]} are smaller .* 3 x 3"):
+        layer.init(jax.random.key(0), jnp.ones((1, *size, 1)))

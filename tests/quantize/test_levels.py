@@ -70,6 +70,13 @@ def test_levels_at_the_zero_vector(level):
     np.testing.assert_array_equal(q["kernel"], np.zeros((2, 2)))
 
 
+@pytest.mark.parametrize("per", ["tensor", "unit"])
+def test_a_tensor_without_entries_stays(per):
+    params = {"kernel": jnp.zeros((0, 3))}
+    for quantized in (ternarize(params, per=per), few_levels(params, 2, per=per)):
+        assert quantized["kernel"] is params["kernel"]
+
+
 def test_only_weights_become_ternary_and_types_are_kept():
     params = jax.tree.map(lambda p: p.astype(jnp.bfloat16), small_params())
     ternary = ternarize(params)
