@@ -34,10 +34,10 @@ def convolution(
             f"this convolution has strides of 1 and padding 'VALID', got {tuple(strides)} and "
             f"{padding!r}; leave it out of `nn.Conv`"
         )
-    if any(size < extent for size, extent in zip(images.shape[1:], kernel.shape[:2], strict=False)):
+    (height, width), (rows, columns) = images.shape[1:3], kernel.shape[:2]
+    if height < rows or width < columns:
         raise ValueError(
-            f"images of {images.shape[1]} x {images.shape[2]} are smaller than the kernel, "
-            f"{kernel.shape[0]} x {kernel.shape[1]}"
+            f"images of {height} x {width} are smaller than the kernel, {rows} x {columns}"
         )
 
     def of_xla(images: jax.Array, kernel: jax.Array) -> jax.Array:
