@@ -2,12 +2,13 @@
 
 Command:  python -m experiments.main --config=experiments/configs/mnist_lenet300_shifted.py
 Data:     MNIST prepared by TFDS (the error of a machine without it says how)
-Cost:     about 13 minutes on one CPU core
-Expected: a file about 520 times smaller than float32, test error 1.6 to 1.9 %
+Cost:     about 14 minutes on one CPU core
+Expected: a file about 517 times smaller than float32 (505 to 528), test error 1.4 to 1.6 %
 
 Images are judged as they are. Networks of the literature were mostly trained on images as they are:
-beside their numbers, say that these were not. Of moved images a network learns what a teacher would
-tell it, and more: without one, three levels are as good as six are without moved images.
+beside their numbers, say that these were not. With three levels and 0.94 % of the weights, one seed
+had an error on validation of 1.98 % and 1,918 bytes in this way, and of 2.42 % and 2,190 bytes on
+images as they are with a teacher; more steps at half of the rate then took off 0.3 points.
 """
 
 from ml_collections import ConfigDict
