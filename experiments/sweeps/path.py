@@ -95,14 +95,15 @@ def train(splits: Splits, penalty: str, weights: list[float], seeds: int, steps:
     def loss(params: PyTree, batch: Examples, weight: jax.Array) -> jax.Array:
         return data_loss(params, batch) + weight * penalty_tree(params, penalty)
 
-    def start(key: jax.Array) -> PyTree:
+    @jax.jit
+    @jax.vmap
+    def starts(key: jax.Array) -> PyTree:
         return model.init(key, splits.train.inputs[:1])["params"]
 
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
     many, strengths = make_many(loss, optimizer), jnp.asarray(weights, jnp.float32)
-    states = init_many(
-        jax.vmap(start)(jax.vmap(jax.random.key)(jnp.arange(seeds))), optimizer, strengths
-    )
+    keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
+    states = init_many(starts(keys), optimizer, strengths)
     examples = jax.device_put(splits.train)
     size = len(splits.train.labels)
     orders = [shuffled_indices(size, BATCH_SIZE, seed) for seed in range(seeds)]
@@ -136,6 +137,7 @@ def judged(
     return results
 
 
+@jax.jit
 def rounded(params: PyTree) -> PyTree:
     """Weights below c / 10 as zeros, the others as multiples of c / 4, for `c` of their tensor."""
     pruned = apply_mask(params, threshold_mask(params, THRESHOLD, scope="tensor"))
