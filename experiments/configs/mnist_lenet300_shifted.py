@@ -8,7 +8,8 @@ Expected: a file about 517 times smaller than float32 (505 to 528), test error 1
 Images are judged as they are. Networks of the literature were mostly trained on images as they are:
 beside their numbers, say that these were not. With three levels and 0.94 % of the weights, one seed
 had an error on validation of 1.98 % and 1,918 bytes in this way, and of 2.42 % and 2,190 bytes on
-images as they are with a teacher; more steps at half of the rate then took off 0.3 points.
+images as they are with a teacher; more steps at half of the rate made that 1.66 % and 2,035 bytes,
+with 0.91 % of the weights.
 """
 
 from ml_collections import ConfigDict

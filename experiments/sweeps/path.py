@@ -97,13 +97,12 @@ def train(splits: Splits, penalty: str, weights: list[float], seeds: int, steps:
 
     @jax.jit
     @jax.vmap
-    def starts(key: jax.Array) -> PyTree:
-        return model.init(key, splits.train.inputs[:1])["params"]
+    def starts(seed: jax.Array) -> PyTree:
+        return model.init(jax.random.key(seed), splits.train.inputs[:1])["params"]
 
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
     many, strengths = make_many(loss, optimizer), jnp.asarray(weights, jnp.float32)
-    keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
-    states = init_many(starts(keys), optimizer, strengths)
+    states = init_many(starts(jnp.arange(seeds)), optimizer, strengths)
     examples = jax.device_put(splits.train)
     size = len(splits.train.labels)
     orders = [shuffled_indices(size, BATCH_SIZE, seed) for seed in range(seeds)]
