@@ -159,7 +159,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
 
 
 def _initial(model: nn.Module, seed: int, examples: feed.Data) -> Network:
-    made = model.init(jax.random.key(seed), feed.one_input(examples))
+    made = jax.jit(model.init)(jax.random.key(seed), feed.one_input(examples))
     return Network(made["params"], made.get("batch_stats"))
 
 
