@@ -30,6 +30,7 @@ _CHOICES = {
     "model": MODELS,
     "optimizer": OPTIMIZERS,
     "precision": PRECISIONS,
+    "stored": PRECISIONS,
     "loop": LOOPS,
     "penalty.name": NAMES,
     "penalty.scope": SCOPES,

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 import jaxcomp
 from experiments import feed, narrow
 from experiments.layers import LAYERS, with_weights
-from experiments.networks import trained_model
+from experiments.networks import PRECISIONS, trained_model
 from experiments.objective import Network, settled, taught
 from experiments.optimizers import OPTIMIZERS
 from experiments.penalty import Method, coupled, method_of, with_l2
@@ -121,8 +121,8 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     6. *quantize*: signs, levels and rounded biases, straight through.
     7. *settle*: the same again, from weights that are at their levels. Where two levels meet, a
        latent weight is pushed to and fro at any learning rate, and the loss with it.
-    8. Statistics are merged, units that died since are removed, and biases rounded again, as these
-       change them.
+    8. Statistics are merged, units that died since are removed, arrays take the type that they are
+       stored in, and biases are rounded again, as all of these change them.
     """
     image = feed.one_input(sparse.examples).shape[1:]
     # After pruning on the way it finds the zeros that are there.
@@ -154,7 +154,8 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     small = train("settle", 4, config.settle, small, method=rounding, after=(hold,))
     quantized = few.whole(settled(small))
     alive = narrow.without_dead_units(config, quantized, image)
-    compressed = _round_biases(alive, config.biases.bits)
+    stored = jax.tree.map(lambda w: w.astype(PRECISIONS[config.stored]), alive)
+    compressed = _round_biases(stored, config.biases.bits)
     return Outcome(settled(sparse.dense), settled(sparse.penalized), quantized, compressed)
 
 

@@ -26,6 +26,7 @@ def get_config() -> ConfigDict:
     config.batch_size = 64
     config.optimizer = "adam"  # of floats; few-valued weights are trained by Adam in any case
     config.precision = "float32"  # of the computation; parameters are float32 in any case
+    config.stored = "float32"  # the arrays of the file; bfloat16 is two bytes less for each level
     config.loop = "auto"  # steps are made by the device on accelerators, on CPUs by Python
 
     config.dropout = ConfigDict()  # of the dense network

@@ -49,12 +49,16 @@ def _reals(values: np.ndarray) -> tuple[np.ndarray | None, list[np.ndarray]]:
     exact = values.astype(np.float64)
     if not np.isfinite(exact).all():
         return None, []
-    gaps = np.diff(np.unique(np.append(np.abs(exact), 0)))
-    with np.errstate(over="ignore", under="ignore"):
+    magnitudes = np.unique(np.append(np.abs(exact), 0))
+    gaps = np.diff(magnitudes)
+    with np.errstate(all="ignore"):
         step = np.array(gaps.min() if gaps.size else 1.0).astype(values.dtype)
-        numbers = np.rint(exact / float(step)) if step else np.array([np.inf])
-        # The largest value knows the step best, to a rounding or two.
-        largest = np.argmax(np.abs(exact))
-        fitted = np.array(exact[largest] / (numbers[largest] or 1)).astype(values.dtype)
+        known = float(step)
+        for value in magnitudes[1:] if step else ():
+            # The larger a value, the better it knows the step, once it is clear which multiple it
+            # is; of values of few digits, the smallest gap would not say it for the largest.
+            known = value / (np.rint(value / known) or 1)
+        numbers = np.rint(exact / known) if known else np.array([np.inf])
+        fitted = np.array(known).astype(values.dtype)
         up, down = (np.array(end).astype(values.dtype) for end in (np.inf, -np.inf))
         return numbers, [step, fitted, np.nextafter(fitted, up), np.nextafter(fitted, down)]

@@ -32,6 +32,9 @@ def uniform(w: jax.Array, step: float | jax.Array) -> jax.Array:
 def step_of_bits(w: jax.Array, bits: int) -> jax.Array:
     r"""The step :math:`\max |w_i| / (2^{b-1} - 1)` with which `w` takes at most `2^b - 1` values.
 
+    It is in the type of `w`, as which a file stores it: all multiples are then exact there. It is
+    never less than the smallest normal number of that type.
+
     Args:
       w: array with a non-zero entry.
       bits: `b`, from 2 (which is ternary) to 8.
@@ -42,4 +45,5 @@ def step_of_bits(w: jax.Array, bits: int) -> jax.Array:
     if not 2 <= bits <= MAX_BITS:
         raise ValueError(f"bits must be from 2 to {MAX_BITS}, got {bits}")
     largest = jnp.max(jnp.abs(w.astype(accumulation_dtype(w))))
-    return jnp.where(largest > 0, largest, 1) / (2 ** (bits - 1) - 1)
+    step = jnp.where(largest > 0, largest, 1) / (2 ** (bits - 1) - 1)
+    return jnp.maximum(step.astype(w.dtype), jnp.finfo(w.dtype).smallest_normal)

@@ -30,6 +30,16 @@ def test_multiples_of_a_step_are_found_again(dtype, step, levels):
         np.testing.assert_array_equal(found.levels, levels)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_multiples_that_few_digits_have_rounded_are_found_again(dtype):
+    rng = np.random.default_rng(0)
+    for step in rng.uniform(1, 2, size=200).astype(dtype):
+        levels = rng.choice(np.arange(-15, 16), 25, replace=False)
+        found = quantised(multiples(levels, step))
+        assert found.codebook.shape == ()
+        np.testing.assert_array_equal(found.levels, levels)
+
+
 @given(
     hnp.arrays(np.uint32, st.integers(1, 40), elements=st.sampled_from(range(0, 2**32, 123456789)))
 )

@@ -33,6 +33,7 @@ def run():
             "quantize.steps": 20,
             "quantize.by_layer": (3, 1, 2),
             "settle.steps": 5,
+            "stored": "bfloat16",
         }
     )
     seen = []
@@ -75,6 +76,15 @@ def test_biases_are_trained_as_multiples_of_a_step(run):
         numbers = np.asarray(bias / step_of_bits(bias, 5))
         assert np.any(numbers)
         np.testing.assert_allclose(numbers, np.round(numbers), atol=1e-4)
+
+
+def test_arrays_have_the_type_that_they_are_stored_in(run):
+    outcome, _ = run
+    assert {w.dtype for w in jax.tree.leaves(outcome.quantized)} == {np.dtype("float32")}
+    assert {w.dtype for w in jax.tree.leaves(outcome.compressed)} == {jax.numpy.bfloat16.dtype}
+    for layer in outcome.compressed.values():
+        numbers = np.asarray(layer["bias"] / step_of_bits(layer["bias"], 5), np.float32)
+        np.testing.assert_allclose(numbers, np.round(numbers), atol=0.1)
 
 
 def test_each_layer_has_its_number_of_levels(run):

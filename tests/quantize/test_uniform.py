@@ -46,6 +46,23 @@ def test_type_is_kept_and_the_zero_tensor_survives():
     assert not q.any()
 
 
+@pytest.mark.parametrize("bits", [2, 5, 8])
+def test_multiples_are_exact_in_a_type_of_few_digits(bits):
+    w = jnp.linspace(-2.9, 2.9, 5_000, dtype=jnp.bfloat16)
+    step = step_of_bits(w, bits)
+    assert step.dtype == jnp.bfloat16
+    q = np.asarray(uniform(w, step))
+    numbers = np.rint(q.astype(np.float64) / float(step))
+    assert np.abs(numbers).max() == 2 ** (bits - 1) - 1
+    np.testing.assert_array_equal(q, (numbers * float(step)).astype(jnp.bfloat16))
+
+
+def test_tiny_weights_have_a_step_that_can_be_divided_by():
+    w = jnp.asarray([1e-7, -5e-8], jnp.float16)
+    assert step_of_bits(w, 8) > 0
+    assert np.all(np.isfinite(uniform(w, step_of_bits(w, 8))))
+
+
 @pytest.mark.parametrize("step", [0.0, -1.0, float("inf"), float("nan")])
 def test_bad_steps(step):
     with pytest.raises(ValueError, match=f"positive and finite, got {step}"):
