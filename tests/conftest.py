@@ -4,8 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
-# Before jax is imported. Nearly all of the time goes into compiling programs that run once: with
-# few optimizations the tests take half as long. With 0 in the environment they test what users run,
+# Before jax is imported. Most of the time goes into compiling programs that run once: with few
+# optimizations the tests take two thirds of it. With 0 in the environment they test what users run,
 # as the commands of README.md and the notebooks always do.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
