@@ -6,23 +6,31 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcomp.models.convolution import convolution
+from jaxcomp.models.convolution import convolution, padded_convolution
 
 
-def both(kernel_size, dtype=None):
-    """A layer with this convolution, and one with that of XLA."""
-    options = {"padding": "VALID", "dtype": dtype}
+def both(kernel_size, dtype=None, padding="VALID"):
+    """A layer with the convolution that has this padding, and one with that of XLA."""
+    options = {"padding": padding, "dtype": dtype}
+    ours = {"VALID": convolution, "SAME": padded_convolution}[padding]
     return (
-        nn.Conv(7, kernel_size, **options, conv_general_dilated=convolution),
+        nn.Conv(7, kernel_size, **options, conv_general_dilated=ours),
         nn.Conv(7, kernel_size, **options),
     )
 
 
-# One column of the result, fewer than are computed together, as many, and a part of the last ones.
-@pytest.mark.parametrize("width", [3, 5, 6, 9])
-def test_values_and_gradients_are_those_of_xla(width):
-    ours, of_xla = both((2, 3))
-    images = jax.random.normal(jax.random.key(0), (2, 5, width, 4))
+@pytest.mark.parametrize(
+    ("padding", "kernel_size", "size"),
+    [
+        # One column of the result, fewer than are computed together, as many, and a part of them.
+        *(("VALID", (2, 3), (5, width)) for width in (3, 5, 6, 9)),
+        # Smaller than the kernel in both directions, in one, and in none.
+        *(("SAME", (4, 3), size) for size in ((1, 1), (2, 2), (2, 5), (6, 1), (4, 3))),
+    ],
+)
+def test_values_and_gradients_are_those_of_xla(padding, kernel_size, size):
+    ours, of_xla = both(kernel_size, padding=padding)
+    images = jax.random.normal(jax.random.key(0), (2, *size, 4))
     params = of_xla.init(jax.random.key(1), images)
     out = of_xla.apply(params, images)
     np.testing.assert_allclose(ours.apply(params, images), out, rtol=1e-5, atol=1e-6)
@@ -48,10 +56,18 @@ def test_it_computes_in_the_type_of_the_layer():
     )
 
 
-@pytest.mark.parametrize("asked", [{"padding": "SAME"}, {"padding": "VALID", "strides": 2}])
-def test_strides_and_padding_are_refused(asked):
-    layer = nn.Conv(1, (3, 3), **asked, conv_general_dilated=convolution)
-    with pytest.raises(ValueError, match="strides of 1 and padding 'VALID', got"):
+@pytest.mark.parametrize(
+    ("ours", "has", "asked"),
+    [
+        (convolution, "VALID", {"padding": "SAME"}),
+        (convolution, "VALID", {"padding": "VALID", "strides": 2}),
+        (padded_convolution, "SAME", {"padding": "VALID"}),
+        (padded_convolution, "SAME", {"padding": "SAME", "strides": 2}),
+    ],
+)
+def test_strides_and_another_padding_are_refused(ours, has, asked):
+    layer = nn.Conv(1, (3, 3), **asked, conv_general_dilated=ours)
+    with pytest.raises(ValueError, match=f"strides of 1 and padding '{has}', got"):
         layer.init(jax.random.key(0), jnp.ones((1, 8, 8, 1)))
 
 
