@@ -187,7 +187,7 @@ def both(watcher: Watcher, progress: Progress) -> Watch:
 
         return see
 
-    return Watch(look, resume)
+    return Watch(look, resume, progress.done)
 
 
 if __name__ == "__main__":

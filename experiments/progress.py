@@ -25,7 +25,7 @@ class Progress:
     """Checkpoints of the phases of a run, in a folder of its workdir (used as a context).
 
     All that lies between two phases is made again from their ends, which takes little and gives
-    the same. So does a phase that was shorter than the time between two checkpoints.
+    the same. So is a phase that was shorter than the time between two checkpoints.
     SIGTERM, by which schedulers take a machine back, is answered at the next look at the state.
     """
 
@@ -75,6 +75,13 @@ class Progress:
                 raise StoppedError(f"stopped at step {int(state.step)} of the phase {phase!r}")
 
         return look
+
+    def done(self, phase: str, end: TrainState) -> None:
+        """Save the last state of a phase that was saved on the way: it is not made again."""
+        if phase not in self._open or self._of(phase).last_step() == int(end.step):
+            return
+        self._of(phase).save(end)
+        self._saved = time.monotonic()
 
     def _of(self, phase: str) -> Checkpoints:
         if phase not in self._open:

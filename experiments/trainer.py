@@ -36,6 +36,8 @@ class Watch(NamedTuple):
     look: Callable[[str, ToParams], Look]
     # From the name of a phase and the state it starts from to the one it goes on from.
     resume: Callable[[str, TrainState], TrainState] = lambda phase, start: start
+    # Is given the name of a phase and its last state.
+    done: Callable[[str, TrainState], None] = lambda phase, end: None
 
 
 UNWATCHED = Watch(lambda phase, to_params: lambda state: None)
@@ -116,6 +118,7 @@ class Trainer:
             look_every=config.look_every,
             look=self._watch.look(phase, lambda state: self._whole(settled(network_of(state)))),
         )
+        self._watch.done(phase, state)
         return network_of(state)
 
     @cached_property

@@ -67,6 +67,10 @@ class Checkpoints:
         except Exception as error:
             raise self._unwritten(error) from error
 
+    def last_step(self) -> int | None:
+        """The step of the last state that was saved, or None if none was."""
+        return self._manager.latest_step()
+
     def latest(self, like: TrainState) -> TrainState | None:
         """The last state that can be read, or None if none was saved.
 

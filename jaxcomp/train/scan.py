@@ -1,6 +1,7 @@
 """Many steps in one compiled call, with the data on the device: the fast form on accelerators."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -27,7 +28,13 @@ def make_scan(
       examples on the first axis; and `order`, integers of shape [steps, batch size], which
       examples are in each batch. It gives the state after all these steps.
     """
-    return jax.jit(scanned(make_update(loss, optimizer, key)), donate_argnums=0)
+
+    def steps(
+        key: jax.Array | None, state: TrainState, examples: Any, order: jax.Array
+    ) -> TrainState:
+        return scanned(make_update(loss, optimizer, key))(state, examples, order)
+
+    return partial(jax.jit(steps, donate_argnums=1), key)  # an argument as in `make_step`
 
 
 def scanned(

@@ -1,6 +1,7 @@
 """One training step as a pure function, and compiled."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -93,4 +94,10 @@ def make_step(
 
     The memory of the state that is passed in is reused: do not use that state again.
     """
-    return jax.jit(make_update(loss, optimizer, key), donate_argnums=0)
+
+    # The key is an argument: with another seed it is the same program, compiled once for all
+    # seeds where JAX keeps what it compiles.
+    def step(key: jax.Array | None, state: TrainState, batch: Any) -> TrainState:
+        return make_update(loss, optimizer, key)(state, batch)
+
+    return partial(jax.jit(step, donate_argnums=1), key)

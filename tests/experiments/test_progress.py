@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 
+import jax.numpy as jnp
+import optax
 import pytest
 
 from experiments.main import CHECKPOINTS
-from experiments.progress import STOPPED, check_same_run
+from experiments.progress import STOPPED, Progress, check_same_run
+from jaxcomp.train import init_state
 
 SHORT = {
     "train.steps": 300,
@@ -88,6 +91,24 @@ def test_sigterm_saves_and_exits_with_a_status_of_its_own(undisturbed, tmp_path)
     _, errors = (process := begin(tmp_path)).communicate()
     assert process.returncode == 0, errors
     assert (tmp_path / "model.jxc").read_bytes() == (undisturbed / "model.jxc").read_bytes()
+
+
+def test_the_end_of_a_phase_that_was_saved_is_saved(tmp_path):
+    def at(step):
+        start = init_state({"kernel": jnp.full((2,), float(step))}, optax.sgd(0.1))
+        return start._replace(step=jnp.int32(step))
+
+    with Progress(tmp_path, 0.0) as progress:
+        progress.look("long")(at(5))
+        progress.done("long", at(7))
+        progress.look("watched to its end")(at(9))
+        progress.done("watched to its end", at(9))
+        progress.done("short", at(3))
+    with Progress(tmp_path, 3600.0) as progress:
+        for phase, step in (("long", 7), ("watched to its end", 9), ("short", 0)):
+            state = progress.resume(phase, at(0))
+            assert (int(state.step), state.params["kernel"].tolist()) == (step, 2 * [step])
+        progress.done("long", at(7))  # of which nothing was made
 
 
 def test_another_configuration_does_not_go_on(tmp_path):

@@ -36,13 +36,17 @@ def run():
             "stored": "bfloat16",
         }
     )
-    seen = []
+    seen, ends = [], []
 
     def watch(phase, to_params):
         return lambda state: seen.append((phase, to_params(state)))
 
+    def done(phase, end):
+        ends.append((phase, int(end.step)))
+
     with jax.numpy_dtype_promotion("standard"):
-        return train_and_compress(config, digits(0), Watch(watch)), seen
+        outcome = train_and_compress(config, digits(0), Watch(watch, done=done))
+    return outcome, seen, ends
 
 
 def shapes(params):
@@ -50,7 +54,7 @@ def shapes(params):
 
 
 def test_all_that_is_seen_has_the_shapes_of_the_whole_network(run):
-    outcome, seen = run
+    outcome, seen, _ = run
     expected = shapes(outcome.dense)
     assert all(shapes(params) == expected for params in outcome)
     phases = list(dict.fromkeys(phase for phase, _ in seen))
@@ -58,8 +62,20 @@ def test_all_that_is_seen_has_the_shapes_of_the_whole_network(run):
     assert all(shapes(params) == expected for _, params in seen)
 
 
+def test_the_end_of_each_phase_is_told(run):
+    _, _, ends = run
+    assert ends == [
+        ("dense", 20),
+        ("penalty", 200),
+        ("fine-tune", 5),
+        ("gap", 0),
+        ("quantize", 20),
+        ("settle", 5),
+    ]
+
+
 def test_as_many_weights_as_asked_for_in_the_first_units(run):
-    outcome, _ = run
+    outcome, *_ = run
     weights = select(outcome.penalized, None)
     assert sum(np.count_nonzero(w) for w in weights) == round(0.02 * 50_200)
     first, second, _ = weights
@@ -70,7 +86,7 @@ def test_as_many_weights_as_asked_for_in_the_first_units(run):
 
 
 def test_biases_are_trained_as_multiples_of_a_step(run):
-    outcome, _ = run
+    outcome, *_ = run
     for layer in outcome.quantized.values():
         bias = layer["bias"]
         numbers = np.asarray(bias / step_of_bits(bias, 5))
@@ -79,7 +95,7 @@ def test_biases_are_trained_as_multiples_of_a_step(run):
 
 
 def test_arrays_have_the_type_that_they_are_stored_in(run):
-    outcome, _ = run
+    outcome, *_ = run
     assert {w.dtype for w in jax.tree.leaves(outcome.quantized)} == {np.dtype("float32")}
     assert {w.dtype for w in jax.tree.leaves(outcome.compressed)} == {jax.numpy.bfloat16.dtype}
     for layer in outcome.compressed.values():
@@ -88,7 +104,7 @@ def test_arrays_have_the_type_that_they_are_stored_in(run):
 
 
 def test_each_layer_has_its_number_of_levels(run):
-    outcome, _ = run
+    outcome, *_ = run
     kernels = [np.abs(w[w != 0]) for w in select(outcome.compressed, None)]
     assert [np.unique(kernel).size for kernel in kernels] == [3, 1, 2]
 

@@ -48,6 +48,16 @@ def test_both_loops_give_the_same_state(look_every):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), scanned, called)
 
 
+def test_the_key_is_no_part_of_the_programs():
+    def programs(seed):
+        key, order = jax.random.key(seed), np.zeros((2, 8), np.int32)
+        step, scan = make_step(loss, OPTIMIZER, key), make_scan(loss, OPTIMIZER, key)
+        yield step.func.lower(*step.args, start(), EXAMPLES).as_text()
+        yield scan.func.lower(*scan.args, start(), EXAMPLES, order).as_text()
+
+    assert list(programs(0)) == list(programs(1))
+
+
 def test_it_looks_when_asked():
     seen = []
     by_scan(25, 10, lambda state: seen.append(int(state.step)))

@@ -85,7 +85,7 @@ def test_steps_do_not_compile_again_and_the_parameters_given_are_kept(params):
     state = init_state(params, optimizer)
     for _ in range(3):
         state = step(state, next(batches))
-    assert step._cache_size() == 1
+    assert step.func._cache_size() == 1
     np.testing.assert_array_equal(params["kernel"], [[1.0], [-2.0]])
 
 
