@@ -144,10 +144,10 @@ def check(config: ConfigDict) -> None:
         if values[key] >= 1:
             raise ValueError(f"{key}={values[key]}: a fraction in [0, 1)")
     _check_together(values)
-    if values["biases.bits"] not in (0, *range(2, MAX_BITS + 1), 16):
+    if values["biases.bits"] not in (0, *range(2, MAX_BITS + 1)):
         raise ValueError(
-            f"biases.bits={values['biases.bits']}: 2 to {MAX_BITS}, 16 for bfloat16, or 0 for "
-            "float32"
+            f"biases.bits={values['biases.bits']}: 2 to {MAX_BITS}, or 0 for the type that arrays "
+            "are stored in"
         )
 
 

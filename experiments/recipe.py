@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
@@ -187,15 +186,12 @@ def _quantized(params: PyTree, config: ConfigDict) -> PyTree:
 
 
 def _round_biases(params: PyTree, bits: int) -> PyTree:
-    """What is not a weight as multiples of a step of its own, or in the precision of bfloat16."""
+    """What is not a weight as multiples of a step of its own."""
     if not bits:
         return params
 
-    def rounded(w: jax.Array) -> jax.Array:
-        if bits == 16:
-            return jnp.asarray(w).astype(jnp.bfloat16).astype(w.dtype)
-        return uniform(w, step_of_bits(w, bits))
-
     return jax.tree.map(
-        lambda is_weight, w: w if is_weight else rounded(w), weight_mask(params), params
+        lambda is_weight, w: w if is_weight else uniform(w, step_of_bits(w, bits)),
+        weight_mask(params),
+        params,
     )

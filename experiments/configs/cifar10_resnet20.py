@@ -5,7 +5,7 @@ Command:  python -m experiments.main --config=experiments/configs/cifar10_resnet
 Data:     CIFAR-10 prepared by TFDS (the error of a machine without it says how). The name in this
           file is that of a copy encoded anew as JPEG
 Cost:     made for an accelerator: 8 minutes of training for eight runs at once on an H200, four of
-          them of VGG-16
+          them of VGG-16, which had 22,750 steps
 Expected: about 26 times smaller than float32; there is no record of this network yet. Measured on
           the JPEG copy, for one seed, on the validation split, which was not trained on: dense
           12.4 %, with two levels 12.8 %, and 13.2 % after batch norm was rounded to 8 bits (27
@@ -55,6 +55,7 @@ def get_config() -> ConfigDict:
     config.quantize.steps = 7_000
     config.quantize.learning_rate = 5e-4
 
-    config.biases.bits = 16
+    config.stored = "bfloat16"
+    config.biases.bits = 0
     config.look_every = 1_750
     return config

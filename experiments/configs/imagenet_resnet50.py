@@ -46,6 +46,7 @@ def get_config() -> ConfigDict:
     config.quantize.levels = 15
     config.quantize.steps = 20 * _PASS
     config.quantize.learning_rate = 1e-4
-    config.biases.bits = 16
+    config.stored = "bfloat16"
+    config.biases.bits = 0
     config.look_every = _PASS
     return config

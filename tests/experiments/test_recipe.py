@@ -161,7 +161,8 @@ def with_batch_norm(monkeypatch):
             "finetune.steps": 0,
             "quantize.levels": 2,
             "quantize.steps": 150,
-            "biases.bits": 16,
+            "stored": "bfloat16",
+            "biases.bits": 0,
         }
     )
     return config
