@@ -83,7 +83,7 @@ def get_config() -> ConfigDict:
     config.settle.learning_rate = 1e-3
 
     config.biases = ConfigDict()  # while signs and levels are trained, and in the file
-    config.biases.bits = 5  # 0 for those of `stored`
+    config.biases.bits = 5  # 0: as many as `stored` has
 
     config.mesh = ConfigDict()  # devices along each axis; -1 in one place for all that are left
     config.mesh.data = 1  # batches are spread over this one

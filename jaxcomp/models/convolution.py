@@ -1,4 +1,4 @@
-"""Convolutions that are fast on CPUs, to be given to `nn.Conv`."""
+"""Convolution that is fast on CPUs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,30 +12,34 @@ _TOGETHER = 4  # columns of the result; fewer copy more of the images, more mult
 def convolution(
     images: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str, **options: Any
 ) -> jax.Array:
-    """Stands in for `jax.lax.conv_general_dilated` in `nn.Conv`, with strides of 1 and no padding.
+    """Stands in for `jax.lax.conv_general_dilated` in `nn.Conv`, with strides of 1.
 
-    On CPUs it is a product of matrices, with few channels about twice as fast as what XLA has.
+    On CPUs it is made of products of matrices where XLA is slower. Without padding: with few
+    channels it is about twice as fast. With padding: for images smaller than the kernel, which XLA
+    goes through in plain loops, about fifty times; for others it is XLA's.
 
     Args:
       images: shape [n, height, width, channels].
       kernel: shape [rows, columns, channels, filters].
       strides: as `nn.Conv` gives them: ones.
-      padding: `"VALID"`.
+      padding: `"VALID"` for none, `"SAME"` for as many places as the images have.
       **options: the rest of what `nn.Conv` gives, for XLA's convolution.
 
     Returns:
-      Shape [n, height - rows + 1, width - columns + 1, filters].
+      Shape [n, height - rows + 1, width - columns + 1, filters], or [n, height, width, filters].
 
     Raises:
-      ValueError: if it is asked for strides or padding, or the images are smaller than the kernel.
+      ValueError: if it is asked for strides or another padding, or the images are smaller than the
+        kernel and not padded.
     """
-    if padding != "VALID" or any(stride != 1 for stride in strides):
+    if padding not in ("VALID", "SAME") or any(stride != 1 for stride in strides):
         raise ValueError(
-            f"this convolution has strides of 1 and padding 'VALID', got {tuple(strides)} and "
-            f"{padding!r}; leave it out of `nn.Conv`"
+            f"this convolution has strides of 1 and padding 'VALID' or 'SAME', got "
+            f"{tuple(strides)} and {padding!r}; leave it out of `nn.Conv`"
         )
     (height, width), (rows, columns) = images.shape[1:3], kernel.shape[:2]
-    if height < rows or width < columns:
+    small = height < rows or width < columns
+    if small and padding == "VALID":
         raise ValueError(
             f"images of {height} x {width} are smaller than the kernel, {rows} x {columns}"
         )
@@ -43,56 +47,10 @@ def convolution(
     def of_xla(images: jax.Array, kernel: jax.Array) -> jax.Array:
         return jax.lax.conv_general_dilated(images, kernel, strides, padding, **options)
 
-    return jax.lax.platform_dependent(images, kernel, cpu=_product, default=of_xla)
-
-
-def padded_convolution(
-    images: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str, **options: Any
-) -> jax.Array:
-    """Stands in for `jax.lax.conv_general_dilated` in `nn.Conv`, with strides of 1 and padding.
-
-    It is XLA's, but on CPUs for images smaller than the kernel: for these XLA has plain loops,
-    which take about fifty times as long as the products of matrices that are here.
-
-    Args:
-      images: shape [n, height, width, channels].
-      kernel: shape [rows, columns, channels, filters].
-      strides: as `nn.Conv` gives them: ones.
-      padding: `"SAME"`.
-      **options: the rest of what `nn.Conv` gives, for XLA's convolution.
-
-    Returns:
-      Shape [n, height, width, filters].
-
-    Raises:
-      ValueError: if it is asked for strides or another padding.
-    """
-    if padding != "SAME" or any(stride != 1 for stride in strides):
-        raise ValueError(
-            f"this convolution has strides of 1 and padding 'SAME', got {tuple(strides)} and "
-            f"{padding!r}; leave it out of `nn.Conv`"
-        )
-    (height, width), (rows, columns) = images.shape[1:3], kernel.shape[:2]
-
-    def of_xla(images: jax.Array, kernel: jax.Array) -> jax.Array:
-        return jax.lax.conv_general_dilated(images, kernel, strides, padding, **options)
-
-    if height >= rows and width >= columns:
+    if not small and padding == "SAME":
         return of_xla(images, kernel)
-    return jax.lax.platform_dependent(images, kernel, cpu=_sum_of_products, default=of_xla)
-
-
-def _sum_of_products(images: jax.Array, kernel: jax.Array) -> jax.Array:
-    """One product for each place of the kernel, of all places of the padded images under it."""
-    (height, width), (rows, columns) = images.shape[1:3], kernel.shape[:2]
-    before_and_after = [((size - 1) // 2, size // 2) for size in (rows, columns)]
-    x = jnp.pad(images, ((0, 0), *before_and_after, (0, 0)))
-    products = [
-        jnp.tensordot(x[:, i : i + height, j : j + width], kernel[i, j], axes=1)
-        for i in range(rows)
-        for j in range(columns)
-    ]
-    return sum(products[1:], products[0])
+    on_cpu = _product if padding == "VALID" else _sum_of_products
+    return jax.lax.platform_dependent(images, kernel, cpu=on_cpu, default=of_xla)
 
 
 def _product(images: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -112,3 +70,16 @@ def _product(images: jax.Array, kernel: jax.Array) -> jax.Array:
     # [n, rows, blocks, kernel rows, seen, channels] by [kernel rows, seen, channels, 4, filters]
     y = jnp.tensordot(x, jnp.stack(placed, axis=3), axes=3)
     return y.reshape(n, rows, -1, filters)[:, :, :columns]
+
+
+def _sum_of_products(images: jax.Array, kernel: jax.Array) -> jax.Array:
+    """One product for each place of the kernel, of all places of the padded images under it."""
+    (height, width), (rows, columns) = images.shape[1:3], kernel.shape[:2]
+    before_and_after = [((size - 1) // 2, size // 2) for size in (rows, columns)]
+    x = jnp.pad(images, ((0, 0), *before_and_after, (0, 0)))
+    products = [
+        jnp.tensordot(x[:, i : i + height, j : j + width], kernel[i, j], axes=1)
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    return sum(products[1:], products[0])

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxcomp.models.convolution import padded_convolution
+from jaxcomp.models.convolution import convolution
 from jaxcomp.models.layers import conv_and_norm
 from jaxcomp.models.pooling import max_pool_2x2
 
@@ -41,7 +41,7 @@ class VGG16(nn.Module):
         conv, norm = conv_and_norm(self.dtype, train)
         x = images
         for layer, channels in enumerate(filters):
-            x = conv(channels, (3, 3), conv_general_dilated=padded_convolution)(x)
+            x = conv(channels, (3, 3), conv_general_dilated=convolution)(x)
             x = nn.relu(norm()(x))
             x = max_pool_2x2(x) if layer in POOLED else x
         x = nn.relu(nn.Dense(hidden, dtype=self.dtype)(x.reshape(x.shape[0], -1)))
