@@ -31,7 +31,7 @@ from experiments.configuration import parse_flags
 from experiments.environment import environment
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.judge import judged, same_arrays
-from experiments.mesh import mesh_of
+from experiments.mesh import RulesError, mesh_of
 from experiments.objective import classification_metrics
 from experiments.processes import JoinError
 from experiments.progress import STOPPED, Progress, StoppedError, check_same_run
@@ -40,11 +40,14 @@ from experiments.tensorboard import TensorBoard
 from experiments.trainer import Look, ToParams, Watch
 from experiments.watch import Watcher
 from jaxcomp.data import DATASETS, Split, Splits
+from jaxcomp.files import replacing
 from jaxcomp.models import MODELS
 from jaxcomp.train import CheckpointError, NonFiniteLossError, TrainState
 
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
+# What a user can act on.
+MISTAKES = (JoinError, RulesError, NonFiniteLossError, CheckpointError, OSError, ImportError)
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "configuration to run [experiments/configs/digits_lenet300.py]"
@@ -71,7 +74,7 @@ def main(argv: list[str]) -> None:
     try:
         processes.join(_CLUSTER.value, _COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
         run()
-    except (JoinError, NonFiniteLossError, CheckpointError, OSError, ImportError) as error:
+    except MISTAKES as error:
         sys.exit(f"error: {error}")
     except StoppedError as stop:
         print(f"{stop}: the same command goes on from there", file=sys.stderr)
@@ -93,12 +96,15 @@ def run() -> None:
         sys.exit(f"error: {error}")
     processes.wait_for_all("configuration read")
     if first:
-        (workdir / CONFIG_FILE).write_text(config.to_json(indent=2))
+        with replacing(workdir / CONFIG_FILE) as file:
+            file.write_text(config.to_json(indent=2))
 
     with console.status(f"reading {config.data.name}"):
         splits = DATASETS[config.data.name](config.data.split_seed)
     if config.data.train_on_validation:
         splits = splits._replace(train=feed.both(splits.train, splits.validation))
+    if config.batch_size > (count := feed.count(splits.train)):
+        sys.exit(f"error: batch_size={config.batch_size}: there are {count} examples to train on")
     metrics = classification_metrics(MODELS[config.model]().apply)
     followed = workdir / METRICS_FILE if first else Path(os.devnull)
     with ExitStack() as stack:

@@ -27,6 +27,10 @@ def mesh_of(config: ConfigDict) -> Mesh | None:
     return mesh
 
 
+class RulesError(ValueError):
+    """The rules of the configuration do not fit the parameters, or the mesh."""
+
+
 class Placement:
     """Where states and batches of a training are: on one device, or spread over a mesh."""
 
@@ -39,11 +43,15 @@ class Placement:
         """A state in its place.
 
         Raises:
-          ValueError: if a rule does not fit.
+          RulesError: if a rule does not fit.
         """
         if self._mesh is None:
             return state
-        return jax.device_put(state, shardings_of(state, self._mesh, self._rules))
+        try:
+            shardings = shardings_of(state, self._mesh, self._rules)
+        except ValueError as error:
+            raise RulesError(f"mesh.rules: {error}") from error
+        return jax.device_put(state, shardings)
 
     def batch(self, batch: tuple) -> tuple:
         """A batch, of which this process has its part, in its place."""

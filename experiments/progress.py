@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -33,6 +34,7 @@ class Progress:
         """At least `seconds` lie between two checkpoints."""
         self._folder, self._seconds = folder, seconds
         self._open: dict[str, Checkpoints] = {}
+        self._closing = ExitStack()
         self._asked = False
         self._saved = time.monotonic()
 
@@ -44,8 +46,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
     ) -> None:
         signal.signal(signal.SIGTERM, self._before)
-        for checkpoints in self._open.values():
-            checkpoints.__exit__(kind, error, trace)
+        self._closing.__exit__(kind, error, trace)
 
     def resume(self, phase: str, start: TrainState) -> TrainState:
         """The last state of a phase that was saved, or its start.
@@ -85,7 +86,8 @@ class Progress:
 
     def _of(self, phase: str) -> Checkpoints:
         if phase not in self._open:
-            self._open[phase] = Checkpoints(self._folder / phase)
+            checkpoints = Checkpoints(self._folder / phase)
+            self._open[phase] = self._closing.enter_context(checkpoints)
         return self._open[phase]
 
     def _ask(self, number: int, frame: FrameType | None) -> None:

@@ -133,12 +133,14 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     few = narrow.of_live_units(config, pruned)
     train = Trainer(config, few.model, sparse.examples, watch, few.whole, sparse.teacher)
     small, keep = sparse.penalized._replace(params=few.small(pruned)), few.small(keep)
-    hold, plain = jaxcomp.keep_masked(keep), Method(with_l2(0.0, OPTIMIZERS[config.optimizer]))
-    small = train("fine-tune", 1, config.finetune, small, method=plain, after=(hold,))
+    hold, by = jaxcomp.keep_masked(keep), OPTIMIZERS[config.optimizer]
+    small = train(
+        "fine-tune", 1, config.finetune, small, method=Method(coupled(by=by)), after=(hold,)
+    )
 
     ramp = optax.linear_schedule(0.0, config.gap.weight, max(1, config.gap.steps))
     gap = jaxcomp.add_penalty("ternary_gap", ramp, scope=config.quantize.per)
-    small = train("gap", 3, config.gap, small, method=Method(coupled(gap)), after=(hold,))
+    small = train("gap", 3, config.gap, small, method=Method(coupled(gap, by=by)), after=(hold,))
 
     def as_stored(trained: PyTree) -> PyTree:
         return _round_biases(dequantize(trained), config.biases.bits)

@@ -89,7 +89,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         f"weights are not zero ({density:.1%})"
     )
     sizes.add_column("stored as")
-    for heading in ("bytes", "times smaller", "bits per weight"):
+    for heading in ("bytes", "times smaller", "bits per parameter"):
         sizes.add_column(heading, justify="right")
     for name, label in _STORAGE_NAMES.items():
         sizes.add_row(

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from experiments.judge import accuracy
 from jaxcomp.data import Split
+from jaxcomp.files import replacing
 from jaxcomp.losses import compressibility_tree
 from jaxcomp.train import TrainState
 
@@ -57,7 +58,7 @@ class Watcher:
 
     def __enter__(self) -> Self:
         self._earlier = _points(self._file)
-        self._lines = self._file.open("w")
+        self._lines = self._file.open("a" if self._earlier else "w")
         self._progress.start()
         return self
 
@@ -68,10 +69,21 @@ class Watcher:
         self._lines.close()
 
     def go_on(self, phase: str, step: int) -> None:
-        """Take over the points of the run before up to this step of a phase."""
+        """Take over the points of the run before up to this step of a phase.
+
+        Those of later phases stay in the file until their phase begins: until then a run that is
+        killed again has lost none.
+        """
+        if not self._earlier:
+            return
         for point in self._earlier:
             if point["phase"] == phase and point["step"] <= step:
-                self._add(point)
+                self._show(point)
+        self._earlier = [point for point in self._earlier if point["phase"] != phase]
+        self._lines.close()
+        with replacing(self._file) as file:
+            file.write_text("".join(map(_line, [*self.history, *self._earlier])))
+        self._lines = self._file.open("a")
 
     def phase(
         self, name: str, to_params: Callable[[TrainState], Any]
@@ -96,9 +108,13 @@ class Watcher:
         return look
 
     def _add(self, point: dict[str, Any]) -> None:
+        self._lines.write(_line(point))
+        self._lines.flush()
+        self._show(point)
+
+    def _show(self, point: dict[str, Any]) -> None:
         phase, step = point["phase"], point["step"]
         self.history.append(point)
-        print(json.dumps(point), file=self._lines, flush=True)
         self._also(point)
         self._progress.update(
             self._bar,
@@ -107,6 +123,10 @@ class Watcher:
             accuracy=f"{point['validation_accuracy']:.4f}",
         )
         self._seen[phase] = step
+
+
+def _line(point: dict[str, Any]) -> str:
+    return json.dumps(point) + "\n"
 
 
 def _points(file: Path) -> list[dict[str, Any]]:

@@ -45,7 +45,10 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
     ) -> None:
-        self._manager.close()
+        try:
+            self._manager.close()  # waits for what is still being written
+        except Exception as failure:
+            raise self._unwritten(failure) from failure
 
     def save(self, state: TrainState) -> None:
         """Begin to write a state; its memory may be given away at once.
@@ -53,8 +56,11 @@ class Checkpoints:
         Raises:
           OSError: if this state, or the one before it, cannot be written; those that were written
             are still there.
+          ValueError: if it is not of a later step than the last state.
         """
-        step = int(state.step)
+        step, last = int(state.step), self.last_step()
+        if last is not None and step <= last:
+            raise ValueError(f"{self.folder} has a state of step {last}: step {step} is not later")
         try:
             self._manager.save(step, args=self._orbax.args.StandardSave(state))
         except Exception as error:  # of many types, also of the save before
@@ -74,7 +80,8 @@ class Checkpoints:
     def latest(self, like: TrainState) -> TrainState | None:
         """The last state that can be read, or None if none was saved.
 
-        One that is damaged, or of another training, is passed over with a warning.
+        One that is damaged, or of another training, is passed over with a warning, and deleted if
+        one before it can be read: training goes on from there, and comes to the same step again.
 
         Args:
           like: a state of the same structure, shapes, types and shardings.
@@ -85,11 +92,15 @@ class Checkpoints:
         abstract = jax.tree.map(self._orbax.tree.to_shape_dtype_struct, like)
         restore = self._orbax.args.StandardRestore(abstract)
         steps = sorted(self._manager.all_steps(), reverse=True)
-        for step in steps:
+        for number, step in enumerate(steps):
             try:
-                return self._manager.restore(step, args=restore)
+                state = self._manager.restore(step, args=restore)
             except Exception as error:  # of many types, by what is damaged
                 _LOG.warning("%s is passed over: %s", self.folder / str(step), _short(error))
+            else:
+                for passed_over in steps[:number]:
+                    self._manager.delete(passed_over)
+                return state
         if steps:
             raise CheckpointError(
                 f"none of the checkpoints in {self.folder} can be used, the warnings say why: "

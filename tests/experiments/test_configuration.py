@@ -129,6 +129,25 @@ def test_wrong_use_is_a_message_and_status_2(arguments, message):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config.batch_size=2000"], "batch_size=2000: there are 1257 examples to train on"),
+        (
+            ["--config.mesh.fsdp=2", "--config.mesh.rules=(('no_such$', ('fsdp',)),)"],
+            "mesh.rules: the rule 'no_such$' fits no leaf with 1 axes",
+        ),
+    ],
+)
+def test_values_that_the_data_or_the_network_refuse(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    done = run_module("experiments.main", f"--workdir={tmp_path}", *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_help_shows_how_it_is_used():
     done = run_module("experiments.main", "--help")
     assert "--config.KEY=VALUE" in done.stdout

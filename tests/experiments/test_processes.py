@@ -16,6 +16,7 @@ from experiments.progress import STOPPED
 from tests.helpers import ROOT
 
 SHORT = {
+    "data.shift": 1,  # by random keys
     "train.steps": 100,
     "penalty.steps": 200,
     "penalty.learning_rate": 0.01,

@@ -20,20 +20,26 @@ L1 = jaxcomp.add_penalty("l1", 0.1)
 L2 = jaxcomp.add_penalty("l2", 0.3)
 
 
+def accuracies(params, batch):
+    return {"accuracy": jnp.ones(2)}
+
+
+def watching(file, total_steps=1):
+    examples = Examples(np.zeros((2, 1, 1, 1), np.float32), np.zeros(2, np.int32))
+    return Watcher(accuracies, examples, total_steps, Console(quiet=True), file)
+
+
 @pytest.mark.parametrize(
     ("transforms", "weights"),
     [((), ()), ((L1,), (0.1,)), ((L1, L2), (0.1, 0.3))],
     ids=["none", "one", "two"],
 )
 def test_the_penalty_is_the_sum_of_all_in_the_chain(transforms, weights, tmp_path):
-    examples = Examples(np.zeros((2, 1, 1, 1), np.float32), np.zeros(2, np.int32))
     params, optimizer = small_params(), optax.chain(*transforms, optax.sgd(0.0))
     state = make_step(lambda params, batch: jnp.zeros(()), optimizer)(
         init_state(params, optimizer), None
     )
-    metrics = lambda params, batch: {"accuracy": jnp.ones(2)}  # noqa: E731
-    console = Console(quiet=True)
-    with Watcher(metrics, examples, 1, console, tmp_path / "metrics.jsonl") as watcher:
+    with watching(tmp_path / "metrics.jsonl") as watcher:
         watcher.phase("penalty", lambda state: state.params)(state)
     expected = sum(
         weight * float(penalty_tree(params, name))
@@ -42,3 +48,25 @@ def test_the_penalty_is_the_sum_of_all_in_the_chain(transforms, weights, tmp_pat
     (point,) = watcher.history
     np.testing.assert_allclose(point["penalty"], expected, rtol=1e-5)
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == point
+
+
+def test_points_of_a_run_before_stay_until_their_phase_begins(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    rest = {"loss": 0.5, "validation_accuracy": 0.5, "compressibility": 2.0, "penalty": 0.0}
+    of_dense, of_penalty = (
+        [{"phase": phase, "step": step, **rest} for step in (1, 2)]
+        for phase in ("dense", "penalty")
+    )
+
+    def lines():
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    text = "".join(json.dumps(point) + "\n" for point in (*of_dense, *of_penalty))
+    file.write_text(text + '{"phase": "pen')  # killed while it wrote
+    with watching(file, 4):
+        pass  # killed again, before it has come anywhere
+    with watching(file, 4) as watcher:
+        watcher.go_on("dense", 2)
+        assert lines() == [*of_dense, *of_penalty]
+        watcher.go_on("penalty", 1)
+        assert lines() == watcher.history == [*of_dense, of_penalty[0]]

@@ -84,14 +84,27 @@ def test_the_memory_of_a_state_may_be_given_away_at_once(tmp_path):
 # Orbax leaves reads of the other arrays behind when that of one has failed.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_one_that_is_damaged_is_passed_over(tmp_path, caplog):
-    two, five = states(2, 5)
+    two, four, five = states(2, 4, 5)
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(two)
         checkpoints.save(five)
     damage(tmp_path / "5")
     with Checkpoints(tmp_path) as checkpoints, caplog.at_level(logging.WARNING, "jaxcomp"):
         assert_same(checkpoints.latest(start()), two)
+        checkpoints.save(four)
     assert f"{tmp_path / '5'} is passed over" in caplog.text
+    with Checkpoints(tmp_path) as checkpoints:
+        assert_same(checkpoints.latest(start()), four)
+        checkpoints.save(five)
+
+
+def test_steps_go_on(tmp_path):
+    two, five = states(2, 5)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(five)
+        for state in (two, five):
+            with pytest.raises(ValueError, match=f"has a state of step 5: step {int(state.step)}"):
+                checkpoints.save(state)
 
 
 def test_those_of_another_training_are_named(tmp_path):
