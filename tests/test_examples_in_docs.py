@@ -89,7 +89,7 @@ def test_the_sizes_of_sets_in_the_readme_are_those_of_the_record():
     "names",
     [
         ("mnist_lenet300", "mnist_lenet300_shifted"),
-        ("mnist_lenet5", "mnist_lenet5_shifted", "mnist_lenet5_smallest"),
+        ("mnist_lenet5", "mnist_lenet5_shifted", "mnist_lenet5_smallest", "mnist_lenet5_tiny"),
     ],
 )
 def test_the_tables_beside_published_rows_are_those_of_the_records(names, capsys):
