@@ -55,10 +55,13 @@ def test_it_computes_in_the_type_of_the_layer():
     )
 
 
-@pytest.mark.parametrize("asked", [{"padding": 1}, {"strides": 2}])
+@pytest.mark.parametrize(
+    "asked",
+    [{"padding": 1}, {"padding": "VALID", "strides": 2}, {"padding": "SAME", "strides": 2}],
+)
 def test_strides_and_other_paddings_are_refused(asked):
     layer = nn.Conv(1, (3, 3), **asked, conv_general_dilated=convolution)
-    with pytest.raises(ValueError, match="strides of 1 and padding 'VALID' or"):
+    with pytest.raises(ValueError, match="strides of 1 and padding 'VALID' or 'SAME', got"):
         layer.init(jax.random.key(0), jnp.ones((1, 8, 8, 1)))
 
 
