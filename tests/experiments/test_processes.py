@@ -17,14 +17,14 @@ from tests.helpers import ROOT
 
 SHORT = {
     "data.shift": 1,  # by random keys
-    "train.steps": 100,
-    "penalty.steps": 200,
+    "train.steps": 50,
+    "penalty.steps": 100,
     "penalty.learning_rate": 0.01,
-    "prune.steps": 100,
+    "prune.steps": 50,
     "prune.density": 0.1,
     "finetune.steps": 0,
-    "quantize.steps": 100,
-    "look_every": 50,
+    "quantize.steps": 50,
+    "look_every": 25,
     "mesh.data": -1,
 }
 
