@@ -66,6 +66,7 @@ def _numbers(report: dict[str, Any]) -> dict[str, float]:
     stored = report["storage"]
     return {
         **{f"test_accuracy_{name}": value for name, value in report["test_accuracy"].items()},
+        **{f"test_bits_{name}": value for name, value in report["test_bits"].items()},
         **{
             f"validation_accuracy_{name}": report["validation_accuracy"][name]
             for name in ("quantized", "compressed")

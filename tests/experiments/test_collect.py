@@ -15,6 +15,7 @@ def report(seed, accuracy, steps=10):
         "device": "cpu",
         "test_examples": 360,
         "test_accuracy": {"compressed": accuracy},
+        "test_bits": {"compressed": 1 - accuracy},
         "storage": {
             "weights": 50,
             "nonzero_weights": 5,
@@ -33,6 +34,7 @@ def test_mean_minimum_and_maximum_over_the_seeds():
     assert record["seeds"]["2"]["bytes_jxc"] == 200
     statistics = [record[name]["test_accuracy_compressed"] for name in ("mean", "min", "max")]
     assert statistics == [0.625, 0.5, 0.75]
+    assert record["min"]["test_bits_compressed"] == 0.25
     assert record["config"] == {"seed": None, "steps": 10}
 
 

@@ -106,6 +106,7 @@ def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
     if len(names) <= LABELLED:
         axes.set_xticks(positions, [_short(name) for name in names])
     else:
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("layer, in the order of names")
     axes.set_ylabel("weights below c / 10, %")
     axes.set_ylim(0, 130)
