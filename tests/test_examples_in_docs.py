@@ -75,6 +75,20 @@ def test_the_numbers_of_the_readme_are_those_of_the_record(name):
         assert run["test_accuracy_read_back"] == run["test_accuracy_compressed"]
 
 
+def test_the_numbers_of_the_transformer_in_the_readme_are_those_of_the_record():
+    record = json.loads((RESULTS / "sonnets_transformer.json").read_text())
+    mean, low, high = (record[key] for key in ("mean", "min", "max"))
+    assert len(record["seeds"]) >= 5
+    assert f"{record['weights']:,} weights, {mean['nonzero_weights']:,.0f} of them" in README
+    for network in ("dense", "penalized", "read_back"):
+        key = f"test_bits_{network}"
+        assert f"{mean[key]:.2f} ({low[key]:.2f} to {high[key]:.2f})" in README
+        key = f"test_accuracy_{network}"
+        assert f"{100 * mean[key]:.1f} ({100 * low[key]:.1f} to {100 * high[key]:.1f})" in README
+    smaller = (f"{record[key]['ratio_jxc']:.1f}" for key in ("mean", "min", "max"))
+    assert f"{mean['bytes_jxc']:,.0f} bytes, " + "{} ({} to {}) times".format(*smaller) in README
+
+
 def test_the_sizes_of_sets_in_the_readme_are_those_of_the_record():
     sets = json.loads((RESULTS / "codec.json").read_text())["sets"]
     for name, one in sets.items():
