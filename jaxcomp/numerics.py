@@ -99,18 +99,63 @@ def scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
 
 @jax.custom_jvp
 def _scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
-    # Nearly always plain sums do. A search for the scale before them reads the weights once more,
-    # which costs more than all the rest.
+    return jax.lax.platform_dependent(arrays, cpu=_by_branch, default=_by_one_read)
+
+
+def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:
+    """With a second look at the weights where plain sums do not do, which is rare.
+
+    On CPUs each sum is a loop over the weights, and a search for the scale would be two more.
+    """
     plain = _sums(arrays, 1.0)
+    safe, vanishing = _ranges(arrays, plain.sum_of_squares)
+    return _plain_if(safe, plain, arrays, vanishing)
+
+
+def _by_one_read(arrays: Sequence[jax.Array]) -> ScaledNorms:
+    """With the sums of weights that are scaled up and down beside the plain ones.
+
+    On accelerators a branch waits for the device, and arithmetic hides behind the reading of the
+    weights. One reduction of all terms is one loop over them.
+    """
+    dtype = arrays[0].dtype
+    power = jnp.asarray(_power(dtype), dtype)
+
+    def terms(w: jax.Array) -> tuple[jax.Array, ...]:
+        down, up = w / power, w * power
+        squares = jnp.square(w), jnp.square(up), jnp.square(down)
+        return (jnp.abs(w), jnp.abs(down), *squares)
+
+    def added(one: tuple[jax.Array, ...], other: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        return tuple(map(jnp.add, one, other))
+
+    parts = []
+    for w in arrays:
+        each = terms(w)
+        zeros = (jnp.zeros((), dtype),) * len(each)
+        parts.append(jnp.stack(jax.lax.reduce(each, zeros, added, tuple(range(w.ndim)))))
+    barrier = jax.lax.optimization_barrier  # as in `_one`
+    l1, l1_down, squares, squares_up, squares_down = barrier(barrier(jnp.stack(parts)).sum(0))
+    safe, vanishing = _ranges(arrays, squares)
+    scaled = _with_norm_as_scale(
+        # Magnitudes are normal numbers or zeros: their sum can be scaled itself.
+        jnp.where(vanishing, l1 * power, l1_down),
+        jnp.where(vanishing, squares_up, squares_down),
+        vanishing,
+    )
+    plain = ScaledNorms(jnp.ones_like(l1), l1, squares)
+    return jax.tree.map(lambda one, other: jnp.where(safe, one, other), plain, scaled)
+
+
+def _ranges(arrays: Sequence[jax.Array], sum_of_squares: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Whether plain sums do, and whether they vanish rather than overflow where they do not."""
     size = sum(array.size for array in arrays)
-    limits = jnp.finfo(plain.l1.dtype)
+    limits = jnp.finfo(sum_of_squares.dtype)
     tiny, eps = float(limits.tiny), float(limits.eps)
     # Squares that vanish come to less than a rounding error of a sum above the one, and derivatives
     # do not vanish below the other. A NaN is in no range.
     low, high = size * tiny / eps, eps / tiny
-    safe = (plain.sum_of_squares > low) & (plain.sum_of_squares < high)
-    vanishing = plain.sum_of_squares <= low
-    return _plain_if(safe, plain, arrays, vanishing)
+    return (sum_of_squares > low) & (sum_of_squares < high), sum_of_squares <= low
 
 
 @jax.custom_batching.custom_vmap
@@ -156,21 +201,29 @@ def _scaled_norms_jvp(
 
 def _by_norm(arrays: Sequence[jax.Array], vanishing: jax.Array) -> ScaledNorms:
     """The norms with `||w||_2` as the scale, of weights that are very small, or very large."""
-    limits = jnp.finfo(arrays[0].dtype)
-    tiny = float(limits.tiny)
-    # A power of two that brings squares of the one into range, its inverse those of the other.
-    power = 2.0 ** round(0.63 * limits.maxexp)
+    power = _power(arrays[0].dtype)
     sums = _sums(arrays, jax.lax.optimization_barrier(jnp.where(vanishing, power, 1 / power)))
-    unit = jnp.where(vanishing, 1 / power, power).astype(sums.l1.dtype)
-    norm = jnp.sqrt(sums.sum_of_squares) * unit
+    return _with_norm_as_scale(sums.l1, sums.sum_of_squares, vanishing)
+
+
+def _power(dtype: jnp.dtype) -> float:
+    """A power of two that brings squares of vanishing weights into range; its inverse, of large."""
+    return 2.0 ** round(0.63 * jnp.finfo(dtype).maxexp)
+
+
+def _with_norm_as_scale(
+    l1: jax.Array, sum_of_squares: jax.Array, vanishing: jax.Array
+) -> ScaledNorms:
+    """From the sums of weights times the power of two, if they vanish, or over it."""
+    tiny, power = float(jnp.finfo(l1.dtype).tiny), _power(l1.dtype)
+    unit = jnp.where(vanishing, 1 / power, power).astype(l1.dtype)
+    norm = jnp.sqrt(sum_of_squares) * unit
     # `~(a < b)` and not `a >= b`: a NaN among the weights has to stay visible.
     normal = ~(norm < tiny)
     # Compilers divide by multiplying with the reciprocal, and that of a larger number is subnormal.
     scale = jnp.minimum(norm, 1 / tiny)
     ratio = jnp.where(normal, unit / jnp.where(normal, scale, 1), 0)
-    return ScaledNorms(
-        jnp.where(normal, scale, 0), sums.l1 * ratio, sums.sum_of_squares * ratio * ratio
-    )
+    return ScaledNorms(jnp.where(normal, scale, 0), l1 * ratio, sum_of_squares * ratio * ratio)
 
 
 def _sums(arrays: Sequence[jax.Array], factor: jax.Array | float) -> ScaledNorms:

@@ -5,8 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcomp import numerics
 from jaxcomp.numerics import magnitude, safe_quotient, safe_sqrt, scaled_norms
 from tests.helpers import IDENTITY
+
+
+@pytest.fixture(params=["cpu", "accelerator"])
+def way(request, monkeypatch):
+    """Norms are taken in the way of each kind of device, by the one that there is."""
+    if request.param == "accelerator":
+        monkeypatch.setattr(numerics, "_by_branch", numerics._by_one_read)
 
 
 def test_magnitude_has_derivative_zero_at_zero():
@@ -22,18 +30,21 @@ def test_quotient_and_root_have_value_and_derivative_zero_at_zero():
     np.testing.assert_allclose(jax.grad(safe_quotient, argnums=1)(1.0, 2.0), -0.25, rtol=IDENTITY)
 
 
+@pytest.mark.usefixtures("way")
 def test_nan_is_not_hidden():
     assert jnp.isnan(safe_sqrt(jnp.nan))
     assert jnp.isnan(safe_quotient(1.0, jnp.nan))
     assert jnp.isnan(scaled_norms([jnp.array([0.0, jnp.nan])]).l1)
 
 
+@pytest.mark.usefixtures("way")
 def test_norms_of_several_arrays_are_those_of_their_concatenation():
     arrays = [jnp.array([3.0, -4.0]), jnp.array([[12.0]])]
     scale, l1, sum_of_squares = scaled_norms(arrays)
     np.testing.assert_allclose([scale * l1, scale**2 * sum_of_squares], [19, 169], rtol=IDENTITY)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     "exponent", [-34, -30, -19, -14, -12, -11, -5, 0, 9, 14, 15, 16, 19, 30, 34]
 )
@@ -56,6 +67,7 @@ def test_norms_and_derivatives_at_any_magnitude(exponent):
     np.testing.assert_allclose(got, expected, rtol=2e-5)
 
 
+@pytest.mark.usefixtures("way")
 def test_the_zero_vector_and_what_is_too_small_have_no_norms():
     for w in (jnp.zeros(3), jnp.array([1e-39, 0.0])):
         assert [float(x) for x in scaled_norms([w])] == [0, 0, 0]
@@ -63,11 +75,13 @@ def test_the_zero_vector_and_what_is_too_small_have_no_norms():
         assert jnp.isfinite(gradient).all()
 
 
+@pytest.mark.usefixtures("way")
 def test_an_infinite_weight_is_not_hidden():
     _, l1, squares = scaled_norms([jnp.array([1.0, jnp.inf])])
     assert not jnp.isfinite(l1 / jnp.sqrt(squares))
 
 
+@pytest.mark.usefixtures("way")
 def test_derivatives_of_norms_forward_and_of_second_order():
     arrays = [jnp.array([3.0, -4.0]), jnp.array([[12.0]])]
     ones = [jnp.ones(2), jnp.ones((1, 1))]
@@ -79,6 +93,7 @@ def test_derivatives_of_norms_forward_and_of_second_order():
     np.testing.assert_allclose(mapped[0], 3, rtol=IDENTITY)
 
 
+@pytest.mark.usefixtures("way")
 def test_norms_take_no_copy_of_the_weights():
     """They need at most as much memory as one of the arrays, whatever their number."""
     arrays = [jnp.ones((256, 256)) for _ in range(8)]

@@ -23,10 +23,10 @@ def get_config() -> ConfigDict:
     config.model = "vgg_16"
     config.train.steps = 7_000
     config.train.learning_rate = 0.05
-    config.penalty.steps = 14_000
+    config.penalty.steps = 17_500
     config.penalty.learning_rate = 0.05
     config.prune.density = 0.0079
-    config.prune.steps = 7_000
+    config.prune.steps = 8_750
     config.quantize.steps = 5_250
     config.settle.steps = 1_000
     config.settle.learning_rate = 5e-4
