@@ -1,9 +1,12 @@
 """Values that are multiples of one step."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 MAX_LEVEL = 2**15 - 1  # magnitude
 _WIDEST = 4  # levels between the smallest and the largest, for each value
+_MANY = 16  # values: a table of fewer costs next to nothing, and is on a wrong grid by chance
 
 
 def multiples(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -25,40 +28,63 @@ def fit_grid(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """
     if values.dtype.kind == "b":
         return None
-    numbers, steps = (_integers if values.dtype.kind in "iu" else _reals)(values)
-    if numbers is None or max(numbers.max(), 0) - min(numbers.min(), 0) > min(
-        MAX_LEVEL, _WIDEST * len(values)
-    ):
-        return None
-    numbers = numbers.astype(np.int64)
-    for step in steps:
-        if multiples(numbers, step).tobytes() == values.tobytes():
-            return step, numbers
+    widest = min(MAX_LEVEL, _WIDEST * len(values))
+    candidates = _integers(values) if values.dtype.kind in "iu" else _reals(values, widest)
+    with np.errstate(all="ignore"):  # of steps that vanish
+        for numbers, step in candidates:
+            if not max(numbers.max(), 0) - min(numbers.min(), 0) <= widest:
+                continue
+            numbers = numbers.astype(np.int64)
+            if multiples(numbers, step).tobytes() == values.tobytes():
+                return step, numbers
     return None
 
 
-def _integers(values: np.ndarray) -> tuple[np.ndarray | None, list[np.ndarray]]:
+def _integers(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     exact = values.astype(object)  # of any size
     step = int(np.gcd.reduce(exact)) or 1
-    if step > np.iinfo(values.dtype).max:  # of the smallest number of a signed type
-        return None, []
-    return exact // step, [np.array(step, values.dtype)]
+    if step <= np.iinfo(values.dtype).max:  # else it is of the smallest number of a signed type
+        yield exact // step, np.array(step, values.dtype)
 
 
-def _reals(values: np.ndarray) -> tuple[np.ndarray | None, list[np.ndarray]]:
+def _reals(values: np.ndarray, widest: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     exact = values.astype(np.float64)
-    if not np.isfinite(exact).all():
-        return None, []
-    magnitudes = np.unique(np.append(np.abs(exact), 0))
+    if np.isfinite(exact).all():
+        magnitudes = np.unique(np.append(np.abs(exact), 0))
+        if len(values) < _MANY:
+            yield from _of_few(values, magnitudes)
+        else:
+            yield from _of_many(values, magnitudes, widest)
+
+
+def _of_few(values: np.ndarray, magnitudes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The smallest distance, and what the magnitudes make of it."""
     gaps = np.diff(magnitudes)
-    with np.errstate(all="ignore"):
-        step = np.array(gaps.min() if gaps.size else 1.0).astype(values.dtype)
-        known = float(step)
-        for value in magnitudes[1:] if step else ():
-            # The larger a value, the better it knows the step, once it is clear which multiple it
-            # is; of values of few digits, the smallest gap would not say it for the largest.
-            known = value / (np.rint(value / known) or 1)
-        numbers = np.rint(exact / known) if known else np.array([np.inf])
-        fitted = np.array(known).astype(values.dtype)
-        up, down = (np.array(end).astype(values.dtype) for end in (np.inf, -np.inf))
-        return numbers, [step, fitted, np.nextafter(fitted, up), np.nextafter(fitted, down)]
+    step = np.array(gaps.min() if gaps.size else 1.0).astype(values.dtype)
+    known = float(step)
+    for value in magnitudes[1:] if step else ():
+        # The larger a value, the better it knows the step, once it is clear which multiple it
+        # is; of values of few digits, the smallest gap would not say it for the largest.
+        known = value / (np.rint(value / known) or 1)
+    numbers = np.rint(values.astype(np.float64) / known) if known else np.array([np.inf])
+    for candidate in (step, *_near(known, values.dtype)):
+        yield numbers, candidate
+
+
+def _of_many(
+    values: np.ndarray, magnitudes: np.ndarray, widest: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What makes the largest some multiple, as small a one as there are magnitudes, or larger.
+
+    In few digits large multiples are known less well than the distance between two of them.
+    """
+    for number in range(len(magnitudes) - 1, widest + 1):
+        for step in _near(magnitudes[-1] / number, values.dtype):
+            yield np.rint(values.astype(np.float64) / float(step)), step
+
+
+def _near(number: float, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+    """A number, rounded, and the next ones of its type."""
+    rounded = np.array(number).astype(dtype)
+    ends = (np.array(end).astype(dtype) for end in (np.inf, -np.inf))
+    return (rounded, *(np.nextafter(rounded, end) for end in ends))

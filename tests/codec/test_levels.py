@@ -31,10 +31,11 @@ def test_multiples_of_a_step_are_found_again(dtype, step, levels):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
-def test_multiples_that_few_digits_have_rounded_are_found_again(dtype):
+@pytest.mark.parametrize(("largest", "count"), [(15, 25), (127, 150)])
+def test_multiples_that_few_digits_have_rounded_are_found_again(dtype, largest, count):
     rng = np.random.default_rng(0)
     for step in rng.uniform(1, 2, size=200).astype(dtype):
-        levels = rng.choice(np.arange(-15, 16), 25, replace=False)
+        levels = rng.choice(np.arange(-largest, largest + 1), count, replace=False)
         found = quantised(multiples(levels, step))
         assert found.codebook.shape == ()
         np.testing.assert_array_equal(found.levels, levels)
