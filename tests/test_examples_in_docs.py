@@ -58,10 +58,15 @@ def test_the_readme(tmp_path, monkeypatch):
     assert not loaded["hidden"]["kernel"][2:].any()
 
 
+def read(name):
+    """A record, and the mean, smallest and largest of its numbers over the seeds."""
+    record = json.loads((RESULTS / f"{name}.json").read_text())
+    return record, *(record[key] for key in ("mean", "min", "max"))
+
+
 @pytest.mark.parametrize("name", ["digits_lenet300", "mnist_lenet300"])
 def test_the_numbers_of_the_readme_are_those_of_the_record(name):
-    record = json.loads((RESULTS / f"{name}.json").read_text())
-    mean, low, high = (record[key] for key in ("mean", "min", "max"))
+    record, mean, low, high = read(name)
     assert len(record["seeds"]) >= 5
     for network in ("dense", "read_back"):
         key = f"test_accuracy_{network}"
@@ -76,8 +81,7 @@ def test_the_numbers_of_the_readme_are_those_of_the_record(name):
 
 
 def test_the_numbers_of_the_transformer_in_the_readme_are_those_of_the_record():
-    record = json.loads((RESULTS / "sonnets_transformer.json").read_text())
-    mean, low, high = (record[key] for key in ("mean", "min", "max"))
+    record, mean, low, high = read("sonnets_transformer")
     assert len(record["seeds"]) >= 5
     assert f"{record['weights']:,} weights, {mean['nonzero_weights']:,.0f} of them" in README
     for network in ("dense", "penalized", "read_back"):
@@ -87,6 +91,30 @@ def test_the_numbers_of_the_transformer_in_the_readme_are_those_of_the_record():
         assert f"{100 * mean[key]:.1f} ({100 * low[key]:.1f} to {100 * high[key]:.1f})" in README
     smaller = (f"{record[key]['ratio_jxc']:.1f}" for key in ("mean", "min", "max"))
     assert f"{mean['bytes_jxc']:,.0f} bytes, " + "{} ({} to {}) times".format(*smaller) in README
+
+
+def test_the_numbers_of_images_in_colour_in_the_readme_are_those_of_the_records():
+    (vgg, *of_vgg), (resnet, of_resnet, *_) = map(read, ("cifar10_vgg16", "cifar10_resnet20"))
+    assert len(vgg["seeds"]) == 5
+    assert len(resnet["seeds"]) == 1
+
+    def error(numbers, network):
+        return f"{100 - 100 * numbers[f'test_accuracy_{network}']:.2f}"
+
+    for network in ("dense", "penalized", "read_back"):
+        mean, high, low = (error(numbers, network) for numbers in of_vgg)
+        assert f"| {mean} ({low} to {high}) | {error(of_resnet, network)} |" in README
+
+    def row(cell):
+        return "| " + " | ".join(map(cell, (vgg, resnet))) + " |"
+
+    def stored(record):
+        size, ratio = (record["mean"][f"{what}_jxc"] for what in ("bytes", "ratio"))
+        return f"**{size:,.0f} ({ratio:.1f} times)**"
+
+    assert row(lambda one: f"{one['mean']['nonzero_weights']:,.0f} of {one['weights']:,}") in README
+    assert row(lambda one: f"{one['mean']['bytes_float32']:,.0f}") in README
+    assert row(stored) in README
 
 
 def test_the_sizes_of_sets_in_the_readme_are_those_of_the_record():
@@ -148,11 +176,18 @@ def test_the_costs_of_feeding_in_the_readme_are_those_of_the_record():
 
 
 def test_the_costs_in_the_readme_are_those_of_the_records():
-    cpu, h200 = (
+    cpu, h200, busy = (
         json.loads((RESULTS / f"step_cost_{device}.json").read_text())["rows"]
-        for device in ("cpu", "h200")
+        for device in ("cpu", "h200", "h200_busy")
     )
     on_h200 = {row["name"]: shown(row) for row in h200}
+
+    def bytes_of(rows):
+        counted = next(row for row in rows if row["name"] == "add_compressibility")["bytes"]
+        return counted["variant"]["accessed"] / counted["baseline"]["accessed"]
+
+    now, before = bytes_of(busy), bytes_of(h200)
+    assert f"{now:.2f} of the bytes of Adam alone, before {before:.2f}" in " ".join(README.split())
     for row in cpu:
         if row["kind"] == "update" and row["leaves"] == 161:
             cells = row["name"], shown(row), on_h200.get(row["name"], "-")
