@@ -138,7 +138,7 @@ def _by_one_read(arrays: Sequence[jax.Array]) -> ScaledNorms:
     l1, l1_down, squares, squares_up, squares_down = barrier(barrier(jnp.stack(parts)).sum(0))
     safe, vanishing = _ranges(arrays, squares)
     scaled = _with_norm_as_scale(
-        # Magnitudes are normal numbers or zeros: their sum can be scaled itself.
+        # Magnitudes do not vanish where their squares do: their sum can be scaled itself.
         jnp.where(vanishing, l1 * power, l1_down),
         jnp.where(vanishing, squares_up, squares_down),
         vanishing,
