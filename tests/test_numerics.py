@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType
 
 from jaxcomp import numerics
 from jaxcomp.numerics import magnitude, safe_quotient, safe_sqrt, scaled_norms
-from tests.helpers import IDENTITY
+from tests.helpers import IDENTITY, sharded
 
 
 @pytest.fixture(params=["cpu", "accelerator"])
@@ -99,3 +100,14 @@ def test_norms_take_no_copy_of_the_weights():
     arrays = [jnp.ones((256, 256)) for _ in range(8)]
     program = jax.jit(scaled_norms).lower(arrays).compile()
     assert program.memory_analysis().temp_size_in_bytes < 2 * arrays[0].nbytes
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
+def test_norms_of_shards_are_those_of_the_whole_which_no_device_gathers(kind):
+    w = jax.random.normal(jax.random.key(0), (64, 32))
+    program = jax.jit(scaled_norms).lower([sharded(w, kind=kind)]).compile()
+    norms = program([sharded(w, kind=kind)])
+    np.testing.assert_allclose(norms, scaled_norms([w]), rtol=IDENTITY)
+    assert "f32[8,32]" in program.as_text()
+    assert "f32[64,32]" not in program.as_text()
