@@ -11,7 +11,7 @@ the device, which nothing can be faster than:
 * stream: JPEG images of 500 x 375 pixels, decoded, cropped and scaled by grain (ResNet-50).
 
 And the time with penalty and pruning over the time without, both fed as the device likes it best.
-Prints a table, and writes all numbers as JSON. About fifteen minutes on two CPU cores.
+Prints a table, and writes all numbers as JSON. About twenty-five minutes on two CPU cores.
 """
 
 import argparse
