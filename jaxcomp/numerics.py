@@ -102,108 +102,42 @@ def _scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
     return jax.lax.platform_dependent(arrays, cpu=_by_branch, default=_by_one_read)
 
 
-def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:
-    """With a second look at the weights where plain sums do not do, which is rare.
-
-    On CPUs each sum is a loop over the weights, and a search for the scale would be two more.
-    """
-    plain = _sums(arrays, 1.0)
-    safe, vanishing = _ranges(arrays, plain.sum_of_squares)
-    return _plain_if(safe, plain, arrays, vanishing)
-
-
-def _by_one_read(arrays: Sequence[jax.Array]) -> ScaledNorms:
-    """With the sums of weights that are scaled up and down beside the plain ones.
-
-    On accelerators a branch waits for the device, and arithmetic hides behind the reading of the
-    weights. One reduction of all terms is one loop over them.
-    """
-    dtype = arrays[0].dtype
-    power = jnp.asarray(_power(dtype), dtype)
-
-    def terms(w: jax.Array) -> tuple[jax.Array, ...]:
-        down, up = w / power, w * power
-        squares = jnp.square(w), jnp.square(up), jnp.square(down)
-        return (jnp.abs(w), jnp.abs(down), *squares)
-
-    def added(one: tuple[jax.Array, ...], other: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        return tuple(map(jnp.add, one, other))
-
-    parts = []
-    for w in arrays:
-        each = terms(w)
-        zeros = (jnp.zeros((), dtype),) * len(each)
-        parts.append(jnp.stack(jax.lax.reduce(each, zeros, added, tuple(range(w.ndim)))))
-    barrier = jax.lax.optimization_barrier  # as in `_one`
-    l1, l1_down, squares, squares_up, squares_down = barrier(barrier(jnp.stack(parts)).sum(0))
-    safe, vanishing = _ranges(arrays, squares)
-    scaled = _with_norm_as_scale(
-        # Magnitudes do not vanish where their squares do: their sum can be scaled itself.
-        jnp.where(vanishing, l1 * power, l1_down),
-        jnp.where(vanishing, squares_up, squares_down),
-        vanishing,
-    )
-    plain = ScaledNorms(jnp.ones_like(l1), l1, squares)
-    return jax.tree.map(lambda one, other: jnp.where(safe, one, other), plain, scaled)
-
-
-def _ranges(arrays: Sequence[jax.Array], sum_of_squares: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Whether plain sums do, and whether they vanish rather than overflow where they do not."""
-    size = sum(array.size for array in arrays)
-    limits = jnp.finfo(sum_of_squares.dtype)
-    tiny, eps = float(limits.tiny), float(limits.eps)
-    # Squares that vanish come to less than a rounding error of a sum above the one, and derivatives
-    # do not vanish below the other. A NaN is in no range.
-    low, high = size * tiny / eps, eps / tiny
-    return (sum_of_squares > low) & (sum_of_squares < high), sum_of_squares <= low
-
-
-@jax.custom_batching.custom_vmap
-def _plain_if(
-    safe: jax.Array, plain: ScaledNorms, arrays: Sequence[jax.Array], vanishing: jax.Array
-) -> ScaledNorms:
-    return jax.lax.cond(safe, lambda *_: plain, _by_norm, arrays, vanishing)
-
-
-@_plain_if.def_vmap
-def _plain_if_mapped(
-    axis_size: int, in_batched: list, *arguments: Any
-) -> tuple[ScaledNorms, ScaledNorms]:
-    """Both ways for all: `vmap` would do so too, and copy the arrays first."""
-    del axis_size
-
-    def both(
-        safe: jax.Array, plain: ScaledNorms, arrays: Sequence[jax.Array], vanishing: jax.Array
-    ) -> ScaledNorms:
-        other = _by_norm(arrays, vanishing)
-        return jax.tree.map(lambda one, two: jnp.where(safe, one, two), plain, other)
-
-    axes = jax.tree.map(lambda batched: 0 if batched else None, tuple(in_batched))
-    out = jax.vmap(both, axes)(*arguments)
-    return out, jax.tree.map(lambda _: True, out)
-
-
 @_scaled_norms.defjvp
 def _scaled_norms_jvp(
     primals: tuple[Sequence[jax.Array]], tangents: tuple[Sequence[jax.Array]]
 ) -> tuple[ScaledNorms, ScaledNorms]:
     (arrays,), (changes,) = primals, tangents
     norms = _scaled_norms(arrays)
-    # Compilers compute a gradient of factors where it is used; one that divides they store.
-    factor = safe_quotient(jnp.ones_like(norms.scale), norms.scale)
-    both = list(zip(arrays, changes, strict=True))
-    l1 = jax.lax.optimization_barrier(sum(jnp.sum(jnp.sign(w) * change) for w, change in both))
-    squares = jax.lax.optimization_barrier(
-        sum(jnp.sum((factor * w) * change) for w, change in both)
-    )
-    return norms, ScaledNorms(jnp.zeros_like(factor), factor * l1, 2 * factor * squares)
+    # Compilers compute products of scalars where they are used, once more for each array; they
+    # store quotients.
+    scale = jnp.where(norms.scale == 0, jnp.inf, norms.scale)
+    each = [_changes(w, 1 / scale, change) for w, change in zip(arrays, changes, strict=True)]
+    l1, squares = (jax.lax.optimization_barrier(sum(terms)) for terms in zip(*each, strict=True))
+    return norms, ScaledNorms(jnp.zeros_like(scale), l1 / scale, squares / (scale / 2))
 
 
-def _by_norm(arrays: Sequence[jax.Array], vanishing: jax.Array) -> ScaledNorms:
-    """The norms with `||w||_2` as the scale, of weights that are very small, or very large."""
-    power = _power(arrays[0].dtype)
-    sums = _sums(arrays, jax.lax.optimization_barrier(jnp.where(vanishing, power, 1 / power)))
-    return _with_norm_as_scale(sums.l1, sums.sum_of_squares, vanishing)
+def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:
+    """With a second look at the weights where plain sums do not do, which is rare.
+
+    On CPUs each sum is a loop over the weights, and a search for the scale would be two more.
+    """
+    plain = _all_sums(arrays, jnp.ones((), arrays[0].dtype))
+    factor = _factor(arrays, plain[1])
+    return _with_scale(*_if_plain(factor, plain, arrays), factor)
+
+
+def _by_one_read(arrays: Sequence[jax.Array]) -> ScaledNorms:
+    """With the sums of weights that are scaled up and down beside the plain ones.
+
+    On accelerators a branch waits for the device, and arithmetic hides behind the reading of the
+    weights.
+    """
+    plain, down, squares, squares_up, squares_down = _one([_scaled_sums(w) for w in arrays])
+    factor = _factor(arrays, squares)
+    # Magnitudes do not vanish where their squares do: their sum can be scaled itself.
+    l1 = jnp.where(factor < 1, down, plain * factor)
+    scaled = jnp.where(factor < 1, squares_down, squares_up)
+    return _with_scale(l1, jnp.where(factor == 1, squares, scaled), factor)
 
 
 def _power(dtype: jnp.dtype) -> float:
@@ -211,34 +145,92 @@ def _power(dtype: jnp.dtype) -> float:
     return 2.0 ** round(0.63 * jnp.finfo(dtype).maxexp)
 
 
-def _with_norm_as_scale(
-    l1: jax.Array, sum_of_squares: jax.Array, vanishing: jax.Array
-) -> ScaledNorms:
-    """From the sums of weights times the power of two, if they vanish, or over it."""
-    tiny, power = float(jnp.finfo(l1.dtype).tiny), _power(l1.dtype)
-    unit = jnp.where(vanishing, 1 / power, power).astype(l1.dtype)
-    norm = jnp.sqrt(sum_of_squares) * unit
+def _factor(arrays: Sequence[jax.Array], squares: jax.Array) -> jax.Array:
+    """What brings squares of weights into range: 1 if their plain sum, `squares`, does."""
+    size, power = sum(array.size for array in arrays), _power(squares.dtype)
+    limits = jnp.finfo(squares.dtype)
+    tiny, eps = float(limits.tiny), float(limits.eps)
+    # Squares that vanish come to less than a rounding error of a sum above the one, and derivatives
+    # do not vanish below the other. A NaN is in no range.
+    low, high = size * tiny / eps, eps / tiny
+    safe = (squares > low) & (squares < high)
+    factor = jnp.where(safe, 1, jnp.where(squares <= low, power, 1 / power))
+    return jax.lax.optimization_barrier(factor.astype(squares.dtype))
+
+
+def _with_scale(l1: jax.Array, squares: jax.Array, factor: jax.Array) -> ScaledNorms:
+    """From the sums of `factor * w`: the scale is 1 if the factor is."""
+    tiny = float(jnp.finfo(squares.dtype).tiny)
+    norm = jnp.sqrt(squares) / factor
     # `~(a < b)` and not `a >= b`: a NaN among the weights has to stay visible.
     normal = ~(norm < tiny)
     # Compilers divide by multiplying with the reciprocal, and that of a larger number is subnormal.
-    scale = jnp.minimum(norm, 1 / tiny)
-    ratio = jnp.where(normal, unit / jnp.where(normal, scale, 1), 0)
-    return ScaledNorms(jnp.where(normal, scale, 0), l1 * ratio, sum_of_squares * ratio * ratio)
+    scale = jnp.where(factor == 1, 1, jnp.minimum(norm, 1 / tiny))
+    ratio = jnp.where(normal, 1 / (factor * jnp.where(normal, scale, 1)), 0)
+    return ScaledNorms(jnp.where(normal, scale, 0), l1 * ratio, squares * ratio * ratio)
 
 
-def _sums(arrays: Sequence[jax.Array], factor: jax.Array | float) -> ScaledNorms:
-    """The norms of `factor * w`."""
-    factor = jnp.asarray(factor, arrays[0].dtype)
-    # Not of one `array * factor`: what two sums have in common is stored, a copy of all weights.
-    l1 = _one([jnp.sum(jnp.abs(array) * factor) for array in arrays])
-    squares = _one([jnp.sum(jnp.square(array * factor)) for array in arrays])
-    return ScaledNorms(jnp.ones_like(l1), l1, squares)
+Sums = tuple[jax.Array, jax.Array]  # of magnitudes, and of squares
+
+
+@jax.custom_batching.custom_vmap
+def _if_plain(factor: jax.Array, plain: Sums, arrays: Sequence[jax.Array]) -> Sums:
+    """The sums of `factor * w`, by a branch: the plain ones if the factor is 1."""
+    return jax.lax.cond(factor == 1, lambda *_: plain, _all_sums, arrays, factor)
+
+
+@_if_plain.def_vmap
+def _if_plain_mapped(axis_size: int, in_batched: list, *arguments: Any) -> tuple[Sums, tuple]:
+    """Both ways for all: `vmap` would do so too, and copy the arrays first."""
+    del axis_size
+
+    def both(factor: jax.Array, plain: Sums, arrays: Sequence[jax.Array]) -> Sums:
+        other = _all_sums(arrays, factor)
+        return jax.tree.map(lambda one, two: jnp.where(factor == 1, one, two), plain, other)
+
+    axes = jax.tree.map(lambda batched: 0 if batched else None, tuple(in_batched))
+    return jax.vmap(both, axes)(*arguments), (True, True)
+
+
+def _all_sums(arrays: Sequence[jax.Array], factor: jax.Array) -> Sums:
+    l1, squares = zip(*(_sums(w, factor) for w in arrays), strict=True)
+    return _one(l1), _one(squares)
 
 
 def _one(parts: Sequence[jax.Array]) -> jax.Array:
-    """The sum of scalars.
+    """The sum of the parts.
 
     Without the barriers compilers put the code of all parts into that for each of many arrays, and
     take time that grows with the square of their number.
     """
-    return jax.lax.optimization_barrier(jnp.sum(jax.lax.optimization_barrier(jnp.stack(parts))))
+    barrier = jax.lax.optimization_barrier
+    return barrier(barrier(jnp.stack(parts)).sum(0))
+
+
+# What is done to each of many arrays is traced once for each shape, as compiled functions are.
+
+
+@jax.jit
+def _sums(w: jax.Array, factor: jax.Array) -> Sums:
+    # Not of one `factor * w`: what two sums have in common is stored, a copy of all weights.
+    return jnp.sum(jnp.abs(w) * factor), jnp.sum(jnp.square(w * factor))
+
+
+@jax.jit
+def _scaled_sums(w: jax.Array) -> jax.Array:
+    """Of magnitudes, also scaled down, and of squares, also scaled up and down: by one loop."""
+    power = jnp.asarray(_power(w.dtype), w.dtype)
+    down, up = w / power, w * power
+    terms = (jnp.abs(w), jnp.abs(down), jnp.square(w), jnp.square(up), jnp.square(down))
+
+    def added(one: tuple[jax.Array, ...], other: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        return tuple(map(jnp.add, one, other))
+
+    zeros = (jnp.zeros((), w.dtype),) * len(terms)
+    return jnp.stack(jax.lax.reduce(terms, zeros, added, tuple(range(w.ndim))))
+
+
+@jax.jit
+def _changes(w: jax.Array, factor: jax.Array, change: jax.Array) -> Sums:
+    """How `||w||_1` and half of `factor ||w||_2^2` change with the weights."""
+    return jnp.sum(jnp.sign(w) * change), jnp.sum((factor * w) * change)
