@@ -86,7 +86,11 @@ def _measured(options: argparse.Namespace, on_cpu: bool) -> Iterator[dict[str, A
         tree = random_tree(options.weights, leaves)
         yield from _Updates(tree, options, CPU_GOAL if on_cpu else ACCELERATOR_GOAL).rows()
     if options.compile_leaves:
-        yield _compile_row(options)
+        penalty = jaxcomp.add_compressibility(1e-3)
+        yield _compile_row("add_compressibility", penalty, options, COMPILE_GOAL)
+        # Of optax, to compare with.
+        clip = optax.clip_by_global_norm(1.0)
+        yield _compile_row("optax.clip_by_global_norm", clip, options, None)
     for name in options.models:
         if name != "none":
             yield _step_row(name, options, on_cpu)
@@ -222,7 +226,9 @@ def _updated(
     return optax.apply_updates(params, updates), opt_state
 
 
-def _compile_row(options: argparse.Namespace) -> dict[str, Any]:
+def _compile_row(
+    name: str, before: optax.GradientTransformation, options: argparse.Namespace, goal: float | None
+) -> dict[str, Any]:
     """Each compilation is of a new function: nothing that was traced is found again."""
     leaves = options.compile_leaves
 
@@ -236,16 +242,16 @@ def _compile_row(options: argparse.Namespace) -> dict[str, Any]:
 
     times = Pair([], [])
     adam = optax.adam(1e-3)
-    penalised = optax.chain(jaxcomp.add_compressibility(1e-3), adam)
+    variant = optax.chain(before, adam)
     with _without_cache():
-        for tx in (adam, penalised):  # the first one also loads and traces what JAX keeps
+        for tx in (adam, variant):  # the first one also loads and traces what JAX keeps
             seconds(tx, min(leaves, 2))
         for _ in range(options.compile_repeats):
             times.baseline.append(seconds(adam, leaves))
-            times.variant.append(seconds(penalised, leaves))
-    about = {"kind": "compile", "name": "add_compressibility", "leaves": leaves}
+            times.variant.append(seconds(variant, leaves))
+    about = {"kind": "compile", "name": name, "leaves": leaves}
     about["parameters"] = 64 * leaves
-    return _row(about, times, times.ratios(), COMPILE_GOAL)
+    return _row(about, times, times.ratios(), goal)
 
 
 @contextmanager

@@ -35,8 +35,8 @@ def run(tmp_path, capsys, *arguments: str) -> dict:
 def test_updates_and_compilation(tmp_path, capsys):
     sizes = ["--weights", "20000", "--leaves", "3", "1", "--compile-leaves", "3"]
     rows = run(tmp_path, capsys, *sizes, "--models", "none")["rows"]
-    assert [row["kind"] for row in rows] == ["update"] * 2 * TRANSFORMATIONS + ["compile"]
-    assert [row["leaves"] for row in rows] == [3] * TRANSFORMATIONS + [1] * TRANSFORMATIONS + [3]
+    assert [row["kind"] for row in rows] == ["update"] * 2 * TRANSFORMATIONS + ["compile"] * 2
+    assert [row["leaves"] for row in rows] == [3] * TRANSFORMATIONS + [1] * TRANSFORMATIONS + [3, 3]
     by_name = {row["name"]: row for row in rows[:TRANSFORMATIONS]}
     # Adam reads and writes parameters and both moments, and reads gradients: seven times 4 bytes.
     counted = by_name["add_compressibility"]["bytes"]
