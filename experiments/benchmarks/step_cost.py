@@ -8,7 +8,8 @@ python -m experiments.benchmarks.step_cost [--weights N] [--leaves 161 1] [--out
 * step: forward, backward and update of a network in training.
 
 Prints a table: the ratio of the times, its quartiles, the ratio of the bytes that XLA counts for
-the compiled programs, and the goal. Writes all numbers as JSON. About ten minutes on two CPU cores.
+the compiled programs, and the goal. Writes all numbers as JSON. About eleven minutes on two CPU
+cores.
 
 161 leaves have the shapes of a ResNet-50; any other number of leaves is of equal ones. On an
 accelerator one call makes many updates (`--inside`): handing over hundreds of arrays from Python
