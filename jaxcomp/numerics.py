@@ -94,7 +94,7 @@ def scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
                 f"{array.dtype} and shape {array.shape}; convert it or leave it out with a mask"
             )
     dtype = accumulation_dtype(*arrays)
-    return _scaled_norms([array.astype(dtype) for array in arrays])
+    return _compiled_norms([array.astype(dtype) for array in arrays])
 
 
 @jax.custom_jvp
@@ -114,6 +114,10 @@ def _scaled_norms_jvp(
     each = [_changes(w, 1 / scale, change) for w, change in zip(arrays, changes, strict=True)]
     l1, squares = (jax.lax.optimization_barrier(sum(terms)) for terms in zip(*each, strict=True))
     return norms, ScaledNorms(jnp.zeros_like(scale), l1 / scale, squares / (scale / 2))
+
+
+# Outside of `jit`, a custom derivative and a branch would be compiled again at each call.
+_compiled_norms = jax.jit(_scaled_norms)
 
 
 def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:

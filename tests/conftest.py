@@ -1,30 +1,35 @@
-"""The test process is stricter than production, and has eight devices."""
+"""The test process is stricter than production, compiles quickly, and has eight devices."""
 
 import os
-import tempfile
-from pathlib import Path
 
-# Before jax is imported. Most of the time goes into compiling programs that run once: with few
-# optimizations the tests take two thirds of it. With 0 in the environment they test what users run,
-# as the commands of README.md and the notebooks always do.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+import jaxlib
+
+# Before jax is imported. Most of the time goes into compiling programs that run once, so they are
+# compiled with few optimizations, and where XLA still has them with its older, quicker emitters:
+# together they take 0.4 of the time. With JAX_DISABLE_MOST_OPTIMIZATIONS=0 in the environment the
+# tests test what users run, as the commands of README.md and the notebooks always do.
+if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0":
+    if tuple(map(int, jaxlib.__version__.split(".")[:2])) < (0, 11):
+        flags = (os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false")
+        os.environ["XLA_FLAGS"] = " ".join(flags).strip()
 
 import hypothesis
 import jax
 import pytest
 
-# What is compiled is kept for as long as the tests run. The processes that they start have a folder
-# of their own: one that is killed may leave half of a program there, and who reads it is warned.
-_compiled = tempfile.TemporaryDirectory(prefix="jaxcomp-tests-")
+from tests.compiled import Compiled
+from tests.helpers import ROOT
+
+# Programs of every size are worth keeping. The processes that tests start have a folder of their
+# own: one that is killed may leave half of a program there.
 _KEEP_ALL = {
     "jax_persistent_cache_min_compile_time_secs": 0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
+    "jax_persistent_cache_enable_xla_caches": "none",  # its folder would be part of every key
 }
 for name, setting in _KEEP_ALL.items():
     jax.config.update(name, setting)
     os.environ[name.upper()] = str(setting)
-jax.config.update("jax_compilation_cache_dir", str(Path(_compiled.name, "here")))
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(_compiled.name, "started"))
 
 # Before anything touches a device.
 jax.config.update("jax_num_cpu_devices", 8)
@@ -33,9 +38,38 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # A first example waits for a compilation; the seed of the examples is fixed, so that every run is
-# the same run.
-hypothesis.settings.register_profile("jaxcomp", deadline=None, derandomize=True)
-hypothesis.settings.load_profile("jaxcomp")
+# the same run. `--hypothesis-profile=thorough` tries more of them, and more damaged files.
+hypothesis.settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)
+hypothesis.settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=200)
+hypothesis.settings.load_profile("quick")
+
+_FOLDER = "compiled"
+
+
+def pytest_configure(config):
+    """Give all processes of this run the programs of the runs before."""
+    if hasattr(config, "workerinput"):
+        folder = config.workerinput[_FOLDER]
+    else:
+        config.stash[_COMPILED] = Compiled(ROOT / ".pytest_cache" / f"jaxlib-{jaxlib.__version__}")
+        folder = config.stash[_COMPILED].folder
+    jax.config.update("jax_compilation_cache_dir", f"{folder}/tests")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{folder}/started"
+
+
+_COMPILED = pytest.StashKey[Compiled]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tell a process of pytest-xdist where the programs are."""
+    node.workerinput[_FOLDER] = str(node.config.stash[_COMPILED].folder)
+
+
+def pytest_unconfigure(config):
+    """Keep the programs of this run, now that no process writes any more."""
+    if _COMPILED in config.stash:
+        config.stash[_COMPILED].keep()
 
 
 @pytest.fixture

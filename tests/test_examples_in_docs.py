@@ -42,6 +42,7 @@ def test_public_functions_of_the_package_have_an_example():
         assert ">>>" in getattr(jaxcomp, name).__doc__
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_the_readme(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -32,6 +32,7 @@ def test_every_public_name_is_there():
         jaxcomp.lod  # noqa: B018
 
 
+@pytest.mark.slow
 def test_importing_the_package_imports_no_framework():
     program = (
         "import jaxcomp, sys; print({'jax', 'flax', 'optax', 'matplotlib'} & set(sys.modules))"
@@ -40,6 +41,7 @@ def test_importing_the_package_imports_no_framework():
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_import_contracts():
     lint = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     done = subprocess.run(

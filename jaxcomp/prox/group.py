@@ -1,6 +1,7 @@
 """The proximal operator of the group lasso."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,7 @@ class Group:
         """The sum of the norms of the groups."""
         return jnp.sum(group_norms(w, self.groups))
 
+    @partial(jax.jit, static_argnums=0)  # outside of `jit`, a loop is compiled at each call
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
         r"""Groups shrink as a whole, and become exactly zero if they are small.
 

@@ -1,6 +1,7 @@
 """The proximal operator of the compressibility loss."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +34,7 @@ class Ratio:
         """The compressibility loss."""
         return compressibility(w)
 
+    @partial(jax.jit, static_argnums=0)  # outside of `jit`, a loop is compiled at each call
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
         r"""The exact minimiser for a scalar `tau`, a linearised step for an array.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxcomp.numerics import gathered
 
 
+@jax.jit
 def largest(scores: Sequence[jax.Array], k: jax.Array | int) -> list[jax.Array]:
     """Where the `k` largest entries of all `scores` together are.
 
@@ -30,8 +31,8 @@ def largest(scores: Sequence[jax.Array], k: jax.Array | int) -> list[jax.Array]:
     n = sum(score.size for score in scores)
     if n > jnp.iinfo(jnp.int32).max:
         raise ValueError(f"{n} scores are more than can be ranked together: rank them per tensor")
-    # `+ 0` makes positive zeros of negative ones.
-    bits = [jax.lax.bitcast_convert_type(s.astype(jnp.float32) + 0, jnp.int32) for s in scores]
+    # `abs` for negative zeros, which XLA would not turn into positive ones by adding zero.
+    bits = [jax.lax.bitcast_convert_type(jnp.abs(s.astype(jnp.float32)), jnp.int32) for s in scores]
     k = jnp.asarray(k, jnp.int32)
 
     def with_bit(i: jax.Array, bound: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 """The levels of few-valued weights: one, as in the theorem, or a small codebook."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -81,6 +82,7 @@ def few_levels(
     return _quantize(params, lambda w: fit_levels(w, levels), per, mask)
 
 
+@partial(jax.jit, static_argnums=1)  # outside of `jit`, a loop is compiled at each call
 def fit_levels(w: jax.Array, levels: int) -> jax.Array:
     """Ascending magnitudes, shape [levels], near the magnitudes of the non-zero entries of `w`."""
     magnitudes = jnp.abs(w.astype(accumulation_dtype(w))).ravel()

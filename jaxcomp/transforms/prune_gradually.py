@@ -87,29 +87,30 @@ def prune_gradually(
         del extra_args
         check_params(params, "prune_gradually ranks")
         leaves, structure = select(params, mask=True), jax.tree.structure(params)
-        old = structure.flatten_up_to(state.mask)
+        masks = masks_at(state.count, leaves, structure.flatten_up_to(state.mask))
+        new_state = PruneGraduallyState(
+            optax.safe_increment(state.count), jax.tree.unflatten(structure, masks)
+        )
+        return hold(updates, new_state.mask, params), new_state
 
+    @jax.jit  # outside of `jit`, a branch is compiled at each call
+    def masks_at(
+        count: jax.Array, leaves: list[jax.Array], old: list[jax.Array]
+    ) -> list[jax.Array]:
         tiny = jnp.finfo(jnp.float32).tiny
 
         # Of the parameters before the step: updates that a branch reads are stored at each step,
         # ranked or not, where they are otherwise a part of one pass over the parameters.
-        def ranked(_) -> list[jax.Array]:
+        def ranked() -> list[jax.Array]:
             scores = []
             for p, keep in zip(leaves, old, strict=True):
                 scored = score(jnp.where(keep, p, jnp.zeros_like(p)))
                 # Pruned weights rank below all others, also below those that are zero by chance.
                 scores.append(jnp.where(keep, jnp.maximum(scored.astype(jnp.float32), tiny), 0))
-            return [
-                new & keep
-                for new, keep in zip(pattern.keep(scores, wanted, scope), old, strict=True)
-            ]
+            kept = pattern.keep(scores, at_step(density, count), scope)
+            return [new & keep for new, keep in zip(kept, old, strict=True)]
 
-        wanted = at_step(density, state.count)
-        masks = jax.lax.cond(state.count % every == 0, ranked, lambda _: old, None)
-        new_state = PruneGraduallyState(
-            optax.safe_increment(state.count), jax.tree.unflatten(structure, masks)
-        )
-        return hold(updates, new_state.mask, params), new_state
+        return jax.lax.cond(count % every == 0, ranked, lambda: old)
 
     # `masked` hides the leaves that are not selected, so that all that is left is pruned.
     prune = optax.GradientTransformationExtraArgs(init_fn, update_fn)

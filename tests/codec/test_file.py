@@ -140,6 +140,7 @@ def test_describe(tmp_path):
     assert sum(t.payload_bytes for t in info.tensors) == pytest.approx(size, abs=20)
 
 
+@pytest.mark.slow
 def test_reading_needs_no_jax(tmp_path):
     save(tmp_path / "model.jxc", {"kernel": np.eye(30, dtype=np.float32)})
     program = """
@@ -212,6 +213,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["model.jxc"]
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path):
     path = tmp_path / "model.jxc"
     save(path, {"w": np.zeros(3)})

@@ -16,6 +16,8 @@ from jaxcomp.codec.segments import trailer
 from jaxcomp.codec.text import Text
 from tests.codec.crafted import resealed, sealed
 
+pytestmark = pytest.mark.slow
+
 MUTATIONS = 20_000
 TRACED = 2_000  # of them: tracing memory takes several times as long
 MAX_MEMORY = 64 * 2**20  # bytes

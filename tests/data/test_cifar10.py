@@ -77,6 +77,7 @@ def test_the_copy_that_is_not_there_is_answered_without_a_command_that_cannot_wo
         cifar10_jpeg()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 def test_the_real_data_is_decoded_once(source, cache):
     if not prepared(source):

@@ -79,6 +79,7 @@ def test_data_that_is_not_prepared_is_answered_with_the_command(cache):
     assert not cache.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PREPARED, reason="MNIST is not prepared in TFDS_DATA_DIR")
 def test_the_real_data_is_decoded_once(cache):
     splits = mnist()

@@ -53,6 +53,7 @@ def test_all_endings_have_as_many_steps(config, name):
     assert own.quantize.levels == (2 if name == "two levels" else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", [False, True])
 def test_a_run_gives_what_was_read_from_its_files(config, test):
     own = baselines.configured(config, "prox of l1/l2", 1e-5, 2e-3, 0)
@@ -66,6 +67,7 @@ def test_a_run_gives_what_was_read_from_its_files(config, test):
     assert baselines.validation_error(result) == result[baselines.JUDGED]["validation_error"]
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_not_chosen(config):
     own = baselines.configured(config, "l2", 2e-4, 1e30, 0)
     result = baselines.run(own, digits(0), test=False)

@@ -7,6 +7,7 @@ import pytest
 from experiments.benchmarks import measures
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_measures(monkeypatch, capsys):
     monkeypatch.setattr(measures, "REPEATS", 1)

@@ -25,6 +25,7 @@ def end(splits, name, weight):
     return claim.train(splits, name, weight, seed=0, steps=300)
 
 
+@pytest.mark.slow
 def test_the_loss_makes_the_effective_number_of_weights_fall(splits):
     plain, ratio = end(splits, "none", 0.0), end(splits, "l1/l2 global", 0.03)
     first, last = ratio["curve"][0], ratio["curve"][-1]
@@ -59,6 +60,7 @@ def test_the_record_is_complete_and_its_means_are_those_of_its_values():
             assert measured["high"] >= measured["mean"] * (1 - 1e-5) - 1e-9
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_stopped_goes_on(tmp_path, monkeypatch, splits):
     monkeypatch.setattr(claim, "GRID", {"none": (0.0,)})
     monkeypatch.setattr(
@@ -74,6 +76,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path, monkeypatch, splits):
     assert record["settings"][0]["end"]["level"]["values"] == [123.0]
 
 
+@pytest.mark.slow
 def test_wrong_use():
     done = run_module("experiments.sweeps.claim", "--seeds=0")
     assert done.returncode == 2

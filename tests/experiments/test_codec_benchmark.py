@@ -36,6 +36,7 @@ def test_it_measures_sets_of_a_folder(tmp_path, monkeypatch, capsys):
     assert record["encode_million_per_second"] > 0
 
 
+@pytest.mark.slow
 def test_a_folder_without_sets_is_named(tmp_path):
     done = run_module("experiments.benchmarks.codec", f"--sets={tmp_path}")
     assert done.returncode == 1

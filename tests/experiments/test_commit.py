@@ -2,6 +2,8 @@
 
 import subprocess
 
+import pytest
+
 from experiments.commit import commit
 
 
@@ -11,6 +13,7 @@ def git(folder, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.slow
 def test_of_a_checkout_as_it_is_and_changed(tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "code.py").write_text("a = 1\n")

@@ -109,6 +109,7 @@ def test_files_that_do_not_define_a_configuration(tmp_path, text, message):
         load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -129,6 +130,7 @@ def test_wrong_use_is_a_message_and_status_2(arguments, message):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -148,6 +150,7 @@ def test_values_that_the_data_or_the_network_refuse(arguments, message, tmp_path
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_help_shows_how_it_is_used():
     done = run_module("experiments.main", "--help")
     assert "--config.KEY=VALUE" in done.stdout

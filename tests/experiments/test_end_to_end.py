@@ -26,6 +26,7 @@ def run(tmp_path, capsys, *arguments):
     return {row["name"]: row for row in record["rows"]}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_examples_in_memory(tmp_path, capsys):
     rows = run(tmp_path, capsys, "--networks", "lenet_300_100")
@@ -36,6 +37,7 @@ def test_examples_in_memory(tmp_path, capsys):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_streamed_pictures(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(MODELS, end_to_end.STREAMED, Normalised)

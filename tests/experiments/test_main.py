@@ -9,6 +9,8 @@ import jaxcomp
 from experiments.commit import commit
 from tests.helpers import run_module
 
+pytestmark = pytest.mark.slow
+
 SHORT = [
     "--config.train.steps=600",
     "--config.penalty.steps=600",

@@ -7,6 +7,8 @@ import pytest
 
 from tests.helpers import run_module
 
+pytestmark = pytest.mark.slow
+
 
 def test_heavier_penalties_give_smaller_files(tmp_path):
     weights = ["0", "0.03", "0.3"]

@@ -75,6 +75,7 @@ def ends(run):
     return outputs, [process.returncode for process in run]
 
 
+@pytest.mark.slow
 def test_two_processes_are_stopped_go_on_and_write_the_file_of_one(tmp_path):
     together, alone = tmp_path / "together", tmp_path / "alone"
     first, second = run = begin_by_hand(together)

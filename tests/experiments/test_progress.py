@@ -64,6 +64,7 @@ def undisturbed(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_it_is_killed_and_killed_again(undisturbed, tmp_path):
     for count, phases in ((1, set()), (15, {"penalty"}), (26, {"quantize"})):
         process = begin(tmp_path)
@@ -79,6 +80,7 @@ def test_it_is_killed_and_killed_again(undisturbed, tmp_path):
     assert not (tmp_path / CHECKPOINTS).exists()
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_exits_with_a_status_of_its_own(undisturbed, tmp_path):
     process = begin(tmp_path, "--checkpoint_seconds=3600")
     wait_for(process, tmp_path, 14)
@@ -111,6 +113,7 @@ def test_the_end_of_a_phase_that_was_saved_is_saved(tmp_path):
         progress.done("long", at(7))  # of which nothing was made
 
 
+@pytest.mark.slow
 def test_another_configuration_does_not_go_on(tmp_path):
     process = begin(tmp_path)
     wait_for(process, tmp_path, 3)

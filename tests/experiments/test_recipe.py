@@ -109,6 +109,7 @@ def test_each_layer_has_its_number_of_levels(run):
     assert [np.unique(kernel).size for kernel in kernels] == [3, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_biases_that_the_next_can_stand_in_for_stay_zero_once_folded():
     rng = np.random.default_rng(0)
@@ -168,6 +169,7 @@ def with_batch_norm(monkeypatch):
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_statistics_of_batch_norm_are_part_of_what_is_stored(with_batch_norm, tmp_path):
     splits = digits(0)
@@ -182,6 +184,7 @@ def test_statistics_of_batch_norm_are_part_of_what_is_stored(with_batch_norm, tm
     jax.tree.map(np.testing.assert_array_equal, back, outcome.compressed)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_both_loops_make_the_same_network(with_batch_norm):
     outcomes = []
@@ -199,6 +202,7 @@ def test_both_loops_make_the_same_network(with_batch_norm):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 @pytest.mark.parametrize("loop", ["python", "device"])
 def test_eight_devices_make_the_network_of_one(with_batch_norm, loop):
@@ -226,6 +230,7 @@ def test_a_batch_that_cannot_be_spread_is_named(with_batch_norm):
         train_and_compress(with_batch_norm, digits(0), UNWATCHED)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_streamed_images_on_eight_devices_make_the_network_of_one(with_batch_norm):
     rng = np.random.default_rng(0)

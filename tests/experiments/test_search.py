@@ -58,6 +58,7 @@ def command(monkeypatch, workdir, trials, *more):
     return json.loads((workdir / "search.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_and_makes_no_trial_again(tmp_path, monkeypatch, capsys):
     first = command(monkeypatch, tmp_path, 1)
     more = command(monkeypatch, tmp_path, 2)
@@ -75,6 +76,7 @@ def test_a_search_goes_on_and_makes_no_trial_again(tmp_path, monkeypatch, capsys
     assert set(more["front"]) == set(pareto_front(costs))
 
 
+@pytest.mark.slow
 def test_a_trial_that_diverges_counts_as_a_dense_random_network(tmp_path, monkeypatch):
     record = command(monkeypatch, tmp_path, 1, "--set", "penalty.learning_rate=1e30")
     (trial,) = record["trials"]

@@ -31,6 +31,7 @@ def run(tmp_path, capsys, *arguments: str) -> dict:
     return record
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_updates_and_compilation(tmp_path, capsys):
     sizes = ["--weights", "20000", "--leaves", "3", "1", "--compile-leaves", "3"]
@@ -47,6 +48,7 @@ def test_updates_and_compilation(tmp_path, capsys):
     assert pruning["holds"]["median"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_step_of_a_network(tmp_path, capsys):
     only = ["--leaves", "--compile-leaves", "0", "--models", "lenet_5_caffe"]

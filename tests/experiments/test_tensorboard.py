@@ -33,6 +33,7 @@ def test_each_phase_has_its_curves(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_points_of_the_run(tmp_path):
     phases = ("train", "penalty", "finetune", "quantize")
     short = [f"--config.{phase}.steps=20" for phase in phases]

@@ -138,6 +138,7 @@ with Checkpoints(Path(sys.argv[1])) as checkpoints:
 """
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_there_is_an_error_and_the_state_before_stays(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", FULL, str(tmp_path / "run")],

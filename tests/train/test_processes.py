@@ -34,6 +34,7 @@ def printed(process):
     return json.loads(output.splitlines()[-1]) if output else None
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_network_of_one():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
