@@ -2,19 +2,15 @@
 
 import os
 
-import jaxlib
+from tests import xla
 
-# Before jax is imported. Most of the time goes into compiling programs that run once, so they are
-# compiled with few optimizations, and where XLA still has them with its older, quicker emitters:
-# together they take 0.4 of the time. With JAX_DISABLE_MOST_OPTIMIZATIONS=0 in the environment the
-# tests test what users run, as the commands of README.md and the notebooks always do.
-if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0":
-    if tuple(map(int, jaxlib.__version__.split(".")[:2])) < (0, 11):
-        flags = (os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false")
-        os.environ["XLA_FLAGS"] = " ".join(flags).strip()
+# Before jax is imported.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ["XLA_FLAGS"] = xla.flags(os.environ)
 
 import hypothesis
 import jax
+import jaxlib
 import pytest
 
 from tests.compiled import Compiled

@@ -8,7 +8,6 @@ them under `jax.enable_x64(True)` for the tolerances of `jaxcomp.analysis.verify
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -62,7 +61,6 @@ def shortest_subgradient(
     return jnp.where(w == 0, jnp.sign(gradient) * beyond, gradient)
 
 
-@partial(jax.jit, static_argnames="data_term")
 def newton_on_support(
     w: jax.Array, data_term: Objective | None = None, weight: float = 1.0, *, steps: int = 20
 ) -> jax.Array:
@@ -91,7 +89,6 @@ def newton_on_support(
     return jax.lax.fori_loop(0, steps, step, w)
 
 
-@partial(jax.jit, static_argnames="data_term")
 def descend(
     w: jax.Array,
     data_term: Objective | None = None,

@@ -9,7 +9,7 @@ from jaxcomp.analysis.verify import verify
 from jaxcomp.cli import main
 
 
-@pytest.mark.parametrize(("n", "starts"), [(2, 1), (7, 30)])
+@pytest.mark.parametrize(("n", "starts"), [(2, 1), pytest.param(7, 30, marks=pytest.mark.slow)])
 def test_every_statement_holds(n, starts):
     rows = list(verify(n, starts, seed=3))
     assert len(rows) > 15

@@ -17,7 +17,10 @@ def test_units_can_be_taken_out_where_there_is_no_batch_norm():
 
 
 @pytest.mark.usefixtures("standard_promotion")
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in IMAGES)) for name in LAYERS],
+)
 def test_a_pruned_network_computes_the_same_without_its_dead_units(name):
     model = MODELS[name]()
     images = jax.random.normal(jax.random.key(0), IMAGES.get(name, (20, 28, 28, 1)))

@@ -7,6 +7,7 @@ import pytest
 
 import jaxcomp
 from experiments.commit import commit
+from tests.experiments.events import scalars
 from tests.helpers import run_module
 
 pytestmark = pytest.mark.slow
@@ -23,26 +24,26 @@ SHORT = [
 
 
 @pytest.fixture(scope="module")
-def workdirs(tmp_path_factory):
-    """The folders of two runs of the same command, and what the first printed."""
-    folders = [tmp_path_factory.mktemp(name) / "run" for name in ("one", "two")]
-    done = [run_module("experiments.main", *SHORT, f"--workdir={folder}") for folder in folders]
-    assert [d.returncode for d in done] == [0, 0], done[0].stderr
-    return folders, done[0].stdout
+def run(tmp_path_factory):
+    """The folder of a run, and what it printed."""
+    folder = tmp_path_factory.mktemp("main") / "run"
+    done = run_module("experiments.main", *SHORT, "--tensorboard", f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
 
 
 @pytest.fixture(scope="module")
-def report(workdirs):
-    return json.loads((workdirs[0][0] / "report.json").read_text())
+def workdir(run):
+    return run[0]
 
 
-def test_the_same_seed_gives_the_same_file(workdirs):
-    one, two = ((folder / "model.jxc").read_bytes() for folder in workdirs[0])
-    assert one == two
+@pytest.fixture(scope="module")
+def report(workdir):
+    return json.loads((workdir / "report.json").read_text())
 
 
-def test_the_file_holds_the_ternary_network(workdirs, report):
-    params = jaxcomp.load(workdirs[0][0] / "model.jxc")
+def test_the_file_holds_the_ternary_network(workdir, report):
+    params = jaxcomp.load(workdir / "model.jxc")
     assert {name: layer["kernel"].shape for name, layer in params.items()} == {
         "Dense_0": (64, 300),
         "Dense_1": (300, 100),
@@ -56,8 +57,8 @@ def test_the_file_holds_the_ternary_network(workdirs, report):
     assert all(len(np.unique(bias)) <= 31 for bias in biases)
 
 
-def test_removing_dead_units_does_not_change_the_network(workdirs, report):
-    params = jaxcomp.load(workdirs[0][0] / "model.jxc")
+def test_removing_dead_units_does_not_change_the_network(workdir, report):
+    params = jaxcomp.load(workdir / "model.jxc")
     into, out_of = params["Dense_0"]["kernel"], params["Dense_1"]["kernel"]
     alive = out_of.any(axis=1)
     assert not into[:, ~alive].any()
@@ -67,17 +68,17 @@ def test_removing_dead_units_does_not_change_the_network(workdirs, report):
     assert abs(accuracy["quantized"] - accuracy["compressed"]) < 0.02
 
 
-def test_what_is_read_back_is_what_was_written(workdirs, report):
+def test_what_is_read_back_is_what_was_written(workdir, report):
     accuracy = report["test_accuracy"]
     assert accuracy["read_back"] == accuracy["compressed"]
     assert accuracy["dense"] > 0.9
     assert accuracy["compressed"] > 0.8  # fewer steps than the method needs
-    again = run_module("experiments.evaluate", str(workdirs[0][0]))
+    again = run_module("experiments.evaluate", str(workdir))
     assert json.loads(again.stdout)["test"]["accuracy"] == accuracy["read_back"]
 
 
-def test_the_report_has_every_number(workdirs, report):
-    size = (workdirs[0][0] / "model.jxc").stat().st_size
+def test_the_report_has_every_number(workdir, report):
+    size = (workdir / "model.jxc").stat().st_size
     storage = report["storage"]
     assert storage["parameters"] == 50_200 + 410
     assert storage["bytes"]["float32"] == 4 * storage["parameters"]
@@ -96,13 +97,13 @@ def test_the_report_has_every_number(workdirs, report):
     assert penalty[-1] < penalty[0]
 
 
-def test_the_metrics_are_lines_of_json(workdirs, report):
-    lines = (workdirs[0][0] / "metrics.jsonl").read_text().splitlines()
+def test_the_metrics_are_lines_of_json(workdir, report):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == report["history"]
 
 
-def test_the_screen_shows_the_table(workdirs, report):
-    shown = workdirs[1]
+def test_the_screen_shows_the_table(run, report):
+    _, shown = run
     for expected in (
         "read back from the file",
         "float32 + zstd-19",
@@ -114,8 +115,15 @@ def test_the_screen_shows_the_table(workdirs, report):
         assert expected in shown
 
 
-def test_the_figure_is_an_image(workdirs):
-    assert (workdirs[0][0] / "figure.png").read_bytes().startswith(b"\x89PNG")
+def test_the_curves_for_tensorboard_are_the_points_of_the_run(workdir, report):
+    found = scalars(workdir)
+    losses = [(f"{p['phase']}/loss", p["step"], np.float32(p["loss"])) for p in report["history"]]
+    assert [one for one in found if one[0].endswith("/loss")] == losses
+    assert {"penalty/penalty", "quantize/validation_accuracy"} <= {tag for tag, _, _ in found}
+
+
+def test_the_figure_is_an_image(workdir):
+    assert (workdir / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_training_that_diverges_is_one_line_and_leaves_no_model(tmp_path):

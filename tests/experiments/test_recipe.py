@@ -137,10 +137,16 @@ def test_biases_that_the_next_can_stand_in_for_stay_zero_once_folded():
     assert all(np.any(layer["bias"]) for layer in outcome.penalized.values())
 
 
-@pytest.fixture
-def with_batch_norm(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def normalised():
+    """A small network with batch norm among the models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "normalised", Normalised)
+        yield
+
+
+def with_batch_norm(**changes):
     """Settings of a short run of a network with batch norm, by SGD in bfloat16."""
-    monkeypatch.setitem(MODELS, "normalised", Normalised)
     config = load(DEFAULT)
     config.update_from_flattened_dict(
         {
@@ -164,16 +170,35 @@ def with_batch_norm(monkeypatch):
             "quantize.steps": 150,
             "stored": "bfloat16",
             "biases.bits": 0,
+            **changes,
         }
     )
     return config
 
 
+SHORT = {
+    "precision": "float32",
+    "train.steps": 10,
+    "penalty.steps": 10,
+    "prune.steps": 10,
+    "quantize.steps": 10,
+    "look_every": 5,
+}
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """What one device makes of a few steps, which Python calls."""
+    with jax.numpy_dtype_promotion("standard"):
+        config = with_batch_norm(**SHORT, loop="python")
+        return train_and_compress(config, digits(0), UNWATCHED)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
-def test_statistics_of_batch_norm_are_part_of_what_is_stored(with_batch_norm, tmp_path):
+def test_statistics_of_batch_norm_are_part_of_what_is_stored(tmp_path):
     splits = digits(0)
-    outcome = train_and_compress(with_batch_norm, splits, UNWATCHED)
+    outcome = train_and_compress(with_batch_norm(), splits, UNWATCHED)
     metrics = classification_metrics(Normalised().apply)
     for params in outcome:  # of guessing, 90 % are wrong
         assert error(metrics, params, splits.validation) < 25
@@ -186,15 +211,11 @@ def test_statistics_of_batch_norm_are_part_of_what_is_stored(with_batch_norm, tm
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
-def test_both_loops_make_the_same_network(with_batch_norm):
-    outcomes = []
-    for loop in ("python", "device"):
-        with_batch_norm.update_from_flattened_dict(
-            {"loop": loop, "precision": "float32", "train.steps": 20, "penalty.steps": 20}
-            | {"prune.steps": 20, "quantize.steps": 20, "look_every": 10}
-        )
-        outcomes.append(train_and_compress(with_batch_norm, digits(0), UNWATCHED))
-    for by_python, by_device in zip(*outcomes, strict=True):
+def test_both_loops_make_the_same_network(alone):
+    on_the_device = train_and_compress(
+        with_batch_norm(**SHORT, loop="device"), digits(0), UNWATCHED
+    )
+    for by_python, by_device in zip(alone, on_the_device, strict=True):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
             by_python,
@@ -205,13 +226,11 @@ def test_both_loops_make_the_same_network(with_batch_norm):
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 @pytest.mark.parametrize("loop", ["python", "device"])
-def test_eight_devices_make_the_network_of_one(with_batch_norm, loop):
-    short = {"precision": "float32", "train.steps": 10, "penalty.steps": 10, "prune.steps": 10}
-    with_batch_norm.update_from_flattened_dict({**short, "quantize.steps": 10, "loop": loop})
-    alone = train_and_compress(with_batch_norm, digits(0), UNWATCHED)
+def test_eight_devices_make_the_network_of_one(alone, loop):
+    config = with_batch_norm(**SHORT, loop=loop)
     rules = (("Conv_0/kernel$", (None, None, None, "model")), ("Dense_0/kernel$", ("fsdp", None)))
-    with_batch_norm.mesh.update({"data": 2, "fsdp": 2, "model": 2, "rules": rules})
-    spread = train_and_compress(with_batch_norm, digits(0), UNWATCHED)
+    config.mesh.update({"data": 2, "fsdp": 2, "model": 2, "rules": rules})
+    spread = train_and_compress(config, digits(0), UNWATCHED)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
         spread.dense,
@@ -223,16 +242,15 @@ def test_eight_devices_make_the_network_of_one(with_batch_norm, loop):
 
 
 @pytest.mark.usefixtures("standard_promotion")
-def test_a_batch_that_cannot_be_spread_is_named(with_batch_norm):
-    with_batch_norm.mesh.data = 8
-    with_batch_norm.batch_size = 60
+def test_a_batch_that_cannot_be_spread_is_named():
+    config = with_batch_norm(**{"mesh.data": 8, "batch_size": 60})
     with pytest.raises(ValueError, match="batch_size=60 cannot be spread over the 8 devices"):
-        train_and_compress(with_batch_norm, digits(0), UNWATCHED)
+        train_and_compress(config, digits(0), UNWATCHED)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
-def test_streamed_images_on_eight_devices_make_the_network_of_one(with_batch_norm):
+def test_streamed_images_on_eight_devices_make_the_network_of_one():
     rng = np.random.default_rng(0)
     rows = [
         {"image": rng.integers(0, 256, (20, 24, 3), np.uint8), "label": index % 10}
@@ -240,13 +258,13 @@ def test_streamed_images_on_eight_devices_make_the_network_of_one(with_batch_nor
     ]
     splits = Splits(*(Stream(rows, np.arange(*ends), 8) for ends in ((0, 32), (32, 36), (36, 40))))
     short = {"train.steps": 6, "penalty.steps": 6, "prune.steps": 6, "quantize.steps": 0}
-    with_batch_norm.update_from_flattened_dict(
-        {**short, "precision": "float32", "batch_size": 16, "data.shift": 0, "data.flip": True}
+    config = with_batch_norm(
+        **{**short, "precision": "float32", "batch_size": 16, "data.shift": 0, "data.flip": True}
         | {"distill.weight": 0.0}
     )
-    alone = train_and_compress(with_batch_norm, splits, UNWATCHED)
-    with_batch_norm.mesh.update({"data": 4, "fsdp": 2})
-    spread = train_and_compress(with_batch_norm, splits, UNWATCHED)
+    alone = train_and_compress(config, splits, UNWATCHED)
+    config.mesh.update({"data": 4, "fsdp": 2})
+    spread = train_and_compress(config, splits, UNWATCHED)
     for one, other in zip(alone, spread, strict=True):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), one, other

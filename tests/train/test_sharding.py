@@ -54,7 +54,11 @@ def start(optimizer):
 
 
 @pytest.mark.parametrize("name", CHAINS)
-@pytest.mark.parametrize("sizes", [(8, 1, 1), (2, 2, 2), (1, 8, 1)], ids=str)
+@pytest.mark.parametrize(
+    "sizes",
+    [(2, 2, 2), *(pytest.param(one, marks=pytest.mark.slow) for one in ((8, 1, 1), (1, 8, 1)))],
+    ids=str,
+)
 def test_training_on_eight_devices_is_that_on_one(name, sizes):
     optimizer, batch = CHAINS[name](), (IMAGES, LABELS)
     step, expected = make_step(loss, optimizer), start(optimizer)

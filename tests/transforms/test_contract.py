@@ -41,6 +41,9 @@ TRANSFORMS = {
 }
 
 
+SHAPES = jax.eval_shape(small_params)
+
+
 @pytest.fixture(params=TRANSFORMS, ids=str)
 def transform(request):
     return TRANSFORMS[request.param]()
@@ -48,6 +51,19 @@ def transform(request):
 
 def ones(params):
     return jax.tree.map(jnp.ones_like, params)
+
+
+def updated(transform, params, state=None, gradients=None):
+    """Updates and state after one step, by one compiled program."""
+    state = transform.init(params) if state is None else state
+    gradients = ones(params) if gradients is None else gradients
+    return jax.jit(transform.update)(gradients, state, params)
+
+
+def abstract(transform, dtype=jnp.float32):
+    """Shapes and types of parameters and of the state for them: nothing is compiled."""
+    params = jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape, dtype), SHAPES)
+    return params, jax.eval_shape(transform.init, params)
 
 
 def assert_same(one, other):
@@ -60,27 +76,28 @@ def test_the_table_has_every_transform():
 
 
 def test_extra_arguments_are_accepted(transform):
-    params = small_params()
     assert isinstance(transform, optax.GradientTransformationExtraArgs)
-    transform.update(ones(params), transform.init(params), params, loss=1.0)
+    params, state = abstract(transform)
+    jax.eval_shape(lambda *given: transform.update(*given, loss=1.0), params, state, params)
 
 
 def test_missing_parameters_are_named(transform):
-    params = small_params()
+    params, state = abstract(transform)
     with pytest.raises(ValueError, match=r"none were given: call tx\.update"):
-        transform.update(ones(params), transform.init(params))
+        jax.eval_shape(transform.update, params, state)
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_updates_keep_their_type(transform, dtype):
-    params = jax.tree.map(lambda p: p.astype(dtype), small_params())
-    updates, _ = transform.update(ones(params), transform.init(params), params)
-    assert {u.dtype for u in jax.tree.leaves(updates)} == {jnp.dtype(dtype)}
+    params, state = abstract(transform, dtype)
+    updates, new = jax.eval_shape(transform.update, params, state, params)
+    assert updates == params
+    assert new == state
 
 
 def test_the_second_call_compiles_nothing_and_keeps_the_state_s_structure(transform):
-    params, state = small_params(), transform.init(small_params())
-    update = jax.jit(transform.update)
+    params = small_params()
+    state, update = transform.init(params), jax.jit(transform.update)
     _, new = update(ones(params), state, params)
     update(ones(params), new, params)
     assert update._cache_size() == 1
@@ -102,13 +119,13 @@ def test_inside_multi_steps(transform):
     second, _ = update(ones(params), state, params)
     assert not any(u.any() for u in jax.tree.leaves(first))
     plain = optax.chain(transform, optax.sgd(0.1))
-    assert_same(second, plain.update(ones(params), plain.init(params), params)[0])
+    assert_same(second, updated(plain, params)[0])
 
 
 def test_inside_masked(transform):
     params, mask = small_params(), {"Dense_0": True, "Dense_1": False}
     tx = optax.masked(transform, mask)
-    updates, _ = tx.update(ones(params), tx.init(params), params)
+    updates, _ = updated(tx, params)
     assert_same(updates["Dense_1"], ones(params)["Dense_1"])
     assert not jnp.allclose(updates["Dense_0"]["kernel"], 1.0)
 
@@ -116,30 +133,23 @@ def test_inside_masked(transform):
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
 def test_sharded_parameters_give_the_same_updates_and_stay_sharded(transform, kind):
     params = {"kernel": small_params()["Dense_0"]["kernel"].repeat(8, axis=0)}
-    expected, _ = transform.update(ones(params), transform.init(params), params)
+    expected, _ = updated(transform, params)
     params = sharded(params, kind=kind)
     with jax.set_mesh(params["kernel"].sharding.mesh):
-        updates, _ = jax.jit(transform.update)(ones(params), transform.init(params), params)
+        updates, _ = updated(transform, params)
     assert_same(updates, expected)
     assert updates["kernel"].sharding.is_equivalent_to(params["kernel"].sharding, 2)
 
 
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(transform, tmp_path):
     params = small_params()
-    _, state = transform.update(ones(params), transform.init(params), params)
+    _, state = updated(transform, params)
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(tmp_path / "state", state)
         checkpointer.wait_until_finished()
         restored = checkpointer.restore(tmp_path / "state", jax.eval_shape(lambda: state))
     assert jax.tree.structure(restored) == jax.tree.structure(state)
-    expected = transform.update(ones(params), state, params)
-    assert_same(transform.update(ones(params), restored, params), expected)
-
-
-class LinenNet(nn.Module):
-    @nn.compact
-    def __call__(self, x):
-        return nn.Dense(3)(nn.relu(nn.Dense(4)(x)))
+    assert_same(updated(transform, params, restored), updated(transform, params, state))
 
 
 class NNXNet(nnx.Module):
@@ -147,37 +157,83 @@ class NNXNet(nnx.Module):
         self.hidden = nnx.Linear(4, 4, rngs=rngs)
         self.out = nnx.Linear(4, 3, rngs=rngs)
 
-    def __call__(self, x):
-        return self.out(nnx.relu(self.hidden(x)))
+
+def arrays(seed):
+    """Kernels [inputs, outputs] and biases of two layers, with exact zeros among the weights."""
+    rng = np.random.default_rng(seed)
+
+    def layer(*shape):
+        kernel = rng.normal(size=shape) * (rng.random(shape) < 0.8)
+        return {"kernel": jnp.asarray(kernel, jnp.float32), "bias": jnp.ones(shape[1])}
+
+    return {"hidden": layer(4, 4), "out": layer(4, 3)}
 
 
-def test_trains_a_linen_network(transform):
-    net = LinenNet()
-    params = net.init(jax.random.key(0), jnp.ones((1, 4)))["params"]
-    tx = optax.chain(optax.identity(), transform)
-    gradients = jax.grad(lambda p: net.apply({"params": p}, jnp.ones((2, 4))).sum())(params)
-    updates, _ = jax.jit(tx.update)(gradients, tx.init(params), params)
-    assert jax.tree.structure(optax.apply_updates(params, updates)) == jax.tree.structure(params)
+def in_linen(transform, params, gradients):
+    expected = nn.Sequential([nn.Dense(4), nn.Dense(3)]).init(jax.random.key(0), jnp.ones((1, 4)))
+    names = {"hidden": "layers_0", "out": "layers_1"}
+    params, gradients = ({names[n]: w for n, w in one.items()} for one in (params, gradients))
+    assert jax.tree.structure(expected["params"]) == jax.tree.structure(params)
+    updates, _ = updated(transform, params, gradients=gradients)
+    moved = optax.apply_updates(params, updates)
+    return {name: moved[names[name]] for name in names}
 
 
-def test_trains_an_nnx_network(transform):
+def in_nnx(transform, params, gradients):
     net = NNXNet(nnx.Rngs(0))
-    optimizer = nnx.Optimizer(net, optax.chain(optax.sgd(0.1), transform), wrt=nnx.Param)
+    nnx.update(net, params)
+    optimizer = nnx.Optimizer(net, transform, wrt=nnx.Param)
 
     @nnx.jit
-    def step(net, optimizer):
-        gradients = nnx.grad(lambda net: net(jnp.ones((2, 4))).sum())(net)
-        optimizer.update(net, gradients)
+    def step(net, optimizer, gradients):
+        given = nnx.state(net, nnx.Param)
+        nnx.replace_by_pure_dict(given, gradients)
+        optimizer.update(net, given)
 
-    before = net.out.kernel[...]
-    step(net, optimizer)
-    step(net, optimizer)
-    assert not jnp.allclose(net.out.kernel[...], before)
+    step(net, optimizer, gradients)
+    return nnx.to_pure_dict(nnx.state(net, nnx.Param))
 
 
-def test_trains_an_equinox_network(transform):
+def in_equinox(transform, params, gradients):
+    """Where weights are [outputs, inputs]."""
     net = eqx.nn.MLP(4, 3, 4, depth=1, key=jax.random.key(0))
-    params, static = eqx.partition(net, eqx.is_inexact_array)
-    gradients = jax.grad(lambda p: eqx.combine(p, static)(jnp.ones(4)).sum())(params)
-    updates, _ = jax.jit(transform.update)(gradients, transform.init(params), params)
-    assert eqx.combine(eqx.apply_updates(params, updates), static)(jnp.ones(4)).shape == (3,)
+    net, _ = eqx.partition(net, eqx.is_inexact_array)
+
+    def filled(tree):
+        leaves = [leaf for n in tree for leaf in (tree[n]["kernel"].T, tree[n]["bias"])]
+        return eqx.tree_at(
+            lambda net: [leaf for one in net.layers for leaf in (one.weight, one.bias)], net, leaves
+        )
+
+    params, gradients = filled(params), filled(gradients)
+    updates, _ = updated(transform, params, gradients=gradients)
+    hidden, out = eqx.apply_updates(params, updates).layers
+    return {
+        name: {"kernel": layer.weight.T, "bias": layer.bias}
+        for name, layer in (("hidden", hidden), ("out", out))
+    }
+
+
+OF_UNITS = ("add_penalty per unit", "add_penalty of groups")
+FLAX_ONLY = pytest.mark.xfail(
+    strict=True,
+    reason="units are taken along the last axis, Flax's; no other one can be given yet",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "framework"),
+    [
+        pytest.param(
+            name, framework, marks=[FLAX_ONLY] * (framework is in_equinox and name in OF_UNITS)
+        )
+        for name in TRANSFORMS
+        for framework in (in_linen, in_nnx, in_equinox)
+    ],
+)
+def test_a_network_of_each_framework_moves_as_its_arrays_do(name, framework):
+    transform, params, gradients = TRANSFORMS[name](), arrays(0), arrays(1)
+    expected = optax.apply_updates(params, updated(transform, params, gradients=gradients)[0])
+    got = framework(transform, params, gradients)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, expected)
+    assert not np.allclose(got["out"]["kernel"], params["out"]["kernel"])

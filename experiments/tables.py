@@ -1,0 +1,280 @@
+"""The tables of README.md and docs/, written from the records of results.
+
+python -m experiments.tables
+
+In a document a table stands between `<!-- table: NAME -->`, with a name in `TABLES`, and
+`<!-- end -->`. The command writes all of them anew.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcomp.analysis.tables import penalties_table, results_table
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "experiments" / "results"
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "results.md")
+
+_BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_FORMS = ("dense", "penalized", "read_back")
+_FORM_NAMES = {
+    "dense": "dense",
+    "penalized": "pruned, as floats",
+    "read_back": "read back from the file",
+}
+
+
+def main() -> None:
+    """The command."""
+    for path in DOCUMENTS:
+        path.write_text(written(path))
+
+
+def written(path: Path) -> str:
+    """The text of a document with its tables as the records have them.
+
+    Raises:
+      ValueError: if a block has a name that is not in `TABLES`.
+    """
+    up = "../" * (len(path.relative_to(ROOT).parts) - 1)
+
+    def block(found: re.Match) -> str:
+        begin, name, end = found.groups()
+        if name not in TABLES:
+            raise ValueError(f"{path}: there is no table {name!r}: choose from {', '.join(TABLES)}")
+        table = TABLES[name]().replace("](experiments/", f"]({up}experiments/")
+        return f"{begin}\n{table}\n\n{end}"
+
+    return _BLOCK.sub(block, path.read_text())
+
+
+def record_of(name: str) -> dict[str, Any]:
+    """The record of that name."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def _beside_published(model: str, *names: str) -> str:
+    published = json.loads((RESULTS / "published.json").read_text())[model]
+    return results_table({f"{name}.json": record_of(name) for name in names}, published)
+
+
+def _lenet300() -> str:
+    digits, mnist = records = record_of("digits_lenet300"), record_of("mnist_lenet300")
+
+    def row(name: str, cell: Callable[[dict[str, Any]], str]) -> tuple[str, ...]:
+        return name, *map(cell, records)
+
+    def size(form: str) -> Callable[[dict[str, Any]], str]:
+        return lambda record: (
+            f"{record['mean'][f'bytes_{form}']:,.0f} ({record['mean'][f'ratio_{form}']:.1f})"
+        )
+
+    return _table(
+        (
+            "",
+            *(
+                f"{name} ({record['test_examples']:,} for test)"
+                for name, record in (("digits of scikit-learn", digits), ("MNIST", mnist))
+            ),
+        ),
+        [
+            row("test accuracy, dense, %", lambda record: _accuracy(record, "dense")),
+            row("test accuracy, compressed, %", lambda record: _accuracy(record, "read_back")),
+            row("non-zero weights", _nonzeros),
+            row("bytes, float32", lambda record: f"{record['mean']['bytes_float32']:,.0f}"),
+            row("bytes (times smaller), float32 + zstd-19", size("float32_zstd19")),
+            row("bytes (times smaller), int8 + zstd-19", size("int8_zstd19")),
+            row("bytes (times smaller), `model.jxc`", lambda record: f"**{size('jxc')(record)}**"),
+            row(
+                "bits per parameter, `model.jxc`",
+                lambda record: f"{record['mean']['bits_per_weight_jxc']:.3f}",
+            ),
+        ],
+    )
+
+
+def _sonnets() -> str:
+    record = record_of("sonnets_transformer")
+
+    def bits(form: str) -> str:
+        mean, low, high = (record[part][f"test_bits_{form}"] for part in ("mean", "min", "max"))
+        return f"{mean:.2f} ({low:.2f} to {high:.2f})"
+
+    smaller = [record[part]["ratio_jxc"] for part in ("mean", "min", "max")]
+    sizes = {
+        "dense": f"{record['mean']['bytes_float32']:,.0f}",
+        "read_back": f"**{record['mean']['bytes_jxc']:,.0f}** "
+        "({:.1f} ({:.1f} to {:.1f}) times smaller)".format(*smaller),
+    }
+    nonzeros = {"dense": f"{record['weights']:,}", "read_back": _nonzeros(record).split()[0]}
+    return _table(
+        (
+            "network",
+            "cross-entropy, bits per character",
+            "accuracy, %",
+            "non-zero weights",
+            "bytes",
+        ),
+        [
+            (
+                _FORM_NAMES[form],
+                bits(form),
+                _accuracy(record, form, digits=1),
+                nonzeros.get(form, "-"),
+                sizes.get(form, "-"),
+            )
+            for form in _FORMS
+        ],
+    )
+
+
+def _cifar10() -> str:
+    records = [record_of(name) for name in ("cifar10_vgg16", "cifar10_resnet20")]
+
+    def error(record: dict[str, Any], form: str) -> str:
+        mean, high, low = (
+            f"{100 - 100 * record[part][f'test_accuracy_{form}']:.2f}"
+            for part in ("mean", "min", "max")
+        )
+        return mean if len(record["seeds"]) == 1 else f"{mean} ({low} to {high})"
+
+    def stored(record: dict[str, Any]) -> str:
+        size, ratio = (record["mean"][f"{what}_jxc"] for what in ("bytes", "ratio"))
+        return f"**{size:,.0f} ({ratio:.1f})**"
+
+    rows = [
+        (f"test error, {_FORM_NAMES[form]}, %", *(error(record, form) for record in records))
+        for form in _FORMS
+    ]
+    rows.append(("non-zero weights", *map(_nonzeros, records)))
+    sizes = (f"{record['mean']['bytes_float32']:,.0f}" for record in records)
+    rows.append(("bytes, float32", *sizes))
+    rows.append(("bytes (times smaller), `model.jxc`", *map(stored, records)))
+    rows.append(("seeds", *(str(len(record["seeds"])) for record in records)))
+    return _table(("", "VGG-16", "ResNet-20"), rows)
+
+
+def _codec() -> str:
+    rows = []
+    for name, one in record_of("codec")["sets"].items():
+        whole = "file_bytes" if one["nncodec_file_bytes"] else "payload_bytes"
+        theirs, ours = one[f"nncodec_{whole}"], one[whole]
+        large = one["weights"] > 1e7  # of small sets the memory is that of the program
+        rows.append(
+            (
+                name,
+                f"{one['weights']:,}",
+                f"{one['entropy_bytes']:,}",
+                f"{theirs:,}",
+                f"{ours:,}",
+                f"{100 * (ours / theirs - 1):+.1f} %",
+                "{:.1f}, {:.1f}".format(
+                    *(one[f"{what}_million_per_second"] for what in ("encode", "decode"))
+                ),
+                f"{one['encode_memory']:.1f}, {one['decode_memory']:.1f}" if large else "-",
+            )
+        )
+    headings = ("set", "weights", "entropy, bytes", "NNCodec", "`.jxc`", "")
+    return _table((*headings, "write, read, million weights/s", "memory"), rows)
+
+
+def _costs_of_updates() -> str:
+    cpu, h200 = (
+        {
+            row["name"]: row
+            for row in record_of(f"step_cost_{device}")["rows"]
+            if (row["kind"], row["leaves"]) == ("update", 161)
+        }
+        for device in ("cpu", "h200")
+    )
+    rows = []
+    for name, row in cpu.items():
+        both = row["goal"], h200[name]["goal"]
+        goals = "-" if None in both else "<= {:.2f}, <= {:.2f}".format(*both)
+        rows.append((f"`{name}`", _ratio(row), _ratio(h200[name]), goals))
+    return _table(("Adam with", "CPU", "H200", "goals"), rows)
+
+
+def _costs_of_the_rest() -> str:
+    names = {
+        ("update", 1): "`{}`, update of one array",
+        ("compile", 1000): "`{}`, compiling the update of 1,000 arrays",
+        ("step", 8): "a whole training step, {}",
+        ("step", 161): "a whole training step, {}",
+    }
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for device in ("cpu", "h200"):
+        for row in record_of(f"step_cost_{device}")["rows"]:
+            kind, name = (row["kind"], row["leaves"]), row["name"]
+            if kind in names and (kind[0] != "update" or name == "add_compressibility"):
+                name = name.removeprefix("add_compressibility, ") if kind[0] == "step" else name
+                found.setdefault(names[kind].format(name), {})[device] = row
+    rows = []
+    for name, of in found.items():
+        goal = next(iter(of.values()))["goal"]
+        cells = (_ratio(of[device]) if device in of else "-" for device in ("cpu", "h200"))
+        rows.append((name, *cells, "-" if goal is None else f"<= {goal:.2f}"))
+    return _table(("", "CPU", "H200", "goal"), rows)
+
+
+def _feeding() -> str:
+    return _table(
+        ("network", "steps", "examples/s", "time over that on one batch, or without"),
+        [
+            (row["network"], row["name"], f"{row['examples_per_second']:,.0f}", _ratio(row))
+            for row in record_of("end_to_end_cpu")["rows"]
+        ],
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "digits-and-mnist": _lenet300,
+    "codec": _codec,
+    "costs-of-updates": _costs_of_updates,
+    "costs-of-the-rest": _costs_of_the_rest,
+    "costs-of-feeding": _feeding,
+    "mnist-lenet300": lambda: _beside_published(
+        "lenet_300_100", "mnist_lenet300", "mnist_lenet300_shifted"
+    ),
+    "mnist-lenet5": lambda: _beside_published(
+        "lenet_5_caffe",
+        "mnist_lenet5",
+        "mnist_lenet5_shifted",
+        "mnist_lenet5_smallest",
+        "mnist_lenet5_tiny",
+    ),
+    "sonnets": _sonnets,
+    "cifar10": _cifar10,
+    "penalties": lambda: penalties_table(record_of("penalties_mnist")),
+}
+
+
+def _accuracy(record: dict[str, Any], form: str, digits: int = 2) -> str:
+    mean, low, high = (
+        f"{100 * record[part][f'test_accuracy_{form}']:.{digits}f}"
+        for part in ("mean", "min", "max")
+    )
+    return f"{mean} ({low} to {high})"
+
+
+def _nonzeros(record: dict[str, Any]) -> str:
+    return f"{record['mean']['nonzero_weights']:,.0f} of {record['weights']:,}"
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    """The median of a benchmark's ratios and its quartiles."""
+    ratio = row["ratio"]
+    return f"{ratio['median']:.2f} ({ratio['lower_quartile']:.2f} to {ratio['upper_quartile']:.2f})"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; all columns but the first are numbers."""
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+if __name__ == "__main__":
+    main()
