@@ -14,8 +14,12 @@ from tests.helpers import IDENTITY, sharded
 @pytest.fixture(params=["cpu", "accelerator"])
 def way(request, monkeypatch):
     """Norms are taken in the way of each kind of device, by the one that there is."""
+    # What was traced in the other way must not be found.
+    jax.clear_caches()
     if request.param == "accelerator":
         monkeypatch.setattr(numerics, "_by_branch", numerics._by_one_read)
+    yield
+    jax.clear_caches()
 
 
 def test_magnitude_has_derivative_zero_at_zero():

@@ -1,7 +1,6 @@
 """Convolution that is fast on CPUs."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -45,18 +44,11 @@ def convolution(
             f"images of {height} x {width} are smaller than the kernel, {rows} x {columns}"
         )
 
-    if not small and padding == "SAME":
-        return jax.lax.conv_general_dilated(images, kernel, strides, padding, **options)
-    return _by_platform(images, kernel, padding, tuple(options.items()))
-
-
-@partial(jax.jit, static_argnums=(2, 3))  # outside of `jit`, a branch is compiled at each call
-def _by_platform(
-    images: jax.Array, kernel: jax.Array, padding: str, options: tuple[tuple[str, Any], ...]
-) -> jax.Array:
     def of_xla(images: jax.Array, kernel: jax.Array) -> jax.Array:
-        return jax.lax.conv_general_dilated(images, kernel, (1, 1), padding, **dict(options))
+        return jax.lax.conv_general_dilated(images, kernel, strides, padding, **options)
 
+    if not small and padding == "SAME":
+        return of_xla(images, kernel)
     on_cpu = _product if padding == "VALID" else _sum_of_products
     return jax.lax.platform_dependent(images, kernel, cpu=on_cpu, default=of_xla)
 
