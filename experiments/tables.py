@@ -233,7 +233,7 @@ def _costs_of_adam() -> list[tuple[str, ...]]:
                     bytes_.append(f"{next(accessed) / next(accessed):.2f}")
     return [
         (
-            "bytes that the update with `add_compressibility` reads and writes, over those of Adam alone",
+            "bytes of the update with `add_compressibility`, over those of Adam alone",
             *bytes_,
             "-",
         ),
