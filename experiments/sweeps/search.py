@@ -17,6 +17,8 @@ python -m experiments.sweeps.search --config experiments/configs/mnist_lenet300.
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,14 @@ def main() -> None:
         parser.error(str(reason))
 
     options.workdir.mkdir(parents=True, exist_ok=True)
-    study = opened(options.storage, options.study or config.name, options.workdir)
+    with opened(options.storage, options.study or config.name, options.workdir) as study:
+        search(study, options, config, space)
+
+
+def search(
+    study: optuna.Study, options: argparse.Namespace, config: ConfigDict, space: Space
+) -> None:
+    """Make the trials that are left, and write what came out."""
     splits = DATASETS[config.data.name](config.data.split_seed)
     stop = optuna.study.MaxTrialsCallback(options.trials, states=TRIED)
     if len(study.get_trials(deepcopy=False, states=TRIED)) < options.trials:
@@ -134,15 +143,21 @@ def varied(config: ConfigDict, text: str) -> tuple[str, optuna.distributions.Bas
     return key, kinds[type(low)](low, high, log=bool(scale))
 
 
-def opened(url: str | None, name: str, workdir: Path) -> optuna.Study:
-    """The search of this name, new or as it was left."""
+@contextmanager
+def opened(url: str | None, name: str, workdir: Path) -> Iterator[optuna.Study]:
+    """The search of this name, new or as it was left; its data base is closed at the end."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(
-        storage=url or f"sqlite:///{workdir / 'search.db'}",
-        study_name=name,
-        directions=["minimize", "minimize"],
-        load_if_exists=True,
-    )
+    storage = optuna.storages.RDBStorage(url or f"sqlite:///{workdir / 'search.db'}")
+    try:
+        yield optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=["minimize", "minimize"],
+            load_if_exists=True,
+        )
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

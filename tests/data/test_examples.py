@@ -25,6 +25,13 @@ def test_shuffled_batches_pass_over_all_full_batches_in_a_new_order_each_time():
     assert not np.array_equal(passes[0], passes[1])
 
 
+def test_a_pass_that_batches_divide_has_every_example_once():
+    stream = shuffled_batches(numbered(12), 4, seed=0)
+    for _ in range(2):
+        labels = np.concatenate([next(stream).labels for _ in range(3)])
+        np.testing.assert_array_equal(np.sort(labels), np.arange(12))
+
+
 def test_images_stay_with_their_labels():
     for batch in itertools.islice(shuffled_batches(numbered(10), 3, seed=0), 7):
         np.testing.assert_array_equal(batch.inputs.ravel(), batch.labels)

@@ -11,6 +11,7 @@ from experiments.objective import (
     Beside,
     Network,
     classification_loss,
+    classification_metrics,
     cross_entropy,
     settled,
     taught,
@@ -111,6 +112,22 @@ def test_batch_norm_uses_the_batch_and_its_statistics_are_carried_and_merged():
     np.testing.assert_allclose(got, expected, rtol=1e-5)
     np.testing.assert_allclose(logits.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(logits.std(axis=0), 1, rtol=1e-3)
+
+
+def test_metrics_are_of_each_example_or_of_the_places_of_a_text():
+    logits = jnp.log(jnp.array([[[0.5, 0.25, 0.25]] * 2, [[0.125, 0.75, 0.125]] * 2]))
+    labels = np.array([[0, 1], [1, 0]])
+
+    def values(logits, labels):
+        metrics = classification_metrics(lambda variables, inputs: logits)
+        return metrics({}, Examples(np.zeros(len(labels)), labels))
+
+    text, images = values(logits, labels), values(logits[:, 0], labels[:, 0])
+    np.testing.assert_array_equal(text["accuracy"], [0.5, 0.5])
+    bits = [(1 + 2) / 2, (np.log2(4 / 3) + 3) / 2]
+    np.testing.assert_allclose(text["bits"], bits, rtol=1e-5)
+    np.testing.assert_array_equal(images["accuracy"], [1, 1])
+    np.testing.assert_allclose(images["bits"], [1, np.log2(4 / 3)], rtol=1e-5)
 
 
 def test_without_batch_norm_a_network_is_its_parameters():

@@ -56,6 +56,9 @@ def test_wide_parameters_reach_zero_through_narrow_updates():
     params = {"kernel": jnp.full((2, 2), 0.1234567)}
     tx = jaxcomp.keep_masked(False)
     updates, _ = tx.update({"kernel": jnp.ones((2, 2), jnp.bfloat16)}, tx.init(params), params)
+    # Also where, other than by `optax.apply_updates`, both are added in the wider type.
+    assert updates["kernel"].dtype == jnp.float32
+    assert not (params["kernel"] + updates["kernel"]).any()
     assert not optax.apply_updates(params, updates)["kernel"].any()
 
 
