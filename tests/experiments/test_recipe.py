@@ -198,7 +198,7 @@ def alone():
 @pytest.mark.usefixtures("standard_promotion")
 def test_statistics_of_batch_norm_are_part_of_what_is_stored(tmp_path):
     splits = digits(0)
-    outcome = train_and_compress(with_batch_norm(), splits, UNWATCHED)
+    outcome = train_and_compress(with_batch_norm(**{"biases.bits": 5}), splits, UNWATCHED)
     metrics = classification_metrics(Normalised().apply)
     for params in outcome:  # of guessing, 90 % are wrong
         assert error(metrics, params, splits.validation) < 25
@@ -207,6 +207,11 @@ def test_statistics_of_batch_norm_are_part_of_what_is_stored(tmp_path):
     jaxcomp.save(tmp_path / "model.jxc", outcome.compressed)
     back = jaxcomp.load(tmp_path / "model.jxc")
     jax.tree.map(np.testing.assert_array_equal, back, outcome.compressed)
+    # Merging the statistics moves biases off the multiples that they were trained as.
+    for network, are_multiples in ((outcome.quantized, False), (outcome.compressed, True)):
+        bias = network["BatchNorm_0"]["bias"]
+        numbers = np.asarray(bias / step_of_bits(bias, 5), np.float32)
+        assert np.allclose(numbers, np.round(numbers), atol=0.1) == are_multiples
 
 
 @pytest.mark.slow
