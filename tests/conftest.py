@@ -34,10 +34,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # A first example waits for a compilation; the seed of the examples is fixed, so that every run is
-# the same run. `--hypothesis-profile=thorough` tries more of them, and more damaged files.
+# the same run. HYPOTHESIS_PROFILE=thorough tries more of them, and more damaged files.
 hypothesis.settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=200)
-hypothesis.settings.load_profile("quick")
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 _FOLDER = "compiled"
 

@@ -11,7 +11,7 @@ from experiments.objective import cross_entropy
 from experiments.sweeps import claim
 from jaxcomp.data import digits
 from jaxcomp.models import MODELS
-from tests.helpers import RESULTS, run_module
+from tests.helpers import RESULTS
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 
@@ -76,8 +76,9 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path, monkeypatch, splits):
     assert record["settings"][0]["end"]["level"]["values"] == [123.0]
 
 
-@pytest.mark.slow
-def test_wrong_use():
-    done = run_module("experiments.sweeps.claim", "--seeds=0")
-    assert done.returncode == 2
-    assert "must be at least 1" in done.stderr
+def test_wrong_use(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["claim", "--seeds=0"])
+    with pytest.raises(SystemExit) as stop:
+        claim.main()
+    assert stop.value.code == 2
+    assert "must be at least 1" in capsys.readouterr().err

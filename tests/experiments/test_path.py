@@ -1,15 +1,16 @@
 """The path of penalty weights, shortened: heavier penalties give smaller files."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
+from experiments.sweeps import path
 from tests.helpers import run_module
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 def test_heavier_penalties_give_smaller_files(tmp_path):
     weights = ["0", "0.03", "0.3"]
     done = run_module(
@@ -34,7 +35,9 @@ def test_heavier_penalties_give_smaller_files(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [("--seeds=0",), ("--weights", "0.1", "-1")])
-def test_wrong_use(wrong):
-    done = run_module("experiments.sweeps.path", *wrong)
-    assert done.returncode == 2
-    assert "must be" in done.stderr
+def test_wrong_use(wrong, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["path", *wrong])
+    with pytest.raises(SystemExit) as stop:
+        path.main()
+    assert stop.value.code == 2
+    assert "must be" in capsys.readouterr().err
