@@ -67,11 +67,6 @@ def _lenet300() -> str:
     def row(name: str, cell: Callable[[dict[str, Any]], str]) -> tuple[str, ...]:
         return name, *map(cell, records)
 
-    def size(form: str) -> Callable[[dict[str, Any]], str]:
-        return lambda record: (
-            f"{record['mean'][f'bytes_{form}']:,.0f} ({record['mean'][f'ratio_{form}']:.1f})"
-        )
-
     return _table(
         (
             "",
@@ -81,13 +76,19 @@ def _lenet300() -> str:
             ),
         ),
         [
-            row("test accuracy, dense, %", lambda record: _accuracy(record, "dense")),
-            row("test accuracy, compressed, %", lambda record: _accuracy(record, "read_back")),
+            row("test accuracy, dense, %", lambda record: _percent(record, "dense", 2)),
+            row("test accuracy, compressed, %", lambda record: _percent(record, "read_back", 2)),
             row("non-zero weights", _nonzeros),
             row("bytes, float32", lambda record: f"{record['mean']['bytes_float32']:,.0f}"),
-            row("bytes (times smaller), float32 + zstd-19", size("float32_zstd19")),
-            row("bytes (times smaller), int8 + zstd-19", size("int8_zstd19")),
-            row("bytes (times smaller), `model.jxc`", lambda record: f"**{size('jxc')(record)}**"),
+            row(
+                "bytes (times smaller), float32 + zstd-19",
+                lambda record: _size(record, "float32_zstd19"),
+            ),
+            row(
+                "bytes (times smaller), int8 + zstd-19",
+                lambda record: _size(record, "int8_zstd19"),
+            ),
+            row("bytes (times smaller), `model.jxc`", lambda record: f"**{_size(record, 'jxc')}**"),
             row(
                 "bits per parameter, `model.jxc`",
                 lambda record: f"{record['mean']['bits_per_weight_jxc']:.3f}",
@@ -99,15 +100,10 @@ def _lenet300() -> str:
 def _sonnets() -> str:
     record = record_of("sonnets_transformer")
 
-    def bits(form: str) -> str:
-        mean, low, high = (record[part][f"test_bits_{form}"] for part in ("mean", "min", "max"))
-        return f"{mean:.2f} ({low:.2f} to {high:.2f})"
-
-    smaller = [record[part]["ratio_jxc"] for part in ("mean", "min", "max")]
+    smaller = _spread(_of_seeds(record, "ratio_jxc"), 1)
     sizes = {
         "dense": f"{record['mean']['bytes_float32']:,.0f}",
-        "read_back": f"**{record['mean']['bytes_jxc']:,.0f}** "
-        "({:.1f} ({:.1f} to {:.1f}) times smaller)".format(*smaller),
+        "read_back": f"**{record['mean']['bytes_jxc']:,.0f}** ({smaller} times smaller)",
     }
     nonzeros = {"dense": f"{record['weights']:,}", "read_back": _nonzeros(record).split()[0]}
     return _table(
@@ -121,8 +117,8 @@ def _sonnets() -> str:
         [
             (
                 _FORM_NAMES[form],
-                bits(form),
-                _accuracy(record, form, digits=1),
+                _spread(_of_seeds(record, f"test_bits_{form}"), 2),
+                _percent(record, form, 1),
                 nonzeros.get(form, "-"),
                 sizes.get(form, "-"),
             )
@@ -135,15 +131,9 @@ def _cifar10() -> str:
     records = [record_of(name) for name in ("cifar10_vgg16", "cifar10_resnet20")]
 
     def error(record: dict[str, Any], form: str) -> str:
-        mean, high, low = (
-            f"{100 - 100 * record[part][f'test_accuracy_{form}']:.2f}"
-            for part in ("mean", "min", "max")
-        )
-        return mean if len(record["seeds"]) == 1 else f"{mean} ({low} to {high})"
-
-    def stored(record: dict[str, Any]) -> str:
-        size, ratio = (record["mean"][f"{what}_jxc"] for what in ("bytes", "ratio"))
-        return f"**{size:,.0f} ({ratio:.1f})**"
+        accuracies = _of_seeds(record, f"test_accuracy_{form}")
+        mean, high, low = (100 - 100 * accuracy for accuracy in accuracies)
+        return f"{mean:.2f}" if len(record["seeds"]) == 1 else _spread((mean, low, high), 2)
 
     rows = [
         (f"test error, {_FORM_NAMES[form]}, %", *(error(record, form) for record in records))
@@ -152,7 +142,9 @@ def _cifar10() -> str:
     rows.append(("non-zero weights", *map(_nonzeros, records)))
     sizes = (f"{record['mean']['bytes_float32']:,.0f}" for record in records)
     rows.append(("bytes, float32", *sizes))
-    rows.append(("bytes (times smaller), `model.jxc`", *map(stored, records)))
+    rows.append(
+        ("bytes (times smaller), `model.jxc`", *(f"**{_size(one, 'jxc')}**" for one in records))
+    )
     rows.append(("seeds", *(str(len(record["seeds"])) for record in records)))
     return _table(("", "VGG-16", "ResNet-20"), rows)
 
@@ -221,7 +213,7 @@ def _costs_of_the_rest() -> str:
 
 
 def _costs_of_adam() -> list[tuple[str, ...]]:
-    """What the other costs are compared with, and how many bytes the penalty reads and writes."""
+    """Return the rows of Adam alone, and of the bytes that the penalty reads and writes."""
     bytes_, times = [], {161: [], 1: []}
     for record in map(record_of, ("step_cost_cpu", "step_cost_h200")):
         for row in record["rows"]:
@@ -274,12 +266,25 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def _accuracy(record: dict[str, Any], form: str, digits: int = 2) -> str:
-    mean, low, high = (
-        f"{100 * record[part][f'test_accuracy_{form}']:.{digits}f}"
-        for part in ("mean", "min", "max")
-    )
-    return f"{mean} ({low} to {high})"
+def _of_seeds(record: dict[str, Any], key: str) -> tuple[float, ...]:
+    """Return the mean of a number over the seeds, its smallest and its largest value."""
+    return tuple(record[part][key] for part in ("mean", "min", "max"))
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    """Write a middle value, and in brackets the ends around it."""
+    middle, low, high = (f"{value:.{digits}f}" for value in values)
+    return f"{middle} ({low} to {high})"
+
+
+def _percent(record: dict[str, Any], form: str, digits: int) -> str:
+    accuracies = _of_seeds(record, f"test_accuracy_{form}")
+    return _spread([100 * accuracy for accuracy in accuracies], digits)
+
+
+def _size(record: dict[str, Any], form: str) -> str:
+    """Write the bytes of a form, and how many times smaller than float32 it is."""
+    return f"{record['mean'][f'bytes_{form}']:,.0f} ({record['mean'][f'ratio_{form}']:.1f})"
 
 
 def _nonzeros(record: dict[str, Any]) -> str:
@@ -287,9 +292,8 @@ def _nonzeros(record: dict[str, Any]) -> str:
 
 
 def _ratio(row: dict[str, Any]) -> str:
-    """The median of a benchmark's ratios and its quartiles."""
-    ratio = row["ratio"]
-    return f"{ratio['median']:.2f} ({ratio['lower_quartile']:.2f} to {ratio['upper_quartile']:.2f})"
+    """Write the median of a benchmark's ratios and its quartiles."""
+    return _spread([row["ratio"][of] for of in ("median", "lower_quartile", "upper_quartile")], 2)
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

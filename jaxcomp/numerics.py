@@ -121,7 +121,7 @@ _compiled_norms = jax.jit(_scaled_norms)
 
 
 def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:
-    """With a second look at the weights where plain sums do not do, which is rare.
+    """Look at the weights a second time where plain sums do not do, which is rare.
 
     On CPUs each sum is a loop over the weights, and a search for the scale would be two more.
     """
@@ -131,7 +131,7 @@ def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:
 
 
 def _by_one_read(arrays: Sequence[jax.Array]) -> ScaledNorms:
-    """With the sums of weights that are scaled up and down beside the plain ones.
+    """Take the sums of weights that are scaled up and down beside the plain ones.
 
     On accelerators a branch waits for the device, and arithmetic hides behind the reading of the
     weights.
@@ -150,7 +150,7 @@ def _power(dtype: jnp.dtype) -> float:
 
 
 def _factor(arrays: Sequence[jax.Array], squares: jax.Array) -> jax.Array:
-    """What brings squares of weights into range: 1 if their plain sum, `squares`, does."""
+    """Return what brings squares of weights into range: 1 if their plain sum, `squares`, does."""
     size, power = sum(array.size for array in arrays), _power(squares.dtype)
     limits = jnp.finfo(squares.dtype)
     tiny, eps = float(limits.tiny), float(limits.eps)
@@ -163,7 +163,7 @@ def _factor(arrays: Sequence[jax.Array], squares: jax.Array) -> jax.Array:
 
 
 def _with_scale(l1: jax.Array, squares: jax.Array, factor: jax.Array) -> ScaledNorms:
-    """From the sums of `factor * w`: the scale is 1 if the factor is."""
+    """Return norms from the sums of `factor * w`: the scale is 1 if the factor is."""
     tiny = float(jnp.finfo(squares.dtype).tiny)
     norm = jnp.sqrt(squares) / factor
     # `~(a < b)` and not `a >= b`: a NaN among the weights has to stay visible.
@@ -222,7 +222,7 @@ def _sums(w: jax.Array, factor: jax.Array) -> Sums:
 
 @jax.jit
 def _scaled_sums(w: jax.Array) -> jax.Array:
-    """Of magnitudes, also scaled down, and of squares, also scaled up and down: by one loop."""
+    """Add up magnitudes, also scaled down, and squares, also scaled up and down, in one loop."""
     power = jnp.asarray(_power(w.dtype), w.dtype)
     down, up = w / power, w * power
     terms = (jnp.abs(w), jnp.abs(down), jnp.square(w), jnp.square(up), jnp.square(down))

@@ -10,7 +10,7 @@ from jaxcomp.numerics import gathered
 
 @jax.jit
 def largest(scores: Sequence[jax.Array], k: jax.Array | int) -> list[jax.Array]:
-    """Where the `k` largest entries of all `scores` together are.
+    """Find where the `k` largest entries of all `scores` together are.
 
     The bits of floats that are not negative are in the order of the floats. So 31 counts, of the
     entries above a bound that gains one bit at a time, find the k-th largest exactly; they run in

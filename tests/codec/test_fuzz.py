@@ -20,7 +20,7 @@ from tests.codec.crafted import resealed, sealed
 pytestmark = pytest.mark.slow
 
 MUTATIONS = 100 * hypothesis.settings().max_examples  # 2,500, or 20,000 if thorough
-TRACED = 1_000  # of them: tracing memory takes several times as long
+TRACED = 2_000  # of them: tracing memory takes several times as long
 MAX_MEMORY = 64 * 2**20  # bytes
 
 
