@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxcomp.codec.chain import code_chain
 from jaxcomp.codec.coder import PRECISION, Coder
-from jaxcomp.codec.logistic import COUNT_UNIT, UNIT, Mixer, Odds, probability
+from jaxcomp.codec.logistic import COUNT_UNIT, UNIT, Mixer, Odds, clipped, probability
 
 MAX_MAGNITUDE = 32  # of levels: they are coded one by one
 CLASSES = 15  # of row densities: 0 for a row of zeros, 8 for the mean
@@ -127,7 +127,7 @@ class _Rows:
     def _code_zeros(self, coder, parents, density, nonzero):
         parent_bits = ((parents != 0) * (1 << np.arange(5))[:, None]).sum(axis=0)
         by_column = self._by_column.logits(self._columns) - self._base
-        bucket = np.clip((by_column + UNIT // 4) // (UNIT // 2) + 8, 0, 15)
+        bucket = clipped((by_column + UNIT // 4) // (UNIT // 2) + 8, 0, 15)
         both = 32 * bucket + parent_bits
         inputs = np.stack(
             [
@@ -166,9 +166,10 @@ class _Rows:
         for threshold in range(1, self._largest):
             if not len(left):
                 break
-            model = self._magnitudes.setdefault(
-                threshold, _Magnitude(len(self._columns), threshold, self._largest)
-            )
+            if threshold not in self._magnitudes:
+                model = _Magnitude(len(self._columns), threshold, self._largest)
+                self._magnitudes[threshold] = model
+            model = self._magnitudes[threshold]
             larger = None if magnitudes is None else magnitudes[left] > threshold
             larger = model.code(coder, parents[:, left], at[left], larger)
             left = left[larger]
@@ -189,7 +190,7 @@ class _Magnitude:
 
     def code(self, coder, parents, at, larger):
         none = np.zeros_like(at)
-        near = np.clip(parents[:2].astype(np.int64) - self._threshold + 2, 0, 4)
+        near = clipped(parents[:2].astype(np.int64) - self._threshold + 2, 0, 4)
         pair, total = 5 * near[0] + near[1], parents[:4].sum(axis=0, dtype=np.int64)
         tables = (self._overall, self._by_column, self._by_parents, self._by_sum)
         contexts = (none, at, pair, total)

@@ -32,9 +32,14 @@ LOG = _table_of_logarithms()
 PROBABILITY = _table_of_probabilities()
 
 
+def clipped(x: np.ndarray, low: int, high: int) -> np.ndarray:
+    """`np.clip`, which takes several times as long on the short arrays that are coded here."""
+    return np.minimum(np.maximum(x, low), high)
+
+
 def probability(logit: np.ndarray) -> np.ndarray:
     """`2^24 / (1 + exp(-logit / 4096))`, rounded, for log-odds cut to +-12 nats."""
-    return PROBABILITY[(np.clip(logit, -_CEILING, _CEILING) + _CEILING) // _COARSE]
+    return PROBABILITY.take((clipped(logit, -_CEILING, _CEILING) + _CEILING) // _COARSE)
 
 
 class Odds:
@@ -47,22 +52,21 @@ class Odds:
     def __init__(self, contexts: int, prior: int, strength: int) -> None:
         """`prior`: `2^24 p`, a probability; `strength`: `64 s`, at least 2."""
         self._seen = np.zeros((2, contexts), np.int32)
-        ones = np.clip(strength * prior >> PRECISION, 1, strength - 1)
+        ones = min(max(strength * prior >> PRECISION, 1), strength - 1)
         self._prior = (strength - ones, ones)
 
     def logits(self, context: np.ndarray) -> np.ndarray:
         """The log-odds in each of the contexts, shape [n]."""
-        zeros, ones = (
-            LOG[COUNT_UNIT * self._seen[bit, context] + self._prior[bit]] for bit in (0, 1)
-        )
-        return ones - zeros
+        # `take` is a third of the cost of indexing.
+        seen, (zeros, ones) = COUNT_UNIT * self._seen.take(context, axis=1), self._prior
+        return LOG.take(seen[1] + ones) - LOG.take(seen[0] + zeros)
 
     def learn(self, context: np.ndarray, bits: np.ndarray) -> None:
         """Count bits, shape [n], seen in their contexts, shape [n]."""
         size = self._seen.shape[1]
-        self._seen[1] += np.bincount(context[bits], minlength=size).astype(np.int32)
-        self._seen[0] += np.bincount(context[~bits], minlength=size).astype(np.int32)
-        while (self._seen > LIMIT).any():
+        counts = np.bincount(context + size * bits, minlength=2 * size)
+        self._seen += counts.reshape(2, size).astype(np.int32)
+        while self._seen.max() > LIMIT:
             self._seen[:, (self._seen > LIMIT).any(axis=0)] >>= 1
 
 
@@ -80,13 +84,13 @@ class Mixer:
         """Code bits, shape [n], whose log-odds are `base + weights @ inputs`; inputs [k, n]."""
         if inputs.shape[1] == 0:
             return coder.bits(np.zeros(0, np.int32), bits)
-        ones = probability(base + ((self._weights[:, None] * inputs).sum(axis=0) >> 16))
+        ones = probability(base + (self._weights @ inputs >> 16))
         bits = coder.bits(ones, bits)
         # d/dw and d2/dw2 of the code length, in units of 2^36.
         error = (bits.astype(np.int64) << PRECISION) - ones
-        slope = (inputs * error).sum(axis=1)
+        slope = inputs @ error
         variance = (ones.astype(np.int64) >> 12) * (((1 << PRECISION) - ones) >> 12)
-        self._curvature += (inputs * inputs * (variance >> 12)).sum(axis=1) >> 12
+        self._curvature += (inputs * inputs) @ (variance >> 12) >> 12
         for k in range(len(self._weights)):  # in Python's integers, which cannot overflow
             step = (int(slope[k]) << 16) // (int(self._curvature[k]) << 12)
             self._weights[k] = max(-_HEAVIEST, min(_HEAVIEST, int(self._weights[k]) + step))

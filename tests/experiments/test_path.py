@@ -7,22 +7,15 @@ import numpy as np
 import pytest
 
 from experiments.sweeps import path
-from tests.helpers import run_module
 
 
 @pytest.mark.slow
-def test_heavier_penalties_give_smaller_files(tmp_path):
-    weights = ["0", "0.03", "0.3"]
-    done = run_module(
-        "experiments.sweeps.path",
-        "--seeds=2",
-        "--steps=300",
-        f"--workdir={tmp_path}",
-        "--weights",
-        *weights,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "means over the seeds" in done.stdout
+@pytest.mark.usefixtures("standard_promotion")
+def test_heavier_penalties_give_smaller_files(tmp_path, monkeypatch, capsys):
+    words = ["--seeds=2", "--steps=100", f"--workdir={tmp_path}", "--weights", "0", "0.03", "0.3"]
+    monkeypatch.setattr(sys, "argv", ["path", *words])
+    path.main()
+    assert "means over the seeds" in capsys.readouterr().out
     rows = json.loads((tmp_path / "record.json").read_text())["rows"]
     assert [row["weight"] for row in rows] == [0, 0.03, 0.3]
     for key in ("bytes", "nonzero_weights", "compressibility"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,22 +17,23 @@ from experiments.progress import STOPPED, Progress, check_same_run
 from jaxcomp.train import init_state
 
 SHORT = {
-    "train.steps": 300,
-    "penalty.steps": 300,
-    "prune.steps": 200,
+    "train.steps": 120,
+    "penalty.steps": 120,
+    "prune.steps": 80,
     "prune.density": 0.1,
     "distill.weight": 0.5,
     "finetune.steps": 0,
-    "quantize.steps": 300,
-    "look_every": 25,
+    "quantize.steps": 120,
+    "look_every": 10,
 }
 CHANGES = [f"--config.{key}={value}" for key, value in SHORT.items()]
 
 
 def begin(workdir, *changes):
-    command = ["-m", "experiments.main", *CHANGES, f"--workdir={workdir}", *changes]
+    command = ["-m", "experiments.main", *CHANGES, f"--workdir={workdir}"]
+    command += ["--checkpoint_seconds=0", *changes]
     return subprocess.Popen(
-        [sys.executable, *command, "--checkpoint_seconds=0"],
+        [sys.executable, *command],
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -65,12 +67,35 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_it_is_killed_and_killed_again(undisturbed, tmp_path):
-    for count, phases in ((1, set()), (15, {"penalty"}), (26, {"quantize"})):
-        process = begin(tmp_path)
+def test_it_is_killed_and_stopped_at_any_moment(undisturbed, tmp_path):
+    def goes_on(count, *changes):
+        process = begin(tmp_path, *changes)
         wait_for(process, tmp_path, count)
-        kill(process)
-        assert phases <= {path.name for path in tmp_path.glob(f"{CHECKPOINTS}/*")}
+        return process
+
+    kill(goes_on(3))
+
+    # A configuration that differs does not go on from here.
+    _, errors = (process := begin(tmp_path, "--config.seed=1")).communicate()
+    assert process.returncode == 1
+    assert "checkpoints of a run with other values of seed: " in errors
+    assert "another --workdir, or delete the folder" in errors
+
+    kill(goes_on(14))
+
+    # On SIGTERM it saves where it is, though the next checkpoint is an hour away.
+    process = goes_on(17, "--checkpoint_seconds=3600")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == STOPPED
+    step, phase = re.search(
+        r"stopped at step (\d+) of the phase '(\w+)': the same command goes on from there", errors
+    ).groups()
+    assert (tmp_path / CHECKPOINTS / phase / step / "commit_success.txt").is_file()
+
+    kill(goes_on(27))
+    assert "quantize" in {path.name for path in tmp_path.glob(f"{CHECKPOINTS}/*")}
+
     _, errors = (process := begin(tmp_path)).communicate()
     assert process.returncode == 0, errors
     for name in ("model.jxc", "metrics.jsonl"):
@@ -78,21 +103,6 @@ def test_it_is_killed_and_killed_again(undisturbed, tmp_path):
     one, other = (json.loads((f / "report.json").read_text()) for f in (tmp_path, undisturbed))
     assert one["history"] == other["history"]
     assert not (tmp_path / CHECKPOINTS).exists()
-
-
-@pytest.mark.slow
-def test_sigterm_saves_and_exits_with_a_status_of_its_own(undisturbed, tmp_path):
-    process = begin(tmp_path, "--checkpoint_seconds=3600")
-    wait_for(process, tmp_path, 14)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate()
-    assert process.returncode == STOPPED
-    assert "stopped at step" in errors
-    assert "of the phase 'penalty': the same command goes on from there" in errors
-    assert len(list((tmp_path / CHECKPOINTS).rglob("commit_success.txt"))) >= 1
-    _, errors = (process := begin(tmp_path)).communicate()
-    assert process.returncode == 0, errors
-    assert (tmp_path / "model.jxc").read_bytes() == (undisturbed / "model.jxc").read_bytes()
 
 
 def test_the_end_of_a_phase_that_was_saved_is_saved(tmp_path):
@@ -111,17 +121,6 @@ def test_the_end_of_a_phase_that_was_saved_is_saved(tmp_path):
             state = progress.resume(phase, at(0))
             assert (int(state.step), state.params["kernel"].tolist()) == (step, 2 * [step])
         progress.done("long", at(7))  # of which nothing was made
-
-
-@pytest.mark.slow
-def test_another_configuration_does_not_go_on(tmp_path):
-    process = begin(tmp_path)
-    wait_for(process, tmp_path, 3)
-    kill(process)
-    _, errors = (process := begin(tmp_path, "--config.seed=1")).communicate()
-    assert process.returncode == 1
-    assert "checkpoints of a run with other values of seed: " in errors
-    assert "another --workdir, or delete the folder" in errors
 
 
 def test_without_checkpoints_any_configuration_can_begin(tmp_path):
