@@ -12,6 +12,8 @@ from jaxcomp.data.examples import Examples
 from jaxcomp.data.splits import Splits
 from jaxcomp.files import replacing
 
+_TOGETHER = 1_000  # examples that are read at a time: one by one takes three times as long
+
 
 class Prepared(NamedTuple):
     """A data set of labelled images of one shape, in a training and a test set."""
@@ -83,9 +85,10 @@ def _decode(source: Prepared) -> dict[str, np.ndarray]:
     for split, rows in zip(source.sizes, sources, strict=True):
         images = np.empty((len(rows), *source.shape), np.uint8)
         labels = np.empty(len(rows), np.uint8)
-        for index in range(len(rows)):
-            row = rows[index]
-            images[index], labels[index] = row["image"], row["label"]
+        for begin in range(0, len(rows), _TOGETHER):
+            part = range(begin, min(begin + _TOGETHER, len(rows)))
+            for index, row in zip(part, rows.__getitems__(part), strict=True):
+                images[index], labels[index] = row["image"], row["label"]
         arrays |= {f"{split}_images": images, f"{split}_labels": labels}
     return arrays
 

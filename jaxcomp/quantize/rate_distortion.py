@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from jaxcomp.codec.grid import MAX_LEVEL
+from jaxcomp.codec.grid import MAX_LEVEL, multiples
 from jaxcomp.codec.levels import Quantised, negatives
 
 ROUNDS = 20
@@ -85,21 +85,32 @@ def _best(w: np.ndarray, rounded: Quantised, unit: np.ndarray, prices: np.ndarra
     rows = max(1, _TOGETHER // max(1, w[:1].size)) if w.ndim else 1
     parts = [slice(start, start + rows) for start in range(0, len(w), rows)] if w.ndim else [()]
     for part in parts:
-        nearest = rounded.levels[part].astype(np.int64)
-        codebook, scale = (
-            a[part] if a.ndim > 1 and a.shape[0] > 1 else a for a in (rounded.codebook, unit)
-        )
-        wide = w[part].astype(np.float64)
+        at = rounded.levels[part] != 0  # zeros stay zeros
+        nearest = rounded.levels[part][at].astype(np.int64)
+        codebook, scale = (_of_entries(a, part, at) for a in (rounded.codebook, unit))
+        wide = w[part][at].astype(np.float64)
         least, best = np.full(nearest.shape, np.inf), nearest
         size = np.abs(nearest)
         for smaller in (size, size - 1, size - 2, 0 * size):
             level = np.minimum(np.sign(nearest) * np.maximum(smaller, 0), highest)
-            value = Quantised(level, codebook).values().astype(np.float64)
-            price = (wide - value) ** 2 / scale + prices[level - low]
+            if rounded.codebook.ndim == 1:
+                value = Quantised(level, codebook).values()
+            else:
+                value = multiples(level, codebook)
+            price = (wide - value.astype(np.float64)) ** 2 / scale + prices[level - low]
             better = price < least
             least, best = np.where(better, price, least), np.where(better, level, best)
-        out[part] = best
+        chosen = np.zeros(at.shape, np.int16)
+        chosen[at] = best
+        out[part] = chosen
     return out
+
+
+def _of_entries(each: np.ndarray, part: slice | tuple, at: np.ndarray) -> np.ndarray:
+    """What belongs to the entries at a mask of a part: steps of slices, entry by entry."""
+    if each.ndim < 2:
+        return each
+    return np.broadcast_to(each[part] if each.shape[0] > 1 else each, at.shape)[at]
 
 
 def _refitted(w: np.ndarray, levels: np.ndarray, codebook: np.ndarray) -> np.ndarray:
