@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import jax
-import optax
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+import jaxcomp
 from experiments.judge import accuracy
 from jaxcomp.data import Split
 from jaxcomp.files import replacing
@@ -92,8 +92,6 @@ class Watcher:
 
         def look(state: TrainState) -> None:
             params = to_params(state)
-            # A chain may have more than one, such as that of the configuration and l2 beside it.
-            penalties = optax.tree.get_all_with_path(state.opt_state, "penalty")
             self._add(
                 {
                     "phase": name,
@@ -101,7 +99,7 @@ class Watcher:
                     "loss": float(state.loss),
                     "validation_accuracy": accuracy(self._metrics, params, self._validation),
                     "compressibility": float(jax.jit(compressibility_tree)(params)),
-                    "penalty": sum((float(value) for _, value in penalties), 0.0),
+                    "penalty": float(jaxcomp.added_penalty(state.opt_state)),
                 }
             )
 

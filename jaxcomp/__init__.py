@@ -9,6 +9,7 @@ _HOMES = {
     "FormatError": "jaxcomp.codec",
     "add_compressibility": "jaxcomp.transforms",
     "add_penalty": "jaxcomp.transforms",
+    "added_penalty": "jaxcomp.transforms",
     "apply_preconditioned_prox": "jaxcomp.transforms",
     "apply_prox": "jaxcomp.transforms",
     "compressibility": "jaxcomp.losses",
@@ -22,7 +23,9 @@ _HOMES = {
 }
 _SUBPACKAGES = (
     "analysis",
+    "checkpoints",
     "codec",
+    "compress",
     "data",
     "losses",
     "models",
@@ -32,6 +35,7 @@ _SUBPACKAGES = (
     "schedules",
     "train",
     "transforms",
+    "trees",
 )
 
 __all__ = [*_HOMES, *_SUBPACKAGES]

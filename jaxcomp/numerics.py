@@ -62,9 +62,37 @@ def gathered(x: jax.Array) -> jax.Array:
 
     That is needed where shardings are part of types; elsewhere compilers see to it.
     """
+    check_whole([x], "this is computed")
     if any(axis is not None for axis in jax.typeof(x).sharding.spec):
         return jax.sharding.reshard(x, jax.sharding.PartitionSpec())
     return x
+
+
+def check_array(name: str, value: Any) -> None:
+    """Raise a TypeError that names an argument unless it is one real floating-point array."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or not hasattr(value, "shape"):
+        raise TypeError(f"{name} must be one array of weights, got a {type(value).__name__}")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(
+            f"{name} must be an array of a real floating-point type, got one of {dtype} and shape "
+            f"{value.shape}: convert it"
+        )
+
+
+def check_whole(arrays: Sequence[jax.Array], use: str) -> None:
+    """Raise a ValueError where `jax.shard_map` gives each device its own part of an array.
+
+    A norm or a ranking of the part is not that of the array. Under `jit` arrays are whole.
+    """
+    for array in arrays:
+        axes = jax.typeof(array).manual_axis_type.varying
+        if axes:
+            raise ValueError(
+                f"{use} over whole arrays, but here, inside of jax.shard_map, an array of shape "
+                f"{array.shape} is this device's part along {sorted(axes)}: call it outside, under "
+                "jax.jit, which computes it over all devices"
+            )
 
 
 def accumulation_dtype(*arrays: jax.Array) -> jnp.dtype:
@@ -86,6 +114,7 @@ def scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
 
     Raises:
       TypeError: if an array is not of a real floating-point type.
+      ValueError: inside of `jax.shard_map`, if an array is only a part of one.
     """
     for array in arrays:
         if not jnp.issubdtype(array.dtype, jnp.floating):
@@ -93,6 +122,7 @@ def scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
                 f"norms are taken of real floating-point weights, got an array of type "
                 f"{array.dtype} and shape {array.shape}; convert it or leave it out with a mask"
             )
+    check_whole(arrays, "norms are taken")
     dtype = accumulation_dtype(*arrays)
     return _compiled_norms([array.astype(dtype) for array in arrays])
 

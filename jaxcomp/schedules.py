@@ -5,6 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.arguments import check_number
+
 
 def cubic_density(
     final: float, steps: int, *, begin: int = 0
@@ -29,12 +31,10 @@ def cubic_density(
       >>> [round(float(schedule(step)), 4) for step in (0, 50, 100, 200)]
       [1.0, 0.2125, 0.1, 0.1]
     """
-    if not 0 < final <= 1:
-        raise ValueError(
-            f"final density is the fraction of weights to keep, in (0, 1], got {final}"
-        )
-    if steps < 1 or begin < 0:
-        raise ValueError(f"pruning takes steps >= 1 from begin >= 0, got {steps} from {begin}")
+    wanted = "the fraction of weights to keep, in (0, 1]"
+    check_number("final", final, wanted, lambda d: 0 < d <= 1)
+    check_number("steps", steps, "a number of steps, at least 1", lambda n: n >= 1, whole=True)
+    check_number("begin", begin, "a step, at least 0", lambda n: n >= 0, whole=True)
 
     def schedule(count: jax.Array | int) -> jax.Array:
         left = 1 - jnp.clip((jnp.asarray(count, jnp.float32) - begin) / steps, 0, 1)

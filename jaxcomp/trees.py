@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 PyTree = Any
 Mask = PyTree | Callable[[PyTree], PyTree]
@@ -60,21 +61,136 @@ def weight_mask(params: PyTree) -> PyTree:
 
 
 def resolve_mask(mask: Mask | None, params: PyTree) -> PyTree:
-    """A full tree of masks from any of the forms in which a user may give one.
+    """A bool for each leaf, from any of the forms in which a user may say which leaves are meant.
 
     Args:
-      mask: None for `weight_mask`, a function from `params` to a mask, or a tree that has the
-        structure of `params` or of a prefix of it.
+      mask: None for `weight_mask`, a function from `params` to a mask, or a tree of bools that has
+        the structure of `params` or of a prefix of it.
       params: tree of arrays.
 
     Returns:
-      A tree with the structure of `params` and the mask's leaf for each of its leaves.
+      A tree with the structure of `params` and the mask's bool for each of its leaves.
 
     Raises:
       ValueError: if the mask's structure is not that of `params` nor of a prefix of it.
+      TypeError: if a leaf of the mask is not a bool.
     """
-    if mask is None:
-        mask = weight_mask
+    full = _extended(weight_mask if mask is None else mask, params)
+    for name, leaf in named_leaves(full).items():
+        if not (isinstance(leaf, bool | np.bool_) or _is_bool_array(leaf, ())):
+            raise TypeError(
+                f"the mask of {name!r} must be one bool for the whole leaf, got {_described(leaf)}"
+            )
+    return full
+
+
+def resolve_entries(keep: Mask, params: PyTree) -> PyTree:
+    """Bools for the entries of each leaf, from any of the forms in which a user may give them.
+
+    Args:
+      keep: tree of bool arrays, each of the shape of its parameter or a scalar for all of it, with
+        the structure of `params` or of a prefix of it; or a function from `params` to such a tree.
+      params: tree of arrays.
+
+    Returns:
+      A tree with the structure of `params`, and for each of its leaves a bool array of its shape
+      or of shape ().
+
+    Raises:
+      ValueError: if the structure or a shape does not fit.
+      TypeError: if a leaf of `keep` is not boolean, or a leaf of `params` is no array of numbers.
+    """
+
+    def checked(path: tuple[Any, ...], own: Any, param: Any) -> Any:
+        name, dtype = path_name(path), getattr(param, "dtype", None)
+        if dtype is None or not jnp.issubdtype(dtype, jnp.number):
+            raise TypeError(
+                f"{name!r} is {_described(param)}, not an array of numbers: give the arrays alone, "
+                "such as `eqx.filter(model, eqx.is_inexact_array)`"
+            )
+        if isinstance(own, bool | np.bool_) or _is_bool_array(own, (), param.shape):
+            return own
+        if not _is_bool_array(own, getattr(own, "shape", ())):
+            raise TypeError(
+                f"the mask of {name!r} must be boolean, got {_described(own)}: use `mask != 0`"
+            )
+        raise ValueError(
+            f"the mask of {name!r} has shape {own.shape}, its parameter has shape "
+            f"{param.shape}: give one bool for each entry, or a single bool"
+        )
+
+    return jax.tree_util.tree_map_with_path(checked, _extended(keep, params), params)
+
+
+def select(params: PyTree, mask: Mask | None) -> list[jax.Array]:
+    """The leaves of `params` that `mask` (see `resolve_mask`) selects, in tree order.
+
+    Raises:
+      ValueError: if the mask selects nothing, since a penalty or a pruning of nothing is a mistake.
+    """
+    return list(_selected(params, check_selects(params, resolve_mask(mask, params))).values())
+
+
+def check_selects(params: PyTree, full: PyTree) -> PyTree:
+    """The full mask; raises a ValueError that names all leaves if it selects none of them."""
+    if not any(jax.tree.leaves(full)):
+        raise ValueError(
+            f"the mask selects none of the leaves {list(named_leaves(params))}; "
+            "give a mask that is True for at least one of them"
+        )
+    return full
+
+
+def check_floating(params: PyTree, use: str, mask: Mask = True) -> None:
+    """Raise a TypeError that names a selected leaf which is not of a real floating-point type.
+
+    Args:
+      params: tree of arrays.
+      use: who asks, as in "ternarize".
+      mask: which leaves are looked at (see `resolve_mask`); all by default.
+    """
+    for name, leaf in _selected(params, mask).items():
+        if not jnp.issubdtype(getattr(leaf, "dtype", type(leaf)), jnp.floating):
+            raise TypeError(
+                f"{use} takes real floating-point weights, but {name!r} is "
+                f"{_described(leaf)}: leave it out with a mask"
+            )
+
+
+def check_finite(params: PyTree, use: str, mask: Mask = True) -> None:
+    """Raise a ValueError that names a selected leaf which holds NaN or an infinity.
+
+    Arguments as in `check_floating`. Leaves that are traced have no values yet, and are left alone.
+    """
+    for name, leaf in _selected(params, mask).items():
+        if isinstance(leaf, jax.core.Tracer):
+            continue
+        finite = jnp.isfinite(leaf)
+        if not finite.all():
+            bad = leaf.size - int(finite.sum())
+            raise ValueError(
+                f"{use} takes finite weights, but {bad:,} of the {leaf.size:,} entries of {name!r} "
+                "are NaN or infinite: look where training diverged, or leave it out with a mask"
+            )
+
+
+def _selected(params: PyTree, mask: Mask | None) -> dict[str, Any]:
+    chosen = jax.tree.leaves(resolve_mask(mask, params))
+    return {
+        name: leaf
+        for (name, leaf), selected in zip(named_leaves(params).items(), chosen, strict=True)
+        if selected
+    }
+
+
+def _described(leaf: Any) -> str:
+    if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
+        return f"an array of type {leaf.dtype} and shape {leaf.shape}"
+    return f"a {type(leaf).__name__}"
+
+
+def _extended(mask: Mask, params: PyTree) -> PyTree:
+    """The mask, or what it makes of the parameters, with its leaf for each leaf of theirs."""
     if _is_function(mask):
         mask = mask(params)
     try:
@@ -87,20 +203,8 @@ def resolve_mask(mask: Mask | None, params: PyTree) -> PyTree:
         ) from error
 
 
-def select(params: PyTree, mask: Mask | None) -> list[jax.Array]:
-    """The leaves of `params` that `mask` (see `resolve_mask`) selects, in tree order.
-
-    Raises:
-      ValueError: if the mask selects nothing, since a penalty or a pruning of nothing is a mistake.
-    """
-    chosen = resolve_mask(mask, params)
-    leaves = [p for m, p in zip(jax.tree.leaves(chosen), jax.tree.leaves(params), strict=True) if m]
-    if not leaves:
-        raise ValueError(
-            f"the mask selects none of the leaves {list(named_leaves(params))}; "
-            "give a mask that is True for at least one of them"
-        )
-    return leaves
+def _is_bool_array(leaf: Any, *shapes: tuple[int, ...]) -> bool:
+    return getattr(leaf, "dtype", None) == jnp.bool_ and leaf.shape in shapes
 
 
 def _is_function(mask: Mask) -> bool:

@@ -27,7 +27,7 @@ def test_bad_density(final):
 
 
 def test_bad_steps():
-    with pytest.raises(ValueError, match="got 0 from 0"):
+    with pytest.raises(ValueError, match="steps must be a number of steps, at least 1, got 0"):
         cubic_density(0.1, 0)
-    with pytest.raises(ValueError, match="got 5 from -1"):
+    with pytest.raises(ValueError, match="begin must be a step, at least 0, got -1"):
         cubic_density(0.1, 5, begin=-1)

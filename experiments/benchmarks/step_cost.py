@@ -148,17 +148,18 @@ class _Updates:
         return _row({**self.about, "name": name}, pair, pair.ratios(), goal, self.adam, variant)
 
     def _prune_row(self) -> dict[str, Any]:
-        """One program, told at which step it is: at step 0 it ranks, at step 1 it does not."""
-        tx = optax.chain(optax.adam(1e-3), jaxcomp.prune_gradually(DENSITY, every=EVERY))
+        """One program, told how many steps were made: before the last of `EVERY` it ranks."""
+        falling = optax.linear_schedule(1.0, DENSITY, EVERY)
+        tx = optax.chain(optax.adam(1e-3), jaxcomp.prune_gradually(falling, every=EVERY))
 
         def at_step(opt_state: PyTree, number: jax.Array) -> PyTree:
             adam, prune = opt_state
-            inner = prune.inner_state._replace(count=number)
+            inner = prune.inner_state._replace(count=number, density=jnp.ones((), jnp.float32))
             return adam, prune._replace(inner_state=inner)
 
         variant = self._compiled(tx, at_step)
-        ranks = self._in_turns(variant.work(jnp.int32(0)))
-        holds = self._in_turns(variant.work(jnp.int32(1)))
+        ranks = self._in_turns(variant.work(jnp.int32(EVERY - 1)))
+        holds = self._in_turns(variant.work(jnp.int32(0)))
         ratios = (ranks.ratios() + (EVERY - 1) * holds.ratios()) / EVERY
         about = {**self.about, "name": f"prune_gradually, every {EVERY}"}
         row = _row(about, holds, ratios, None)  # no bytes: XLA counts both branches

@@ -5,6 +5,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from jaxcomp.arguments import check_number
+
 
 class Examples(NamedTuple):
     """Inputs with their labels; also the type of a batch."""
@@ -30,8 +32,15 @@ def joined(one: Batch, other: Batch) -> Batch:
 
 def batches(examples: Batch, batch_size: int) -> Iterator[Batch]:
     """All examples once, in order; the last batch is as short as it has to be."""
+    check_batch_size(batch_size)
     for start in range(0, len(examples[0]), batch_size):
         yield type(examples)(*(part[start : start + batch_size] for part in examples))
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raise an error unless it is a whole number, at least 1."""
+    wanted = "a number of examples, at least 1"
+    check_number("batch_size", batch_size, wanted, lambda n: n >= 1, whole=True)
 
 
 def shuffled_indices(size: int, batch_size: int, seed: int | Sequence[int]) -> Iterator[np.ndarray]:
@@ -42,7 +51,8 @@ def shuffled_indices(size: int, batch_size: int, seed: int | Sequence[int]) -> I
     Raises:
       ValueError: if there are fewer examples than a batch takes.
     """
-    if not 1 <= batch_size <= size:
+    check_batch_size(batch_size)
+    if batch_size > size:
         raise ValueError(f"batch size {batch_size} does not fit a training set of {size} examples")
     rng = np.random.default_rng(seed)
     while True:

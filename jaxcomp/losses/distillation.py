@@ -3,6 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.arguments import check_number
+from jaxcomp.numerics import check_array
+
 
 def distillation(
     logits: jax.Array, teacher_logits: jax.Array, temperature: float = 1.0
@@ -25,13 +28,14 @@ def distillation(
     Raises:
       ValueError: if the shapes differ, or `temperature` is a number that is not positive.
     """
+    for name, array in (("logits", logits), ("teacher_logits", teacher_logits)):
+        check_array(name, array)
     if logits.shape != teacher_logits.shape:
         raise ValueError(
             f"student and teacher must give logits of one shape, got {logits.shape} and "
             f"{teacher_logits.shape}"
         )
-    if isinstance(temperature, int | float) and not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    check_number("temperature", temperature, "positive and finite", lambda t: t > 0)
     teacher = jax.nn.log_softmax(jax.lax.stop_gradient(teacher_logits) / temperature)
     student = jax.nn.log_softmax(logits / temperature)
     return temperature**2 * jnp.sum(jnp.exp(teacher) * (teacher - student), axis=-1)

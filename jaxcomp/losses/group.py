@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from jaxcomp.numerics import accumulation_dtype, safe_quotient, safe_sqrt
+from jaxcomp.arguments import check_choice
+from jaxcomp.numerics import accumulation_dtype, check_array, check_whole, safe_quotient, safe_sqrt
 
 # The axes of a kernel [..., inputs, outputs] over which the norm of a group is taken.
 _SUMMED = {
@@ -34,7 +35,9 @@ def group_norms(kernel: jax.Array, groups: str) -> jax.Array:
     Raises:
       ValueError: if `groups` is unknown, or the kernel has less than two axes.
     """
+    check_array("kernel", kernel)
     axes = summed_axes(kernel, groups)
+    check_whole([kernel], "norms of groups are taken")
     wide = kernel.astype(accumulation_dtype(kernel))
     # The norm is of degree one, so that the scale needs no derivative (see `numerics`).
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(wide), initial=0))
@@ -58,6 +61,5 @@ def summed_axes(kernel: jax.Array, groups: str) -> tuple[int, ...]:
 
 
 def check_groups(groups: str) -> None:
-    """Raises a ValueError that names the choices unless `groups` is one of `GROUPS`."""
-    if groups not in GROUPS:
-        raise ValueError(f"unknown groups {groups!r}: choose from {', '.join(map(repr, GROUPS))}")
+    """Raise a ValueError that names the choices unless `groups` is one of `GROUPS`."""
+    check_choice("groups", groups, GROUPS)

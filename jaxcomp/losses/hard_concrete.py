@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.arguments import check_number
 from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.trees import Mask, PyTree, path_name, resolve_mask
 
@@ -55,8 +56,7 @@ def gate(params: PyTree, *, probability: float = 0.9, mask: Mask | None = None) 
     Raises:
       ValueError: if `probability` is outside (0, 1), or the mask does not fit.
     """
-    if not 0 < probability < 1:
-        raise ValueError(f"probability must be in (0, 1), got {probability}")
+    check_number("probability", probability, "in (0, 1)", lambda p: 0 < p < 1)
     start = math.log(probability / (1 - probability)) + TEMPERATURE * math.log(-LOW / HIGH)
     return jax.tree.map(
         lambda selected, w: Gated(w, jnp.full_like(w, start)) if selected else w,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxcomp.losses.baselines import l1_of, l2_of, transformed_l1_of
 from jaxcomp.losses.group import check_groups, group_norms
@@ -85,13 +86,29 @@ def resolve_penalty(penalty: str | OfVector) -> Penalty:
       TypeError: if it is neither a name nor a function.
     """
     if callable(penalty):
-        return Penalty(penalty)
+        return Penalty(_scalar(penalty))
     if not isinstance(penalty, str):
         raise TypeError(f"a penalty is a name or a function, got {penalty!r}")
     if penalty not in PENALTIES:
         names = ", ".join(map(repr, PENALTIES))
         raise ValueError(f"unknown penalty {penalty!r}: choose from {names}, or give a function")
     return PENALTIES[penalty]
+
+
+def _scalar(function: OfVector) -> OfVector:
+    """The function, whose result is looked at."""
+
+    def of(arrays: Sequence[jax.Array]) -> jax.Array:
+        value = function(arrays)
+        is_scalar = isinstance(value, jax.Array) and value.shape == ()
+        if not (is_scalar and jnp.issubdtype(value.dtype, jnp.floating)):
+            raise TypeError(
+                "the penalty, a function of a sequence of arrays, must give a real scalar of JAX, "
+                f"got {value!r}"
+            )
+        return value
+
+    return of
 
 
 def check_arrangement(scope: str, groups: str | None) -> None:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxcomp.numerics import safe_quotient, safe_sqrt, scaled_norms
+from jaxcomp.numerics import check_array, safe_quotient, safe_sqrt, scaled_norms
 
 
 @jax.jit
@@ -41,7 +41,7 @@ def compressibility(w: ArrayLike) -> jax.Array:
       >>> float(compressibility(jnp.array([0.0, 3.0, 0.0, -3.0, 3.0, 3.0])))
       2.0
     """
-    return ratio_of([jnp.asarray(w)])
+    return ratio_of([_one_array(w, "compressibility")])
 
 
 @jax.jit
@@ -65,7 +65,7 @@ def ternary_level(w: ArrayLike) -> jax.Array:
       >>> float(ternary_level(jnp.array([0.0, 3.0, 0.0, -3.0, 3.0, 3.0])))
       3.0
     """
-    return level_of([jnp.asarray(w)])
+    return level_of([_one_array(w, "ternary_level")])
 
 
 def ratio_of(arrays: Sequence[jax.Array]) -> jax.Array:
@@ -78,3 +78,14 @@ def level_of(arrays: Sequence[jax.Array]) -> jax.Array:
     """`||w||_2^2 / ||w||_1` of all `arrays` taken together as one vector, a scalar."""
     scale, l1, sum_of_squares = scaled_norms(arrays)
     return scale * safe_quotient(sum_of_squares, l1)
+
+
+def _one_array(w: ArrayLike, use: str) -> jax.Array:
+    if isinstance(w, dict | list | tuple) or w is None:
+        raise TypeError(
+            f"{use} takes one array, got a {type(w).__name__}: for a tree of arrays there are "
+            "jaxcomp.compressibility_tree and jaxcomp.losses.level_tree"
+        )
+    w = jnp.asarray(w)
+    check_array("w", w)
+    return w

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 
+from jaxcomp.arguments import check_choice
 from jaxcomp.losses.ratio import level_of, ratio_of
 from jaxcomp.trees import Mask, PyTree, select
 
@@ -68,6 +69,5 @@ def scope_groups(arrays: Sequence[jax.Array], scope: str) -> list[Sequence[jax.A
 
 
 def check_scope(scope: str, choices: Sequence[str] = SCOPES) -> None:
-    """Raises a ValueError that names the choices unless `scope` is one of them."""
-    if scope not in choices:
-        raise ValueError(f"unknown scope {scope!r}: choose from {', '.join(map(repr, choices))}")
+    """Raise a ValueError that names the choices unless `scope` is one of them."""
+    check_choice("scope", scope, choices)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.losses.group import check_groups, group_norms, summed_axes
-from jaxcomp.numerics import safe_quotient
+from jaxcomp.numerics import check_whole, safe_quotient
 from jaxcomp.prox.bisection import bisect
 from jaxcomp.prox.separable import widened
 
@@ -38,6 +38,7 @@ class Group:
         norm :math:`\rho` of the result, the root of
         :math:`\sum_i y_i^2 / (\rho + \tau_i)^2 = 1`, which is found by bisection.
         """
+        check_whole([y], "norms of groups are taken")
         axes = summed_axes(y, self.groups)
         wide, each = widened(y, tau)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxcomp.numerics import gathered
+from jaxcomp.numerics import check_whole, gathered
 
 
 @jax.jit
@@ -17,8 +17,8 @@ def largest(scores: Sequence[jax.Array], k: jax.Array | int) -> list[jax.Array]:
     parallel over any sharding, in no more memory than the scores take.
 
     Args:
-      scores: floating-point arrays of any shapes, not negative. They are compared in float32; NaN
-        counts as the largest.
+      scores: floating-point arrays of any shapes, not negative and not NaN. They are compared in
+        float32.
       k: how many, from 0 to the number of entries; it may be traced.
 
     Returns:
@@ -28,6 +28,7 @@ def largest(scores: Sequence[jax.Array], k: jax.Array | int) -> list[jax.Array]:
     Raises:
       ValueError: if there are more scores than a 32-bit integer counts.
     """
+    check_whole(scores, "weights are ranked")
     n = sum(score.size for score in scores)
     if n > jnp.iinfo(jnp.int32).max:
         raise ValueError(f"{n} scores are more than can be ranked together: rank them per tensor")

@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.arguments import check_number
 from jaxcomp.losses.ratio import level_of
 from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope
-from jaxcomp.prune.patterns import Entries, Pattern
-from jaxcomp.trees import Mask, PyTree, resolve_mask, select
+from jaxcomp.prune.patterns import Entries, Pattern, check_pattern
+from jaxcomp.trees import Mask, PyTree, check_finite, resolve_entries, resolve_mask, select
 
 ENTRIES = Entries()
 
@@ -30,16 +31,17 @@ def threshold_mask(
       Exact zeros are never kept.
 
     Raises:
-      ValueError: if `threshold` is negative or NaN, or `scope` unknown, or nothing is selected.
+      ValueError: if `threshold` is negative or not finite, or `scope` unknown, or nothing is
+        selected, or (outside of `jit`) a selected leaf holds NaN or an infinity.
     """
-    if not threshold >= 0:
-        raise ValueError(f"threshold must be at least 0, got {threshold}")
+    check_number("threshold", threshold, "at least 0 and finite", lambda t: t >= 0)
     check_scope(scope, ARRAY_SCOPES)
+    check_finite(params, "threshold_mask", mask)
     level = level_of(select(params, mask))
 
     def keep(p: jax.Array) -> jax.Array:
         bound = threshold * (level if scope == "global" else level_of([p]))
-        return (jnp.abs(p) >= bound) & (p != 0)
+        return ~(jnp.abs(p) < bound) & (p != 0)  # a NaN stays, and so stays visible
 
     return _over_selected(keep, params, mask)
 
@@ -56,7 +58,7 @@ def top_k_mask(
 
     Args:
       params: tree of arrays.
-      density: fraction to keep, in (0, 1].
+      density: fraction to keep, in (0, 1]; it may be traced.
       scope: `"global"` to rank all selected weights together, `"tensor"` to keep the same fraction
         of each tensor. At least one weight is kept in each ranking.
       pattern: what is kept or pruned as one: `Entries()`, `Blocks(rows, columns)`, `Units(side)` or
@@ -69,23 +71,36 @@ def top_k_mask(
 
     Raises:
       ValueError: if `density` is outside (0, 1], `scope` unknown, the pattern does not fit, or
-        nothing is selected.
+        nothing is selected, or (outside of `jit`) a selected leaf holds NaN or an infinity. Inside,
+        NaN displaces no other weight: the mask keeps it in addition, where it stays visible.
     """
     check_density(density)
+    check_pattern(pattern)
+    check_finite(params, "top_k_mask", mask)
     magnitudes = [jnp.abs(p) for p in select(params, mask)]
     kept = iter(pattern.keep(magnitudes, density, scope))
     return _over_selected(lambda _: next(kept), params, mask)
 
 
 def check_density(density: float) -> None:
-    """Raises a ValueError unless `density` is in (0, 1]."""
-    if not 0 < density <= 1:
-        raise ValueError(f"density is the fraction of weights to keep, in (0, 1], got {density}")
+    """Raise an error unless `density` is a number in (0, 1]."""
+    wanted = "the fraction of weights to keep, in (0, 1]"
+    check_number("density", density, wanted, lambda d: 0 < d <= 1)
 
 
 def apply_mask(params: PyTree, keep: PyTree) -> PyTree:
-    """Parameters with exact zeros wherever `keep`, a tree of bool arrays, is False."""
-    return jax.tree.map(lambda p, k: jnp.where(k, p, jnp.zeros_like(p)), params, keep)
+    """Set weights to exact zero.
+
+    Args:
+      params: tree of arrays.
+      keep: tree of bool arrays, False for zeros; or one bool for all of a leaf.
+
+    Raises:
+      ValueError: if the structure or a shape of `keep` does not fit.
+      TypeError: if a leaf of `keep` is not boolean.
+    """
+    full = resolve_entries(keep, params)
+    return jax.tree.map(lambda p, k: jnp.where(k, p, jnp.zeros_like(p)), params, full)
 
 
 def _over_selected(function, params: PyTree, mask: Mask | None) -> PyTree:

@@ -3,7 +3,8 @@
 A pattern is an object with one method `keep(scores, density, scope)`: from an array of scores for
 each tensor, not negative, and the fraction to keep (it may be traced), to bool arrays of the same
 shapes. In scope `"global"` all tensors are ranked together, in scope `"tensor"` each by itself; at
-least one item is kept in each ranking.
+least one item is kept in each ranking. An item whose score is NaN takes the place of no other, and
+is kept besides.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.arguments import check_choice, check_number
 from jaxcomp.losses.tree import scope_groups
 from jaxcomp.prune.largest import largest
 
@@ -26,6 +28,12 @@ class Pattern(Protocol):
         """Masks of the weights to keep."""
 
 
+def check_pattern(pattern: Pattern) -> None:
+    """Raise a TypeError unless `pattern` has a method `keep`."""
+    if not callable(getattr(pattern, "keep", None)):
+        raise TypeError(f"pattern must be one of jaxcomp.prune, such as OfEach(4), got {pattern!r}")
+
+
 @dataclass(frozen=True)
 class Entries:
     """Each weight for itself."""
@@ -33,11 +41,18 @@ class Entries:
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
     ) -> list[jax.Array]:
-        """The largest scores, exactly `round(density * n)` of `n`."""
+        """The largest scores, exactly `round(density * n)` of `n`; and those that are NaN."""
         return [
-            mask
+            mask | jnp.isnan(score)
             for group in scope_groups(scores, scope)
-            for mask in largest(group, _count(density, sum(score.size for score in group)))
+            for mask, score in zip(
+                largest(
+                    [_ranked(score) for score in group],
+                    _count(density, sum(score.size for score in group)),
+                ),
+                group,
+                strict=True,
+            )
         ]
 
 
@@ -50,6 +65,10 @@ class Blocks:
 
     rows: int
     columns: int
+
+    def __post_init__(self):
+        for name in ("rows", "columns"):
+            check_number(name, getattr(self, name), "at least 1", lambda n: n >= 1, whole=True)
 
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
@@ -88,8 +107,7 @@ class Units:
     side: str = "output"
 
     def __post_init__(self):
-        if self.side not in ("output", "input"):
-            raise ValueError(f"unknown side {self.side!r}: choose from 'output', 'input'")
+        check_choice("side", self.side, ("output", "input"))
 
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
@@ -125,6 +143,9 @@ class OfEach:
 
     m: int
 
+    def __post_init__(self):
+        check_number("m", self.m, "at least 1", lambda m: m >= 1, whole=True)
+
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
     ) -> list[jax.Array]:
@@ -143,12 +164,20 @@ class OfEach:
                 f"{score.shape}: choose a divisor of it, or leave it out with a mask"
             )
         *lead, inputs, outputs = score.shape
-        groups = score.reshape(*lead, inputs // self.m, self.m, outputs)
+        groups = _ranked(score).reshape(*lead, inputs // self.m, self.m, outputs)
         mine, other = groups[..., :, None, :], groups[..., None, :, :]  # [..., m, m, outputs]
         place = jax.lax.broadcasted_iota(jnp.int32, groups.shape, groups.ndim - 2)
         earlier = place[..., None, :, :] < place[..., :, None, :]
         rank = jnp.sum((other > mine) | ((other == mine) & earlier), axis=-2)
-        return (rank < n).reshape(score.shape)
+        return (rank < n).reshape(score.shape) | jnp.isnan(score)
+
+
+def _ranked(score: jax.Array) -> jax.Array:
+    """Scores as they are compared: NaN takes the place of no other.
+
+    It is kept besides, so that it stays visible in the weights.
+    """
+    return jnp.where(jnp.isnan(score), 0, score)
 
 
 def _count(density: jax.Array | float, size: int) -> jax.Array | int:

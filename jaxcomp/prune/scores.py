@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.arguments import check_number
 from jaxcomp.numerics import accumulation_dtype, safe_quotient
 
 
@@ -27,8 +28,7 @@ def structured_magnitude(strength: float) -> Callable[[jax.Array], jax.Array]:
     Raises:
       ValueError: if `strength` is negative or not finite.
     """
-    if not 0 <= strength < float("inf"):
-        raise ValueError(f"strength must be finite and not negative, got {strength}")
+    check_number("strength", strength, "finite and not negative", lambda s: s >= 0)
 
     def score(w: jax.Array) -> jax.Array:
         magnitude = jnp.abs(w.astype(accumulation_dtype(w)))

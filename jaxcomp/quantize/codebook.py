@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxcomp.arguments import check_number
 from jaxcomp.codec.levels import Quantised, negatives
 from jaxcomp.quantize import weighted_kmeans
 
@@ -30,8 +31,8 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
       ValueError: if `levels` is outside that range.
       ImportError: if kmeans1d is not installed.
     """
-    if not 2 <= levels <= MAX_LEVELS:
-        raise ValueError(f"levels must be from 2 to {MAX_LEVELS}, got {levels}")
+    wanted = f"from 2 to {MAX_LEVELS}"
+    check_number("levels", levels, wanted, lambda k: 2 <= k <= MAX_LEVELS, whole=True)
     try:
         import kmeans1d
     except ImportError as error:

@@ -6,10 +6,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.arguments import check_choice, check_number
 from jaxcomp.losses.ratio import ternary_level
-from jaxcomp.numerics import accumulation_dtype, magnitude, safe_quotient
+from jaxcomp.numerics import accumulation_dtype, check_array, safe_quotient, scaled_norms
 from jaxcomp.quantize.straight_through import Quantized
-from jaxcomp.trees import Mask, PyTree, resolve_mask
+from jaxcomp.trees import Mask, PyTree, check_finite, check_floating, resolve_mask
 
 PER = ("tensor", "unit")
 _LLOYD_STEPS = 50
@@ -20,9 +21,9 @@ def least_squares_level(w: jax.Array) -> jax.Array:
 
     It is the mean magnitude of the `k` non-zero entries of `w` (any shape); 0 for the zero vector.
     """
-    w = w.astype(accumulation_dtype(w))
-    nonzeros = jnp.count_nonzero(w).astype(w.dtype)
-    return safe_quotient(jnp.sum(magnitude(w)), nonzeros)
+    check_array("w", w)
+    scale, l1, _ = scaled_norms([w])
+    return scale * safe_quotient(l1, jnp.count_nonzero(w).astype(l1.dtype))
 
 
 # How the level is fitted to the weights that survived pruning.
@@ -49,11 +50,12 @@ def ternarize(
       The tree with a `Quantized` in place of each selected leaf that has entries.
 
     Raises:
-      ValueError: if `level` or `per` is unknown, or the mask does not fit.
+      ValueError: if `level` or `per` is unknown, the mask does not fit, or (outside of `jit`) a
+        selected leaf holds NaN or an infinity; inside, its levels are not finite.
+      TypeError: if a selected leaf is not of a real floating-point type.
     """
-    if level not in LEVELS:
-        raise ValueError(f"unknown level {level!r}: choose from {', '.join(map(repr, LEVELS))}")
-    return _quantize(params, lambda w: LEVELS[level](w)[None], per, mask)
+    check_choice("level", level, LEVELS)
+    return _quantize(params, lambda w: LEVELS[level](w)[None], per, mask, "ternarize")
 
 
 def few_levels(
@@ -75,11 +77,13 @@ def few_levels(
       The tree with a `Quantized` in place of each selected leaf that has entries.
 
     Raises:
-      ValueError: if `levels` is less than 1, `per` unknown, or the mask does not fit.
+      ValueError: if `levels` is less than 1, `per` unknown, the mask does not fit, or (outside of
+        `jit`) a selected leaf holds NaN or an infinity; inside, its levels are not finite.
+      TypeError: if `levels` is no integer, or a selected leaf is not of a real floating-point type.
     """
-    if levels < 1:
-        raise ValueError(f"levels is a number of magnitudes, at least 1, got {levels}")
-    return _quantize(params, lambda w: fit_levels(w, levels), per, mask)
+    wanted = "a number of magnitudes, at least 1"
+    check_number("levels", levels, wanted, lambda m: m >= 1, whole=True)
+    return _quantize(params, lambda w: fit_levels(w, levels), per, mask, "few_levels")
 
 
 @partial(jax.jit, static_argnums=1)  # outside of `jit`, a loop is compiled at each call
@@ -110,10 +114,11 @@ def fit_levels(w: jax.Array, levels: int) -> jax.Array:
 
 
 def _quantize(
-    params: PyTree, fit: Callable[[jax.Array], jax.Array], per: str, mask: Mask | None
+    params: PyTree, fit: Callable[[jax.Array], jax.Array], per: str, mask: Mask | None, use: str
 ) -> PyTree:
-    if per not in PER:
-        raise ValueError(f"unknown per {per!r}: choose from {', '.join(map(repr, PER))}")
+    check_choice("per", per, PER)
+    check_floating(params, use, mask)
+    check_finite(params, use, mask)
     if per == "unit":
         fit = jax.vmap(fit, in_axes=-1, out_axes=-1)
     return jax.tree.map(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxcomp.trees import PyTree
+from jaxcomp.trees import PyTree, path_name, resolve_entries
 
 
 class Quantized(NamedTuple):
@@ -29,8 +29,11 @@ def dequantize(params: PyTree) -> PyTree:
     each level gets its true gradient, the sum of :math:`g_i \, \mathrm{sign}(v_i)` over the entries
     that have it; a latent weight that is not zero gets :math:`g_i`, as if the rounding were the
     identity; a pruned one gets exactly 0.
+
+    Raises:
+      TypeError: if a leaf is neither an array nor a `Quantized`.
     """
-    return jax.tree.map(_straight_through, params, is_leaf=_is_quantized)
+    return jax.tree_util.tree_map_with_path(_straight_through, params, is_leaf=_is_quantized)
 
 
 def latent_mask(params: PyTree, keep: PyTree) -> PyTree:
@@ -42,11 +45,18 @@ def latent_mask(params: PyTree, keep: PyTree) -> PyTree:
 
     Returns:
       The tree of `params`, with `keep` for the latent weights and True for the levels.
+
+    Raises:
+      ValueError: if the structure or a shape does not fit.
+      TypeError: if a leaf of `keep` is not boolean.
     """
+    latent = jax.tree.map(
+        lambda p: p.latent if _is_quantized(p) else p, params, is_leaf=_is_quantized
+    )
     return jax.tree.map(
         lambda p, k: Quantized(k, True) if _is_quantized(p) else k,
         params,
-        keep,
+        resolve_entries(keep, latent),
         is_leaf=_is_quantized,
     )
 
@@ -55,8 +65,13 @@ def _is_quantized(node: Any) -> bool:
     return isinstance(node, Quantized)
 
 
-def _straight_through(node: Any) -> jax.Array:
+def _straight_through(path: tuple[Any, ...], node: Any) -> jax.Array:
     if not _is_quantized(node):
+        if not hasattr(node, "dtype"):
+            raise TypeError(
+                f"the leaf {path_name(path)!r} is a {type(node).__name__}, neither an array nor a "
+                "`Quantized`"
+            )
         return node
     latent = jax.lax.stop_gradient(node.latent)
     value = _broadcast(node.levels[0], latent)

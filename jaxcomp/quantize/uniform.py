@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from jaxcomp.numerics import accumulation_dtype
+from jaxcomp.arguments import check_number
+from jaxcomp.numerics import accumulation_dtype, check_array
 
 MAX_BITS = 8  # more different values than a file stores as levels
 
@@ -19,9 +20,11 @@ def uniform(w: jax.Array, step: float | jax.Array) -> jax.Array:
 
     Raises:
       ValueError: if `step` is a number that is not positive and finite.
+      TypeError: if `w` is not of a real floating-point type.
     """
-    if isinstance(step, int | float) and not 0 < step < float("inf"):
-        raise ValueError(f"step must be positive and finite, got {step}")
+    if not getattr(step, "shape", ()):
+        check_number("step", step, "positive and finite", lambda s: s > 0)
+    check_array("w", w)
     wide = w.astype(accumulation_dtype(w))
     step = jnp.asarray(step, wide.dtype)
     numbers = jnp.round(wide / step)
@@ -42,8 +45,9 @@ def step_of_bits(w: jax.Array, bits: int) -> jax.Array:
     Raises:
       ValueError: if `bits` is outside that range.
     """
-    if not 2 <= bits <= MAX_BITS:
-        raise ValueError(f"bits must be from 2 to {MAX_BITS}, got {bits}")
+    wanted = f"from 2 to {MAX_BITS}"
+    check_number("bits", bits, wanted, lambda b: 2 <= b <= MAX_BITS, whole=True)
+    check_array("w", w)
     largest = jnp.max(jnp.abs(w.astype(accumulation_dtype(w))))
     step = jnp.where(largest > 0, largest, 1) / (2 ** (bits - 1) - 1)
     return jnp.maximum(step.astype(w.dtype), jnp.finfo(w.dtype).smallest_normal)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcomp.arguments import check_number
 from jaxcomp.train.step import TrainState
 from jaxcomp.trees import named_leaves
 
@@ -40,8 +41,9 @@ def fit(
     Raises:
       NonFiniteLossError: at the next look after a loss or a penalty that was not finite; names the
         step, and the parameters that were not finite then.
-      ValueError: if the batches run out.
+      ValueError: if the batches run out, `steps` is negative or `look_every` less than 1.
     """
+    _check_counts(steps, look_every)
     source, wait = iter(batches), _shares_threads(state)
     for done, count in _parts(steps, look_every):
         made = done
@@ -78,6 +80,7 @@ def fit_scan(
         (`jaxcomp.data.shuffled_indices`).
       steps: as of `fit`, as are the others.
     """
+    _check_counts(steps, look_every)
     source = iter(indices)
     for done, count in _parts(steps, look_every):
         order = list(itertools.islice(source, count))
@@ -96,6 +99,12 @@ def _shares_threads(state: TrainState) -> bool:
     """
     devices = state.loss.sharding.device_set
     return len(devices) > 1 and next(iter(devices)).platform == "cpu"
+
+
+def _check_counts(steps: int, look_every: int) -> None:
+    check_number("steps", steps, "a number of steps, at least 0", lambda n: n >= 0, whole=True)
+    wanted = "a number of steps, at least 1"
+    check_number("look_every", look_every, wanted, lambda n: n >= 1, whole=True)
 
 
 def _parts(steps: int, look_every: int) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxcomp.arguments import check_number
 from jaxcomp.trees import named_leaves, path_name
 
 PyTree = Any
@@ -34,6 +35,9 @@ def make_mesh(data: int = -1, fsdp: int = 1, model: int = 1) -> Mesh:
       ValueError: if the numbers do not make up the devices that are there.
     """
     sizes = {"data": data, "fsdp": fsdp, "model": model}
+    for name, size in sizes.items():
+        wanted = "a number of devices, at least 1, or -1"
+        check_number(name, size, wanted, lambda n: n >= 1 or n == -1, whole=True)
     devices = jax.device_count()
     left = [name for name, size in sizes.items() if size == -1]
     given = math.prod(size for size in sizes.values() if size != -1)

@@ -13,6 +13,7 @@ from jaxcomp.transforms.penalties import (
     AddPenaltyState,
     add_compressibility,
     add_penalty,
+    added_penalty,
 )
 from jaxcomp.transforms.prune_gradually import PruneGraduallyState, prune_gradually
 
@@ -26,6 +27,7 @@ __all__ = [
     "PruneGraduallyState",
     "add_compressibility",
     "add_penalty",
+    "added_penalty",
     "apply_preconditioned_prox",
     "apply_prox",
     "control_weight",

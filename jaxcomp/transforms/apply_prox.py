@@ -6,11 +6,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcomp.arguments import check_choice, check_number
 from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.prox import PROXES, Prox
-from jaxcomp.transforms.penalties import check_strength
-from jaxcomp.transforms.updates import at_step, check_params, map_updates, wider_dtype
-from jaxcomp.trees import Mask, PyTree, resolve_mask, select, weight_mask
+from jaxcomp.transforms.updates import (
+    at_step,
+    check_params,
+    check_strength,
+    check_transformation,
+    map_updates,
+    masked,
+    wider_dtype,
+)
+from jaxcomp.trees import Mask, PyTree, check_floating, check_selects, resolve_mask
 
 
 class ApplyProxState(NamedTuple):
@@ -57,6 +65,8 @@ def apply_prox(
     Raises:
       ValueError: if the name is unknown, or a constant is negative or not finite; at `update`, if
         no parameters are given, or the mask selects none of them.
+      TypeError: if a constant is no number; at `update`, if a selected leaf is not of a real
+        floating-point type.
 
     Example:
       >>> import jax.numpy as jnp
@@ -81,14 +91,12 @@ def apply_prox(
     ) -> tuple[PyTree, ApplyProxState]:
         del extra_args
         check_params(params, "apply_prox moves")
-        select(params, mask=True)  # nothing to apply it to is a mistake
+        check_floating(params, "apply_prox")
         tau = at_step(weight, state.count) * at_step(learning_rate, state.count)
         updates = map_updates(lambda u, p: _proximal(operator, u, p, tau), updates, params)
         return updates, ApplyProxState(optax.safe_increment(state.count))
 
-    # `masked` hides the leaves that are not selected.
-    plain = optax.GradientTransformationExtraArgs(init_fn, update_fn)
-    return optax.masked(plain, weight_mask if mask is None else mask)
+    return masked(optax.GradientTransformationExtraArgs(init_fn, update_fn), mask)
 
 
 def apply_preconditioned_prox(
@@ -131,6 +139,9 @@ def apply_preconditioned_prox(
     operator = _resolve(prox)
     check_strength("weight", weight)
     check_strength("learning_rate", learning_rate)
+    check_transformation("optimizer", optimizer)
+    check_number("b2", b2, "a decay, in [0, 1)", lambda b: 0 <= b < 1)
+    check_number("eps", eps, "finite and not negative", lambda e: e >= 0)
     inner = optax.with_extra_args_support(optimizer)
 
     def init_fn(params: PyTree) -> ApplyPreconditionedProxState:
@@ -143,7 +154,8 @@ def apply_preconditioned_prox(
         **extra_args,
     ) -> tuple[PyTree, ApplyPreconditionedProxState]:
         check_params(params, "apply_preconditioned_prox moves")
-        select(params, mask)
+        chosen = check_selects(params, resolve_mask(mask, params))
+        check_floating(params, "apply_preconditioned_prox", chosen)
         updates, inner_state = inner.update(updates, state.optimizer, params, **extra_args)
         count = optax.safe_increment(state.count)
         moments = optax.tree.get(inner_state, "nu")
@@ -163,7 +175,6 @@ def apply_preconditioned_prox(
             scale = jnp.sqrt(nu / seen.astype(nu.dtype)) + eps
             return _proximal(operator, u, p, jnp.asarray(tau).astype(nu.dtype) / scale)
 
-        chosen = resolve_mask(mask, params)
         updates = map_updates(proximal, updates, chosen, params, moments)
         return updates, ApplyPreconditionedProxState(count, inner_state)
 
@@ -171,10 +182,9 @@ def apply_preconditioned_prox(
 
 
 def _resolve(prox: str | Prox) -> Prox:
-    if not isinstance(prox, str):
+    if hasattr(prox, "prox"):
         return prox
-    if prox not in PROXES:
-        raise ValueError(f"unknown prox {prox!r}: choose from {', '.join(map(repr, PROXES))}")
+    check_choice("prox", prox, PROXES)
     return PROXES[prox]
 
 

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcomp.arguments import check_choice, check_number
 from jaxcomp.losses.ratio import level_of
-from jaxcomp.transforms.updates import check_params
+from jaxcomp.transforms.updates import check_params, check_transformation
 from jaxcomp.trees import Mask, PyTree, select
 
 # Of log weight, for each step: what follows changes of the error, what adds it up, and where the
@@ -92,7 +93,8 @@ def control_weight(
       make: from a weight to the transformation that it is the weight of, such as
         `jaxcomp.add_compressibility` or
         `lambda weight: jaxcomp.add_penalty("l1", weight, scope="tensor")`.
-      target: what the measure should be, greater than 0.
+      target: what the measure should be, greater than 0. (To move it at run time, use
+        `optax.inject_hyperparams(jaxcomp.control_weight, static_args=("make",))`.)
       measure: `"nonzeros"`, the number of weights with :math:`|w_i| > \tau c`; `"bytes"`, of the
         ternary network by the entropy bound (`entropy_bytes`); or `"loss"`, the training loss,
         which `update` must then be given as `value=`. More non-zeros or bytes than the target raise
@@ -119,18 +121,23 @@ def control_weight(
       >>> float(optax.tree.get(state, "measured"))
       4.0
     """
-    if measure not in (*MEASURES, "loss"):
-        names = ", ".join(map(repr, (*MEASURES, "loss")))
-        raise ValueError(f"unknown measure {measure!r}: choose from {names}")
-    if not (target > 0 and math.isfinite(target)):
-        raise ValueError(f"target must be finite and greater than 0, got {target}")
-    if not LOWEST <= initial <= HIGHEST:
-        raise ValueError(f"initial must be from {LOWEST} to {HIGHEST}, got {initial}")
-    if not 0 <= threshold < 1:
-        raise ValueError(
-            f"threshold is a fraction of the ternary level, in [0, 1), got {threshold}"
+    if not callable(make):
+        raise TypeError(
+            "make must be a function from a weight to a transformation, such as "
+            f"jaxcomp.add_compressibility, got {make!r}"
         )
+    check_choice("measure", measure, (*MEASURES, "loss"))
+    check_number("target", target, "finite and greater than 0", lambda t: t > 0)
+    within = f"from {LOWEST} to {HIGHEST}"
+    check_number("initial", initial, within, lambda weight: LOWEST <= weight <= HIGHEST)
+    fraction = "a fraction of the ternary level, in [0, 1)"
+    check_number("threshold", threshold, fraction, lambda t: 0 <= t < 1)
     sign = -1.0 if measure == "loss" else 1.0
+
+    def made(weight: jax.Array) -> optax.GradientTransformationExtraArgs:
+        tx = make(weight)
+        check_transformation("the transformation that `make` gives", tx)
+        return optax.with_extra_args_support(tx)
 
     def init_fn(params: PyTree) -> ControlWeightState:
         return ControlWeightState(
@@ -139,7 +146,7 @@ def control_weight(
             smoothed=jnp.zeros((), jnp.float32),
             error=jnp.zeros((), jnp.float32),
             count=jnp.zeros((), jnp.int32),
-            controlled=make(jnp.float32(initial)).init(params),
+            controlled=made(jnp.float32(initial)).init(params),
         )
 
     def update_fn(
@@ -163,8 +170,7 @@ def control_weight(
         change = jnp.where(first, 0, error - state.error)
         factor = jnp.exp(sign * (_PROPORTIONAL * change + _INTEGRAL * error))
         weight = jnp.clip(state.control_weight * factor, LOWEST, HIGHEST)
-        inner = optax.with_extra_args_support(make(weight))
-        updates, controlled = inner.update(updates, state.controlled, params, **extra_args)
+        updates, controlled = made(weight).update(updates, state.controlled, params, **extra_args)
         count = optax.safe_increment(state.count)
         return updates, ControlWeightState(weight, measured, smoothed, error, count, controlled)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxcomp.transforms.updates import check_params, map_updates, wider_dtype
-from jaxcomp.trees import Mask, PyTree, path_name, resolve_mask
+from jaxcomp.trees import Mask, PyTree, resolve_entries
 
 
 class KeepMaskedState(NamedTuple):
@@ -23,6 +23,15 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
     a masked weight `p` by `-p`, so that `p + u` is exactly 0. Masking gradients is not enough,
     since momentum and weight decay would still move a pruned weight.
 
+    An optimizer that evaluates at an average of its steps, such as `optax.contrib.schedule_free` or
+    `optax.lookahead`, averages what is inside of it: there this belongs *inside*, at the end of the
+    inner chain, and the parameters must be pruned before (`jaxcomp.prune.apply_mask`)::
+
+        inner = optax.chain(optax.adam(1e-3), jaxcomp.keep_masked(mask))
+        tx = optax.contrib.schedule_free(inner, 1e-3)
+
+    An average over steps before and after pruning is not sparse: apply the mask to it.
+
     Args:
       mask: tree of bool arrays, True for the weights to keep: each of the shape of its parameter,
         or a scalar for all of it; with the structure of the parameters or a prefix of it. Or a
@@ -36,7 +45,8 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
     Raises:
       ValueError: at `init`, if the mask does not fit the parameters; at `update`, if no parameters
         are given.
-      TypeError: at `init`, if a leaf of the mask is not boolean.
+      TypeError: at `init`, if a leaf of the mask is not boolean, or a parameter is no array of
+        numbers.
 
     Example:
       >>> import jax.numpy as jnp
@@ -52,8 +62,8 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
         raise ValueError("keep_masked needs a mask: True for the weights to keep, False for zeros")
 
     def init_fn(params: PyTree) -> KeepMaskedState:
-        full = resolve_mask(mask, params)
-        return KeepMaskedState(jax.tree_util.tree_map_with_path(_checked, full, params))
+        # Copies: a training step may donate the state's memory.
+        return KeepMaskedState(jax.tree.map(jnp.array, resolve_entries(mask, params)))
 
     def update_fn(
         updates: PyTree, state: KeepMaskedState, params: PyTree | None = None, **extra_args
@@ -73,17 +83,3 @@ def hold(updates: PyTree, mask: PyTree, params: PyTree) -> PyTree:
 def _keep(update: jax.Array, keep: jax.Array, param: jax.Array) -> jax.Array:
     dtype = wider_dtype(update, param)
     return jnp.where(keep, update.astype(dtype), -param.astype(dtype))
-
-
-def _checked(path: tuple, keep: jax.Array | bool, param: jax.Array) -> jax.Array:
-    keep = jnp.array(keep)  # a copy: a training step may donate the state's memory
-    if keep.dtype != jnp.bool_:
-        raise TypeError(
-            f"the mask of {path_name(path)!r} must be boolean, got {keep.dtype}: use `mask != 0`"
-        )
-    if keep.shape not in ((), param.shape):
-        raise ValueError(
-            f"the mask of {path_name(path)!r} has shape {keep.shape}, its parameter has shape "
-            f"{param.shape}: give one bool for each entry, or a single bool"
-        )
-    return keep

@@ -1,6 +1,5 @@
 """Penalties as optax gradient transformations."""
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,8 +10,8 @@ import optax
 from jaxcomp.losses.penalties import OfVector, check_arrangement, penalty_tree, resolve_penalty
 from jaxcomp.losses.tree import check_scope, compressibility_tree, level_tree
 from jaxcomp.numerics import accumulation_dtype
-from jaxcomp.transforms.updates import at_step, check_params, map_updates
-from jaxcomp.trees import Mask, PyTree, weight_mask
+from jaxcomp.transforms.updates import at_step, check_params, check_strength, map_updates, masked
+from jaxcomp.trees import Mask, PyTree, check_floating, weight_mask
 
 
 class AddPenaltyState(NamedTuple):
@@ -36,6 +35,31 @@ class AddCompressibilityState(NamedTuple):
     penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, weight included
 
 
+def added_penalty(opt_state: optax.OptState) -> jax.Array:
+    """What all penalties of an optimizer added to the loss at its last update, to be logged.
+
+    Args:
+      opt_state: of a chain with any number of `add_penalty` and `add_compressibility`, also inside
+        of others, such as `optax.MultiSteps`.
+
+    Returns:
+      The sum of their `penalty`, of shape (); 0 if there are none.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import optax
+      >>> tx = optax.chain(add_penalty("l1", 0.5), add_penalty("l2", 0.1), optax.sgd(1.0))
+      >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}
+      >>> _, state = tx.update(params, tx.init(params), params)
+      >>> float(added_penalty(state))
+      4.75
+    """
+    states = (AddPenaltyState, AddCompressibilityState)
+    leaves = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, states))
+    found = [leaf.penalty for leaf in leaves if isinstance(leaf, states)]
+    return sum(found, jnp.zeros((), jnp.float32))
+
+
 def add_penalty(
     penalty: str | OfVector,
     weight: optax.ScalarOrSchedule,
@@ -49,11 +73,13 @@ def add_penalty(
     Trains on :math:`f(w) + \lambda \, P(w)`. Like every part of the loss it stands *before* the
     preconditioner: see `jaxcomp.add_compressibility` for where it goes in a chain and why. The
     values are kept in the state: `optax.tree.get(opt_state, "value")` is :math:`P`, and
-    `"penalty"` is :math:`\lambda P`. Weights at exactly zero get no gradient.
+    `jaxcomp.added_penalty(opt_state)` is :math:`\lambda P`, summed over all penalties of a chain.
+    Weights at exactly zero get no gradient.
 
     Args:
       penalty: a name in `jaxcomp.losses.PENALTIES`, or a function from a sequence of arrays, taken
-        as one vector, to a scalar.
+        as one vector, to a scalar. (Under `optax.inject_hyperparams`, which takes functions for
+        schedules, name it in `static_args`.)
       weight: :math:`\lambda \ge 0`, a number or an optax schedule.
       scope: `"global"`, `"tensor"` or `"unit"` (see `jaxcomp.losses.penalty_tree`).
       groups: None, or `"output"`, `"input"` or `"filter"` for the norms of such groups.
@@ -67,6 +93,8 @@ def add_penalty(
     Raises:
       ValueError: if a name is unknown, or a constant `weight` negative or not finite; at the first
         update, if no parameters are given, or the mask selects none of them.
+      TypeError: if `weight` is neither a number nor a schedule; at the first update, if a selected
+        leaf is not of a real floating-point type, or the function gives no scalar.
 
     Example:
       >>> import jax.numpy as jnp
@@ -75,7 +103,7 @@ def add_penalty(
       >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}
       >>> state = tx.init(params)
       >>> updates, state = tx.update(jax.tree.map(jnp.zeros_like, params), state, params)
-      >>> float(optax.tree.get(state, "penalty"))
+      >>> float(added_penalty(state))
       3.5
     """
     check_arrangement(scope, groups)
@@ -132,8 +160,9 @@ def add_compressibility(
     the survivors equal.
 
     The values are kept in the state: `optax.tree.get(opt_state, "compressibility")` is
-    :math:`L`, and `"penalty"` is the whole term with its weight. Weights at exactly zero get no
-    gradient from the penalty.
+    :math:`L` (where a chain has several, `optax.tree.get_all_with_path` finds all of them), and
+    `jaxcomp.added_penalty(opt_state)` is the whole term with its weight, and that of all other
+    penalties of the chain. Weights at exactly zero get no gradient from the penalty.
 
     Args:
       weight: weight :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
@@ -154,6 +183,8 @@ def add_compressibility(
     Raises:
       ValueError: if `scope` is unknown, if a constant `weight` or `magnitude` is negative or not
         finite; at the first update, if no parameters are given, or the mask selects none of them.
+      TypeError: if `weight` is neither a number nor a schedule, or `magnitude` no number; at the
+        first update, if a selected leaf is not of a real floating-point type.
 
     Example:
       >>> import jax.numpy as jnp
@@ -166,8 +197,10 @@ def add_compressibility(
       1.4
     """
     check_scope(scope)
+    if callable(magnitude):
+        raise TypeError(f"magnitude must be a number, not a schedule: got {magnitude!r}")
     check_strength("magnitude", magnitude)
-    with_magnitude = not (isinstance(magnitude, (int, float)) and magnitude == 0)
+    with_magnitude = isinstance(magnitude, jax.core.Tracer) or magnitude != 0
 
     def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
         ratio = compressibility_tree(weights, scope, mask=True)
@@ -183,12 +216,6 @@ def add_compressibility(
         AddCompressibilityState,
         weight_mask if mask is None else mask,
     )
-
-
-def check_strength(name: str, value: optax.ScalarOrSchedule) -> None:
-    """Raises a ValueError if `value` is a number that is negative or not finite."""
-    if isinstance(value, int | float) and not (value >= 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be finite and not negative, got {value}")
 
 
 def _penalise(
@@ -213,6 +240,7 @@ def _penalise(
     ) -> tuple[PyTree, NamedTuple]:
         del extra_args
         check_params(params, f"{name} penalises")
+        check_floating(params, name)
         strength = at_step(weight, state.count)
         wide = jax.tree.map(lambda p: p.astype(accumulation_dtype(p)), params)
         (total, value), gradients = jax.value_and_grad(objective, has_aux=True)(wide)
@@ -224,9 +252,7 @@ def _penalise(
             penalty.astype(jnp.float32),
         )
 
-    # `masked` hides the leaves that are not selected, so that all that is left is penalised.
-    penalise = optax.GradientTransformationExtraArgs(init_fn, update_fn)
-    return optax.masked(penalise, mask)
+    return masked(optax.GradientTransformationExtraArgs(init_fn, update_fn), mask)
 
 
 def _add(update: jax.Array, strength: jax.Array | float, gradient: jax.Array) -> jax.Array:

@@ -7,18 +7,20 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcomp.arguments import check_number
 from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope
 from jaxcomp.prune.masks import ENTRIES, check_density
-from jaxcomp.prune.patterns import Pattern
+from jaxcomp.prune.patterns import Pattern, check_pattern
 from jaxcomp.transforms.keep_masked import hold
-from jaxcomp.transforms.updates import at_step, check_params
-from jaxcomp.trees import Mask, PyTree, select, weight_mask
+from jaxcomp.transforms.updates import at_step, check_params, masked
+from jaxcomp.trees import Mask, PyTree, check_finite
 
 
 class PruneGraduallyState(NamedTuple):
     """State of `prune_gradually`."""
 
     count: jax.Array  # shape=(), dtype=int32: number of updates made
+    density: jax.Array  # shape=(), dtype=float32: that of the last ranking; 1 before the first
     mask: PyTree  # bool arrays of the shapes of the parameters: True for those that are kept
 
 
@@ -28,14 +30,17 @@ def prune_gradually(
     every: int = 100,
     scope: str = "global",
     pattern: Pattern = ENTRIES,
-    score: Callable[[jax.Array], jax.Array] = jnp.abs,
+    score: Callable[[jax.Array], jax.Array] | None = None,
     mask: Mask | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Keep the weights of the largest scores, fewer and fewer, and hold the others at exact zero.
 
     It must be the *last* element of a chain, like `jaxcomp.keep_masked`. At every `every`-th step
     it ranks the parameters that it is given, before the step, and keeps the fraction that the
-    schedule says; between these steps it holds the zeros. What has been pruned stays pruned::
+    schedule gives for the number of steps made, this one included; between these steps it holds the
+    zeros. Where the schedule has come to where it will be at the next ranking, the ranking is made
+    at once: a schedule that ends after `n` steps is reached after `n` steps, whatever `every` is.
+    What has been pruned stays pruned::
 
         tx = optax.chain(
             optax.adam(1e-3),
@@ -46,21 +51,24 @@ def prune_gradually(
       density: fraction of the selected weights to keep, in (0, 1]: a number, which prunes at the
         first step, or a schedule (`jaxcomp.schedules.cubic_density`). A schedule that rises again
         has no effect.
-      every: number of steps between two rankings, at least 1. The first is at the first step.
+      every: number of steps between two rankings, at least 1.
       scope: `"global"` to rank all selected weights together, `"tensor"` each tensor by itself.
       pattern: what is kept or pruned as one (see `jaxcomp.prune.top_k_mask`).
       score: from an array of parameters, zero where pruned, to one of scores, not negative; the
-        magnitude by default (others: `jaxcomp.prune.structured_magnitude`).
+        magnitude by default (others: `jaxcomp.prune.structured_magnitude`). (Under
+        `optax.inject_hyperparams`, name it in `static_args`.)
       mask: which leaves are pruned (see `jaxcomp.add_compressibility`).
 
     Returns:
       A transformation that ignores extra arguments. `optax.tree.get(opt_state, "mask")` is the mask
-      of the weights that are kept.
+      of the weights that are kept (where a chain has several masks, `get_all_with_path`).
 
     Raises:
       ValueError: if a constant `density` is outside (0, 1], `every` less than 1, or `scope`
         unknown; at `init`, if the mask does not fit; at `update`, if no parameters are given, the
-        mask selects none of them, or the pattern does not fit them.
+        mask selects none of them, the pattern does not fit them, or (outside of `jit`) weights that
+        are ranked hold NaN or an infinity. Inside, NaN displaces no other weight, and stays.
+      TypeError: if `density` is neither a number nor a schedule, or `every` no integer.
 
     Example:
       >>> import jax.numpy as jnp
@@ -72,30 +80,46 @@ def prune_gradually(
       [[True, False], [True, False]]
     """
     check_scope(scope, ARRAY_SCOPES)
-    if isinstance(density, int | float):
+    if not callable(density):
         check_density(density)
-    if every < 1:
-        raise ValueError(f"every is a number of steps, at least 1, got {every}")
+    check_number("every", every, "a number of steps, at least 1", lambda n: n >= 1, whole=True)
+    check_pattern(pattern)
+    if not (score is None or callable(score)):
+        raise TypeError(f"score must be a function from weights to scores, got {score!r}")
+    score = jnp.abs if score is None else score
 
     def init_fn(params: PyTree) -> PruneGraduallyState:
         everything = jax.tree.map(lambda p: jnp.ones_like(p, dtype=bool), params)
-        return PruneGraduallyState(jnp.zeros((), jnp.int32), everything)
+        return PruneGraduallyState(jnp.zeros((), jnp.int32), jnp.ones((), jnp.float32), everything)
 
     def update_fn(
         updates: PyTree, state: PruneGraduallyState, params: PyTree | None = None, **extra_args
     ) -> tuple[PyTree, PruneGraduallyState]:
         del extra_args
         check_params(params, "prune_gradually ranks")
-        leaves, structure = select(params, mask=True), jax.tree.structure(params)
-        masks = masks_at(state.count, leaves, structure.flatten_up_to(state.mask))
+        leaves, structure = jax.tree.flatten(params)
+        count = optax.safe_increment(state.count)
+        wanted = density_after(count)
+        falls = wanted < state.density
+        if not isinstance(falls, jax.core.Tracer) and falls:
+            check_finite(params, "prune_gradually")
+        masks = masks_at(falls, wanted, leaves, structure.flatten_up_to(state.mask))
         new_state = PruneGraduallyState(
-            optax.safe_increment(state.count), jax.tree.unflatten(structure, masks)
+            count, jnp.minimum(wanted, state.density), jax.tree.unflatten(structure, masks)
         )
         return hold(updates, new_state.mask, params), new_state
 
+    def density_after(count: jax.Array) -> jax.Array:
+        """The density to rank to after so many steps, or 1 if that can wait."""
+        now, at_next = (
+            jnp.asarray(at_step(density, step), jnp.float32)
+            for step in (count, count + (-count) % every)
+        )
+        return jnp.where(now == at_next, now, 1)
+
     @jax.jit  # outside of `jit`, a branch is compiled at each call
     def masks_at(
-        count: jax.Array, leaves: list[jax.Array], old: list[jax.Array]
+        falls: jax.Array, wanted: jax.Array, leaves: list[jax.Array], old: list[jax.Array]
     ) -> list[jax.Array]:
         tiny = jnp.finfo(jnp.float32).tiny
 
@@ -107,11 +131,9 @@ def prune_gradually(
                 scored = score(jnp.where(keep, p, jnp.zeros_like(p)))
                 # Pruned weights rank below all others, also below those that are zero by chance.
                 scores.append(jnp.where(keep, jnp.maximum(scored.astype(jnp.float32), tiny), 0))
-            kept = pattern.keep(scores, at_step(density, count), scope)
+            kept = pattern.keep(scores, wanted if callable(density) else density, scope)
             return [new & keep for new, keep in zip(kept, old, strict=True)]
 
-        return jax.lax.cond(count % every == 0, ranked, lambda: old)
+        return jax.lax.cond(falls, ranked, lambda: old)
 
-    # `masked` hides the leaves that are not selected, so that all that is left is pruned.
-    prune = optax.GradientTransformationExtraArgs(init_fn, update_fn)
-    return optax.masked(prune, weight_mask if mask is None else mask)
+    return masked(optax.GradientTransformationExtraArgs(init_fn, update_fn), mask)

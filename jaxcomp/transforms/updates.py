@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxcomp.trees import PyTree
+from jaxcomp.arguments import check_number
+from jaxcomp.trees import Mask, PyTree, check_selects, resolve_mask
 
 
 def check_params(params: PyTree | None, use: str) -> None:
@@ -16,6 +17,29 @@ def check_params(params: PyTree | None, use: str) -> None:
             f"{use} the current parameters, but none were given: "
             "call tx.update(updates, state, params)"
         )
+
+
+def masked(
+    tx: optax.GradientTransformationExtraArgs, mask: Mask | None
+) -> optax.GradientTransformationExtraArgs:
+    """`tx` of the leaves that a mask selects; `optax.masked` hides the others from it.
+
+    Raises:
+      ValueError: at `init` and `update`, if the mask does not fit, or selects no leaf.
+    """
+    return optax.masked(tx, lambda tree: check_selects(tree, resolve_mask(mask, tree)))
+
+
+def check_strength(name: str, value: optax.ScalarOrSchedule) -> None:
+    """Raise an error unless `value` is a schedule, or a number that is finite and not negative."""
+    if not callable(value):
+        check_number(name, value, "finite and not negative, or a schedule", lambda v: v >= 0)
+
+
+def check_transformation(name: str, tx: optax.GradientTransformation) -> None:
+    """Raise a TypeError that begins with `name` unless `tx` is a transformation of optax."""
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        raise TypeError(f"{name} must be one of optax, with `init` and `update`, got {tx!r}")
 
 
 def map_updates(function: Callable[..., jax.Array], updates: PyTree, *trees: PyTree) -> PyTree:
@@ -34,5 +58,11 @@ def at_step(value: optax.ScalarOrSchedule, count: jax.Array) -> jax.Array | floa
 
 
 def wider_dtype(update: jax.Array, param: jax.Array) -> jnp.dtype:
-    """The wider of both types: an update narrower than its parameter could not hold -p exactly."""
+    """A type that holds both: an update narrower than its parameter could not hold -p exactly.
+
+    Two different types of one size, such as bfloat16 and float16, meet in float32: one has more
+    digits, the other a wider range.
+    """
+    if update.dtype != param.dtype and update.dtype.itemsize == param.dtype.itemsize:
+        return jnp.dtype(jnp.float32)
     return max(update.dtype, param.dtype, key=lambda dtype: dtype.itemsize)

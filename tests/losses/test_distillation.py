@@ -36,5 +36,5 @@ def test_no_gradient_reaches_the_teacher():
 def test_bad_input():
     with pytest.raises(ValueError, match=r"got \(6, 10\) and \(6, 9\)"):
         distillation(STUDENT, TEACHER[:, :9])
-    with pytest.raises(ValueError, match="must be positive, got 0"):
+    with pytest.raises(ValueError, match="must be positive and finite, got 0"):
         distillation(STUDENT, TEACHER, 0)

@@ -108,7 +108,7 @@ def test_bad_density(density):
 
 @pytest.mark.parametrize("threshold", [-0.1, float("nan")])
 def test_bad_threshold(threshold):
-    with pytest.raises(ValueError, match=f"at least 0, got {threshold}"):
+    with pytest.raises(ValueError, match=f"at least 0 and finite, got {threshold}"):
         threshold_mask(small_params(), threshold)
 
 

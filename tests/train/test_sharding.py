@@ -18,6 +18,7 @@ from jaxcomp.train import (
     place_batch,
     shardings_of,
 )
+from tests.helpers import sharded
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 MODEL = LeNet300100(widths=(32, 16), classes=8)
@@ -106,7 +107,7 @@ def test_what_is_left_is_filled(sizes, expected):
     assert tuple(make_mesh(*sizes).shape.values()) == expected
 
 
-@pytest.mark.parametrize("sizes", [(3, 1, 1), (-1, 3, 1), (-1, -1, 1), (0, 8, 1), (16, 1, 1)])
+@pytest.mark.parametrize("sizes", [(3, 1, 1), (-1, 3, 1), (-1, -1, 1), (16, 1, 1)])
 def test_a_mesh_that_does_not_make_up_the_devices(sizes):
     with pytest.raises(ValueError, match="does not make up the 8 devices that are there: give"):
         make_mesh(*sizes)
@@ -125,3 +126,26 @@ def test_rules_that_cannot_work(rule, message):
     params = LeNet300100(classes=3).init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)))["params"]
     with pytest.raises(ValueError, match=message):
         shardings_of(params, make_mesh(1, 8, 1), [rule])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: jaxcomp.add_compressibility(0.1),
+        lambda: jaxcomp.add_penalty("l1", 0.1, groups="input"),
+        lambda: jaxcomp.apply_prox("ratio", 0.1, 1.0),
+        lambda: jaxcomp.prune_gradually(0.5),
+        lambda: jaxcomp.control_weight(jaxcomp.add_compressibility, 5),
+    ],
+)
+def test_a_part_of_an_array_is_not_taken_for_the_whole(make):
+    tx, params = make(), sharded({"kernel": jnp.ones((16, 3))})
+    mesh, part = params["kernel"].sharding.mesh, PartitionSpec("shards")
+
+    def update(params):
+        return tx.update(params, tx.init(params), params)[0]
+
+    with pytest.raises(ValueError, match=r"over whole arrays, .* part along \['shards'\]"):
+        jax.shard_map(update, mesh=mesh, in_specs=part, out_specs=part)(params)
+    whole = PartitionSpec()
+    jax.eval_shape(jax.shard_map(update, mesh=mesh, in_specs=whole, out_specs=whole), params)

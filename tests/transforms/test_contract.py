@@ -72,6 +72,7 @@ def assert_same(one, other):
 
 def test_the_table_has_every_transform():
     factories = {name for name in transforms.__all__ if not name.endswith("State")}
+    factories.remove("added_penalty")
     assert factories == {name.split()[0] for name in TRANSFORMS}
 
 
@@ -93,6 +94,88 @@ def test_updates_keep_their_type(transform, dtype):
     updates, new = jax.eval_shape(transform.update, params, state, params)
     assert updates == params
     assert new == state
+
+
+TYPES = (jnp.float16, jnp.bfloat16, jnp.float32)
+MIXED = [(update, param) for update in TYPES for param in TYPES if update != param]
+ZEROING = {
+    "keep_masked": lambda: jaxcomp.keep_masked({"kernel": jnp.array([[True, False, False]])}),
+    "prune_gradually": lambda: jaxcomp.prune_gradually(1 / 3),
+    "apply_prox": lambda: jaxcomp.apply_prox("hard", 1e8, 1.0),
+    "apply_preconditioned_prox": lambda: jaxcomp.apply_preconditioned_prox(
+        optax.scale_by_rms(), "hard", 1e8, 1.0
+    ),
+}
+
+
+@pytest.mark.usefixtures("standard_promotion")
+@pytest.mark.parametrize(("update", "param"), MIXED, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("name", ZEROING)
+def test_what_becomes_zero_is_exactly_zero_whatever_the_types_are(name, update, param):
+    # Near the largest of float16, and with more digits than bfloat16 has.
+    params = {"kernel": jnp.array([[65504.0, 1.0009765625, 3e-5]]).astype(param)}
+    updates = {"kernel": jnp.array([[0.25, 0.123, -3e-5]]).astype(update)}
+    tx = ZEROING[name]()
+    if name.startswith("apply"):
+        params = jax.tree.map(lambda p: p.at[0, 0].set(2), params)
+    changed, _ = tx.update(updates, tx.init(params), params)
+    moved = optax.apply_updates(params, changed)["kernel"]
+    zeros = [[False, True, True]] if not name.startswith("apply") else [[True, True, True]]
+    assert jnp.isfinite(moved).all()
+    assert (moved == 0).tolist() == zeros
+    assert moved.dtype == param
+
+
+REFUSED = {
+    "complex": jnp.ones((2, 2), jnp.complex64),
+    "integers": jnp.ones((2, 2), jnp.int32),
+    "bools": jnp.ones((2, 2), bool),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("name", ["add_compressibility", "add_penalty", "apply_prox", "precond"])
+def test_selected_leaves_that_are_no_real_weights_are_named(name, kind):
+    tx = {
+        "add_compressibility": lambda: jaxcomp.add_compressibility(0.1, mask={"w": True}),
+        "add_penalty": lambda: jaxcomp.add_penalty("l1", 0.1, mask={"w": True}),
+        "apply_prox": lambda: jaxcomp.apply_prox("soft", 0.1, 1.0, mask={"w": True}),
+        "precond": lambda: jaxcomp.apply_preconditioned_prox(
+            optax.scale_by_rms(), "soft", 0.1, 1.0, mask={"w": True}
+        ),
+    }[name]()
+    params = {"w": REFUSED[kind]}
+    with pytest.raises(TypeError, match=rf"'w' is an array of type {params['w'].dtype} and shape"):
+        jax.eval_shape(lambda p: tx.update(p, tx.init(p), p), params)
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_complex_weights_are_pruned_by_their_magnitude():
+    params = {"w": jnp.array([[1 + 5j, 2 - 1j, 0.1j]])}
+    tx = jaxcomp.prune_gradually(1 / 3, mask={"w": True})
+    updates, _ = tx.update(jax.tree.map(jnp.ones_like, params), tx.init(params), params)
+    assert optax.apply_updates(params, updates)["w"].tolist() == [[2 + 5j, 0, 0]]
+
+
+def test_a_mask_that_selects_nothing_names_the_leaves():
+    params = {"layer": {"bias": jnp.ones(3), "scale": jnp.ones(3)}}
+    for tx in (jaxcomp.add_compressibility(1.0), jaxcomp.prune_gradually(0.5)):
+        with pytest.raises(ValueError, match=r"none of the leaves \['layer/bias', 'layer/scale'\]"):
+            tx.init(params)
+
+
+def test_a_mask_of_another_structure_is_told_so():
+    params = {"kernel": jnp.ones((2, 2))}
+    for make in (jaxcomp.add_compressibility, jaxcomp.prune_gradually):
+        with pytest.raises(ValueError, match="the mask must have the tree structure"):
+            make(0.5, mask={"zz": True}).init(params)
+
+
+def test_a_whole_module_is_told_to_give_its_arrays():
+    model = eqx.nn.MLP(2, 2, 2, depth=1, key=jax.random.key(0))
+    for tx in (jaxcomp.add_compressibility(1.0), jaxcomp.keep_masked(True)):
+        with pytest.raises(TypeError, match=r"'activation.*is a.*eqx\.filter"):
+            tx.init(model)
 
 
 def test_the_second_call_compiles_nothing_and_keeps_the_state_s_structure(transform):

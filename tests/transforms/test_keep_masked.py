@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from optax import contrib
 
 import jaxcomp
 from tests.helpers import small_params
@@ -67,10 +68,40 @@ def test_wide_parameters_reach_zero_through_narrow_updates():
     [
         (None, ValueError, "needs a mask"),
         ({"Dense_0": True}, ValueError, "tree structure"),
-        (1.0, TypeError, "'Dense_0/bias' must be boolean, got float32: use `mask != 0`"),
+        (1.0, TypeError, "'Dense_0/bias' must be boolean, got a float: use `mask != 0`"),
         (np.ones((7, 7), bool), ValueError, r"shape \(7, 7\), its parameter has shape \(4,\)"),
     ],
 )
 def test_bad_masks_are_refused(mask, error, message):
     with pytest.raises(error, match=message):
         jaxcomp.keep_masked(mask).init(small_params())
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_inside_of_an_average_what_is_evaluated_is_sparse_too():
+    params = {"kernel": jnp.array([[1.0, 0.0, 2.0]])}
+    hold = jaxcomp.keep_masked(lambda params: jax.tree.map(lambda p: p != 0, params))
+    averages = {
+        "schedule_free": contrib.schedule_free(optax.chain(optax.adam(0.1), hold), 0.1),
+        "outside": optax.chain(contrib.schedule_free(optax.adam(0.1), 0.1), hold),
+    }
+    found = {}
+    for name, tx in averages.items():
+        moved, state = params, tx.init(params)
+        for _ in range(5):
+            updates, state = tx.update({"kernel": jnp.ones((1, 3))}, state, moved)
+            moved = optax.apply_updates(moved, updates)
+        inner = state[0] if name == "outside" else state
+        evaluated = contrib.schedule_free_eval_params(inner, moved)
+        assert moved["kernel"][0, 1] == 0
+        found[name] = float(evaluated["kernel"][0, 1])
+    assert found["schedule_free"] == 0
+    assert found["outside"] != 0  # why it belongs inside
+
+    tx = optax.lookahead(optax.chain(optax.adam(0.1), hold), sync_period=2, slow_step_size=0.5)
+    both = optax.LookaheadParams.init_synced(params)
+    state = tx.init(both)
+    for _ in range(4):
+        updates, state = tx.update({"kernel": jnp.ones((1, 3))}, state, both)
+        both = optax.apply_updates(both, updates)
+    assert both.slow["kernel"][0, 1] == both.fast["kernel"][0, 1] == 0

@@ -41,9 +41,95 @@ def train(tx, steps, start=None):
 def test_the_number_of_weights_follows_the_schedule():
     schedule = cubic_density(0.1, 20)
     tx = optax.chain(optax.adam(1e-2), jaxcomp.prune_gradually(schedule, every=5))
-    for step, (params, _) in enumerate(train(tx, range(30))):
-        assert sum(counts(params)) == round(300 * float(schedule(step - step % 5)))
+    for made, (params, _) in enumerate(train(tx, range(30)), start=1):
+        assert sum(counts(params)) == round(300 * float(schedule(made - made % 5)))
     assert params["a"]["bias"].all()
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "begin"),
+    [(20, 100, 0), (20, 20, 0), (20, 7, 0), (13, 5, 4), (1, 100, 0), (7, 1, 3), (8, 10, 10)],
+)
+def test_the_end_of_a_schedule_is_reached_when_it_ends(steps, every, begin):
+    tx = optax.chain(
+        optax.sgd(0.1),
+        jaxcomp.prune_gradually(cubic_density(0.35, steps, begin=begin), every=every),
+    )
+    history = [sum(counts(params)) for params, _ in train(tx, range(begin + steps + 2))]
+    assert history[:begin] == begin * [300]
+    assert history[begin + steps - 1 :] == 3 * [round(0.35 * 300)]
+    assert steps == 1 or history[begin + steps - 2] > round(0.35 * 300)
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [(5, 6 * [240] + 6 * [120] + 8 * [60]), (100, 12 * [300] + 8 * [60])],
+)
+def test_where_a_schedule_stays_until_the_next_ranking_it_is_followed_at_once(every, expected):
+    def stairs(count):
+        return jnp.select([count < 7, count < 13], [0.8, 0.4], 0.2)
+
+    tx = optax.chain(optax.sgd(0.1), jaxcomp.prune_gradually(stairs, every=every))
+    assert [sum(counts(params)) for params, _ in train(tx, range(20))] == expected
+
+
+def test_the_end_is_reached_under_multi_steps():
+    tx = optax.MultiSteps(
+        optax.chain(optax.sgd(0.1), jaxcomp.prune_gradually(cubic_density(0.1, 6), every=100)),
+        every_k_schedule=2,
+    )
+    history = [sum(counts(params)) for params, _ in train(tx, range(14))]
+    assert history == 11 * [300] + 3 * [30]
+
+
+@pytest.mark.parametrize("stop", [3, 11, 12, 15])
+def test_the_end_is_reached_after_a_resume(stop):
+    tx = optax.chain(optax.sgd(0.1), jaxcomp.prune_gradually(cubic_density(0.1, 12), every=100))
+    *_, stopped = train(tx, range(stop))
+    *_, (params, _) = train(tx, range(stop, max(12, stop + 1)), stopped)
+    assert sum(counts(params)) == 30
+
+
+@pytest.mark.parametrize(
+    ("density", "most"), [(0.5, 1), (cubic_density(0.1, 40), 5), (cubic_density(0.1, 33), 5)]
+)
+def test_a_ranking_is_made_only_where_the_density_falls(density, most):
+    rankings = []
+
+    def score(w):
+        jax.debug.callback(lambda: rankings.append(w.shape))
+        return jnp.abs(w)
+
+    tx = jaxcomp.prune_gradually(density, every=10, score=score, mask={"a": False, "b": True})
+    list(train(optax.chain(optax.sgd(0.1), tx), range(100)))
+    jax.effects_barrier()
+    assert 1 <= len(rankings) <= most
+
+
+def test_nan_displaces_no_good_weight_and_stays_visible():
+    params = {"a": jnp.full((4, 4), jnp.nan), "b": jnp.arange(1.0, 17).reshape(4, 4)}
+    tx = jaxcomp.prune_gradually(0.25)
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = jax.jit(tx.update)(zeros, tx.init(params), params)
+    moved = optax.apply_updates(params, updates)
+    assert jnp.isnan(moved["a"]).all()
+    assert moved["b"].ravel().tolist() == [0.0] * 8 + list(range(9, 17))
+    with pytest.raises(ValueError, match=r"prune_gradually .* 16 of the 16 entries of 'a' are NaN"):
+        tx.update(zeros, tx.init(params), params)
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_its_numbers_can_be_injected(eager):
+    make = optax.inject_hyperparams(jaxcomp.prune_gradually)
+    tx = make(density=0.5, every=10)
+    state, zeros = tx.init(PARAMS), jax.tree.map(jnp.zeros_like, PARAMS)
+    update = tx.update if eager else jax.jit(tx.update)
+    updates, state = update(zeros, state, PARAMS)
+    params = optax.apply_updates(PARAMS, updates)
+    assert sum(counts(params)) == 150
+    state.hyperparams["density"] = jnp.float32(0.2)
+    updates, _ = update(zeros, state, params)
+    assert sum(counts(optax.apply_updates(params, updates))) == 60
 
 
 def test_what_is_pruned_stays_at_exact_zero_under_momentum_and_decay():
@@ -78,7 +164,7 @@ def test_the_ranking_is_of_the_parameters_before_the_step():
 
 def test_weights_that_are_zero_by_chance_are_kept_before_those_that_were_pruned():
     params = {"kernel": jnp.array([[0.0, 0.0, 3.0, 4.0]])}
-    tx = jaxcomp.prune_gradually(lambda count: jnp.where(count == 0, 0.75, 0.5), every=1)
+    tx = jaxcomp.prune_gradually(lambda count: jnp.where(count == 1, 0.75, 0.5), every=1)
     state = tx.init(params)
     zeros = jax.tree.map(jnp.zeros_like, params)
     _, state = tx.update(zeros, state, params)
@@ -89,7 +175,7 @@ def test_weights_that_are_zero_by_chance_are_kept_before_those_that_were_pruned(
 
 
 def test_a_density_that_rises_again_brings_nothing_back():
-    tx = jaxcomp.prune_gradually(lambda count: jnp.where(count == 0, 0.1, 0.9), every=1)
+    tx = jaxcomp.prune_gradually(lambda count: jnp.where(count == 1, 0.1, 0.9), every=1)
     *_, (params, _) = train(optax.chain(optax.sgd(0.1), tx), range(3))
     assert sum(counts(params)) == 30
 

@@ -1,0 +1,55 @@
+"""Numbers that users give: looked at early, and named in the error."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def check_number(
+    name: str, value: Any, wanted: str, holds: Callable[[float], bool], *, whole: bool = False
+) -> None:
+    """Raise an error that names an argument unless it is a finite number for which `holds`.
+
+    Numbers are those of Python and NumPy, and JAX arrays without axes; one that is traced has no
+    value yet, and is taken as it is.
+
+    Args:
+      name: of the argument.
+      value: what was given for it.
+      wanted: what it should be, such as "a number of steps, at least 1".
+      holds: whether a number will do.
+      whole: whether it must be an integer.
+
+    Raises:
+      TypeError: if `value` is not a real number; or not an integer where `whole`.
+      ValueError: if `holds` is False, or it is not finite.
+    """
+    kind = "an integer" if whole else "a number"
+    if not _is_number(value, whole):
+        raise TypeError(f"{name} must be {wanted}, and {kind}: got {value!r}")
+    if isinstance(value, jax.core.Tracer):
+        return
+    if not math.isfinite(value) or not holds(float(value)):
+        raise ValueError(f"{name} must be {wanted}, got {value}")
+
+
+def check_choice(name: str, value: Any, choices: Any) -> None:
+    """Raise a ValueError that lists the choices unless a name is one of them."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(map(repr, choices))}")
+
+
+def _is_number(value: Any, whole: bool) -> bool:
+    kinds = "iu" if whole else "iuf"
+    if isinstance(value, bool | np.bool_):
+        return False
+    if isinstance(value, int | float):
+        return isinstance(value, int) or not whole
+    if not isinstance(value, np.number | np.ndarray | jax.Array) or value.ndim:
+        return False
+    # bfloat16 and its like are of a kind of their own in NumPy.
+    return value.dtype.kind in kinds or (not whole and jnp.issubdtype(value.dtype, jnp.floating))
