@@ -1,17 +1,20 @@
 """The `.jxc` file: entropy-coded weights, readable with numpy and the coder alone."""
 
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.reading import FileInfo, TensorInfo, arrays, describe, load, read
+from jaxcomp.codec.limits import Limits
+from jaxcomp.codec.reading import FileInfo, TensorInfo, arrays, describe, load, metadata, read
 from jaxcomp.codec.writing import Writer, save, write
 
 __all__ = [
     "FileInfo",
     "FormatError",
+    "Limits",
     "TensorInfo",
     "Writer",
     "arrays",
     "describe",
     "load",
+    "metadata",
     "read",
     "save",
     "write",

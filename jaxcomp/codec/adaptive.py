@@ -9,16 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcomp.codec.chain import MEMORY as CHAIN_MEMORY
 from jaxcomp.codec.chain import code_chain
 from jaxcomp.codec.coder import PRECISION, Coder
+from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.logistic import COUNT_UNIT, UNIT, Mixer, Odds, clipped, probability
 
 MAX_MAGNITUDE = 32  # of levels: they are coded one by one
+MAX_WIDTH = 2**19  # columns that are alive: sums over a row fit 64 bits
 CLASSES = 15  # of row densities: 0 for a row of zeros, 8 for the mean
 _CLASS_UNIT = 1893  # log-odds from class to class: ln 2 / 1.5
 _BASES = 192  # of mean densities
 _BASE_UNIT = UNIT // 8
 _HALF = 1 << (PRECISION - 1)
+
+# Bytes for each column that is alive: of the row at hand, and of counts for each magnitude.
+_MEMORY, _TABLE_MEMORY = 320, 8
 
 
 class Settings(NamedTuple):
@@ -45,6 +51,9 @@ def code_adaptive(
       settings: see `Settings`.
       hints: by length, which rows or columns of an earlier matrix were alive.
       levels: what to encode, int of that shape.
+
+    Raises:
+      FormatError: if a row is too long, or it takes more than the budget of the coder.
     """
     rows, columns = shape
     known = levels is not None
@@ -53,6 +62,10 @@ def code_adaptive(
         bool
     )
     width = int(live.sum())
+    if width > MAX_WIDTH:
+        raise FormatError(f"rows of {width} levels, more than {MAX_WIDTH}")
+    tables = _TABLE_MEMORY * max(-bounds[0], bounds[1], 1)
+    coder.budget.need(rows * width + CHAIN_MEMORY * (rows + columns) + width * (_MEMORY + tables))
     if known:
         levels = levels[:, live]
     base, classes = _densities(levels, settings) if known else (None, None)
@@ -61,14 +74,15 @@ def code_adaptive(
     classes = code_chain(
         coder, alphabet, rows, period=settings.period, hint=hints.get(rows), symbols=classes
     )
-    out = np.zeros((rows, width), np.int16)
     if width == 1 and bounds == (0, 1):  # a pattern of a vector: its rows say all
-        classes, out = np.zeros(0), (classes > 0).astype(np.int16)[:, None]
+        classes, out = np.zeros(0), (classes > 0).astype(np.int8)[:, None]
+    else:
+        out = np.zeros((rows, width), np.int8)
     model = _Rows(width, bounds, base * _BASE_UNIT, settings)
     for i in np.flatnonzero(classes):
         density = (int(classes[i]) - 8) * _CLASS_UNIT if settings.densities else 0
         out[i] = model.code(coder, out, i, density, levels[i] if known else None)
-    whole = np.zeros(shape, np.int16)
+    whole = np.zeros(shape, np.int8)
     whole[:, live] = out
     return whole
 

@@ -5,6 +5,8 @@ import numpy as np
 from jaxcomp.codec.coder import Coder
 
 _SEEN, _PRIOR = 4, 1  # weight of an observation, and of a symbol before any
+WORK = 15_000  # nanoseconds for each symbol
+MEMORY = 48  # bytes for each symbol
 
 
 def code_chain(
@@ -30,16 +32,20 @@ def code_chain(
       hint: bool of shape [count] that both sides know, or None.
       symbols: what to encode.
     """
-    hints = np.zeros(count, np.int64) if hint is None else hint.astype(np.int64)
-    in_context = np.zeros((2, alphabet, alphabet))
-    overall = np.full(alphabet, float(_PRIOR))
-    out = [0] * count
+    # Of Python's numbers: arrays as short as these are several times slower.
+    in_context = [[[0] * alphabet for _ in range(alphabet)] for _ in range(2)]
+    overall, total = [_PRIOR] * alphabet, _PRIOR * alphabet
+    out = np.zeros(count, np.int8)
+    before = 0
     for i in range(count):
-        before, earlier = (out[i - lag] if i >= lag else 0 for lag in (1, period))
-        seen = in_context[hints[i], (before + earlier + 1) // 2]
-        weights = seen * overall.sum() + 2 * overall
+        coder.budget.work(WORK)
+        earlier = int(out[i - period]) if i >= period else 0
+        seen = in_context[0 if hint is None else int(hint[i])][(before + earlier + 1) // 2]
+        weights = [here * total + 2 * all_ for here, all_ in zip(seen, overall, strict=True)]
         one = None if symbols is None else symbols[i : i + 1]
-        out[i] = int(coder.symbols(weights, 1, one)[0])
-        seen[out[i]] += 1
-        overall[out[i]] += _SEEN
-    return np.array(out, np.int64)
+        before = int(coder.symbols(np.array(weights, np.float64), 1, one)[0])
+        out[i] = before
+        seen[before] += 1
+        overall[before] += _SEEN
+        total += _SEEN
+    return out

@@ -5,21 +5,31 @@ a function of a coder: an `Encoder` is given the symbols and hands them back, a 
 None in their place and finds them. Both must therefore see the same models in the same order.
 """
 
-from collections.abc import Callable
+import math
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import constriction
 import numpy as np
 
 from jaxcomp.codec.errors import FormatError
+from jaxcomp.codec.limits import Budget
 
 # All models hand over integers below 2^24, which float32 holds exactly: no rounding but that of
 # the coder itself, and the same on every machine.
 PRECISION = 24
+_TOGETHER = 2**17  # symbols of a long code that are decoded at a time
 
 
 class Coder(Protocol):
-    """What models need of an `Encoder` or a `Decoder`."""
+    """What models need of an `Encoder` or a `Decoder`.
+
+    Attributes:
+      budget: where models count the work and the memory that they take.
+    """
+
+    budget: Budget
 
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
         """Symbols of `[0, K)`, int32 of shape [count], with probabilities `weights / sum`, [K]."""
@@ -27,7 +37,7 @@ class Coder(Protocol):
     def bits(self, ones: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         """Bits, bool of shape [n]; each is one with probability `ones / 2^24`, shape [n]."""
 
-    def raw(self, count: int, data: bytes | None) -> bytes:
+    def raw(self, count: int, data: bytes | None) -> bytes | memoryview:
         """`count` bytes as they are."""
 
 
@@ -35,6 +45,7 @@ class Encoder:
     """Symbols to bytes; bytes as they are go to `sink` at once."""
 
     def __init__(self, sink: Callable[[bytes], Any] | None = None) -> None:
+        self.budget = Budget()
         self._range = constriction.stream.queue.RangeEncoder()
         self._sink = sink
 
@@ -83,13 +94,22 @@ class Encoder:
 class Decoder:
     """Bytes to symbols."""
 
-    def __init__(self, code: bytes = b"", raw: memoryview | bytes = b"") -> None:
+    def __init__(
+        self,
+        code: bytes = b"",
+        raw: memoryview | bytes = b"",
+        budget: Budget | None = None,
+    ) -> None:
+        self.budget = Budget() if budget is None else budget
         self.start(raw, code)
 
     def start(self, raw: memoryview | bytes, code: memoryview | bytes) -> None:
         """Go on with other bytes."""
-        words = np.frombuffer(bytes(code) + bytes(-len(code) % 4), ">u4").astype(np.uint32)
-        self._range = constriction.stream.queue.RangeDecoder(words)
+        words = np.zeros(-(-len(code) // 4), np.uint32)
+        words.view(np.uint8)[: len(code)] = np.frombuffer(code, np.uint8)
+        self._range = constriction.stream.queue.RangeDecoder(
+            words if sys.byteorder == "big" else words.byteswap(inplace=True)
+        )
         self._raw = raw
 
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
@@ -116,7 +136,7 @@ class Decoder:
         except AssertionError as error:
             raise FormatError("the entropy-coded part is not a valid code") from error
 
-    def raw(self, count: int, data: bytes | None) -> bytes:
+    def raw(self, count: int, data: bytes | None) -> bytes | memoryview:
         """See `Coder`.
 
         Raises:
@@ -125,7 +145,7 @@ class Decoder:
         del data
         if count > len(self._raw):
             raise FormatError(f"{count} raw bytes are declared, {len(self._raw)} are left")
-        data, self._raw = bytes(self._raw[:count]), self._raw[count:]
+        data, self._raw = self._raw[:count], self._raw[count:]
         return data
 
     @property
@@ -137,15 +157,24 @@ class Decoder:
 class MeteringDecoder(Decoder):
     """A decoder that knows what the symbols up to now have cost."""
 
-    def __init__(self, code: bytes = b"", raw: memoryview | bytes = b"") -> None:
-        super().__init__(code, raw)
+    def __init__(
+        self,
+        code: bytes = b"",
+        raw: memoryview | bytes = b"",
+        budget: Budget | None = None,
+    ) -> None:
+        super().__init__(code, raw, budget)
         self.spent = 0.0  # bytes
 
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
         """See `Coder`."""
         symbols = super().symbols(weights, count, symbols)
-        times = np.bincount(symbols, minlength=len(weights))
-        self.spent += float(times @ np.log2(weights.sum() / weights)) / 8
+        if count == 1:
+            self.spent += math.log2(weights.sum() / weights[symbols[0]]) / 8
+            return symbols
+        times = np.bincount(symbols)
+        found = np.flatnonzero(times)
+        self.spent += float(times[found] @ np.log2(weights.sum() / weights[found])) / 8
         return symbols
 
     def bits(self, ones: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
@@ -155,10 +184,37 @@ class MeteringDecoder(Decoder):
         self.spent -= float(np.log2(likely).sum()) / 8
         return bits
 
-    def raw(self, count: int, data: bytes | None) -> bytes:
+    def raw(self, count: int, data: bytes | None) -> bytes | memoryview:
         """See `Coder`."""
         self.spent += count
         return super().raw(count, data)
+
+
+def decode_words(
+    words: np.ndarray, weights: np.ndarray, count: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Decode the symbols of `[0, K)` from the words of a coder with one model, part by part.
+
+    Args:
+      words: uint32, as files of version 1 have them.
+      weights: of the symbols, [K] for K > 1; the model is `weights / sum`.
+      count: how many symbols the words are of.
+
+    Returns:
+      Where each part is, and its symbols, int32.
+
+    Raises:
+      FormatError: if no symbols have the code.
+    """
+    decoder = constriction.stream.queue.RangeDecoder(words)
+    model = constriction.stream.model.Categorical(weights / weights.sum(), perfect=False)
+    for start in range(0, count, _TOGETHER):
+        part = slice(start, min(count, start + _TOGETHER))
+        try:
+            symbols = decoder.decode(model, part.stop - start)
+        except AssertionError as error:  # how the library reports an impossible word
+            raise FormatError("the entropy-coded levels are not a valid code") from error
+        yield part, symbols
 
 
 # `perfect` has to be set: its default will change.
@@ -166,7 +222,9 @@ _BITS = constriction.stream.model.Categorical(perfect=False)
 
 
 def _categorical(weights: np.ndarray) -> constriction.stream.model.Categorical:
-    return constriction.stream.model.Categorical(weights.astype(np.float64), perfect=False)
+    return constriction.stream.model.Categorical(
+        weights.astype(np.float64, copy=False), perfect=False
+    )
 
 
 def _pairs(ones: np.ndarray) -> np.ndarray:

@@ -11,10 +11,11 @@
 
 import hashlib
 import os
-from pathlib import Path
 from typing import BinaryIO
 
 from jaxcomp.codec.errors import FormatError
+from jaxcomp.codec.limits import Budget, Limits
+from jaxcomp.files import naming
 
 MAGIC = b"\x89JXC"
 VERSION = 2
@@ -44,15 +45,22 @@ class ContainerWriter:
         self.size += _DIGEST_BYTES
 
 
-def read_container(path: str | os.PathLike) -> tuple[int, memoryview]:
+def read_container(
+    path: str | os.PathLike, limits: Limits | None = None, *, keeps: bool = True
+) -> tuple[int, memoryview, Budget]:
     """The version and the body of a file, after checking that it is whole and untouched.
 
+    The third is what may be spent on it: see `Budget` for `limits` and `keeps`.
+
     Raises:
-      FormatError: if it is not.
+      FormatError: if it is not, or is larger than the memory that it may take.
       OSError: if it cannot be read.
     """
-    data = memoryview(Path(path).read_bytes())
-    start = bytes(data[: len(MAGIC)])
+    with naming(path), open(path, "rb") as file:
+        # What is no such file, or too large, is not read as a whole.
+        Budget(os.fstat(file.fileno()).st_size, limits)
+        start = file.read(len(MAGIC))
+        data = memoryview(start + file.read() if start == MAGIC else start)
     if start != MAGIC:
         what = "is empty" if not start else f"starts with {start!r} instead of {MAGIC!r}"
         raise FormatError(f"not a .jxc file: it {what}")
@@ -67,4 +75,4 @@ def read_container(path: str | os.PathLike) -> tuple[int, memoryview]:
     body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
     if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest:
         raise FormatError("the checksum does not match: the file is damaged or cut off")
-    return version, body[_START:]
+    return version, body[_START:], Budget(len(data), limits, keeps=keeps)

@@ -3,10 +3,15 @@
 import numpy as np
 
 from jaxcomp.codec.coder import Coder
+from jaxcomp.codec.dtypes import signed_dtype
 
 SEEN = 64  # weight of an observation
 _FIRST_BLOCK = 4
 _GROWTH = 4  # a block is a quarter of what came before it
+_TOGETHER = 2**17  # symbols that are coded at a time
+
+# Nanoseconds of work: a call of the coder, and each symbol that there can be and that there is.
+_CALL, _EACH_WEIGHT, _EACH_SYMBOL = 30_000, 12, 45
 
 
 def code_counted(
@@ -17,6 +22,7 @@ def code_counted(
     *,
     low: int = 0,
     prior: np.ndarray | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Code symbols of `[low, low + alphabet)`, shape [count], as draws from one distribution.
 
@@ -31,20 +37,39 @@ def code_counted(
       low: the smallest symbol.
       prior: what to add to the frequencies, integers >= 1 of shape [alphabet] in units of 1/64
         observation.
+      out: where to decode them to, of shape [count].
 
     Returns:
-      The symbols, int16 of shape [count] if they were decoded.
+      The symbols, of the smallest signed type that holds all there can be if they were decoded
+      without `out`.
     """
     weights = np.full(alphabet, max(1, min(32, 512 // alphabet))) if prior is None else prior.copy()
-    out = np.empty(count, np.int16) if symbols is None else symbols
+    if symbols is not None:
+        out = symbols
+    elif out is None:
+        out = np.empty(count, signed_dtype(low, low + alphabet - 1))
     done = 0
     while done < count:
-        block = slice(done, min(count, done + max(_FIRST_BLOCK, done // _GROWTH)))
-        size = block.stop - done
-        known = None if symbols is None else symbols[block].astype(np.int32) - low
-        known = coder.symbols(weights, size, known)
-        if symbols is None:
-            out[block] = known + low
-        weights = weights + SEEN * np.bincount(known, minlength=alphabet)
-        done = block.stop
+        end = min(count, done + max(_FIRST_BLOCK, done // _GROWTH))
+        seen = np.zeros(alphabet, np.int64)
+        while done < end:
+            part = slice(done, min(end, done + _TOGETHER))
+            size = part.stop - done
+            coder.budget.work(_CALL + _EACH_WEIGHT * alphabet + _EACH_SYMBOL * size)
+            known = None if symbols is None else symbols[part].astype(np.int32) - low
+            known = coder.symbols(weights, size, known)
+            if symbols is None:
+                out[part] = known + low
+            seen += np.bincount(known, minlength=alphabet)
+            done = part.stop
+        weights = weights + SEEN * seen
     return out
+
+
+def count_symbols(symbols: np.ndarray, alphabet: int, low: int = 0) -> np.ndarray:
+    """How often each of `[low, low + alphabet)` occurs, int64 of shape [alphabet]."""
+    counts = np.zeros(alphabet, np.int64)
+    for start in range(0, symbols.size, _TOGETHER):
+        part = symbols[start : start + _TOGETHER].astype(np.int64) - low
+        counts += np.bincount(part, minlength=alphabet)
+    return counts

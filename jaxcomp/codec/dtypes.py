@@ -35,6 +35,14 @@ def code_of(dtype: np.dtype) -> int:
     return NAMES.index(dtype.name)
 
 
+def signed_dtype(low: int, high: int) -> type[np.signedinteger]:
+    """The smallest of int8, int16 and int32 that holds all of `[low, high]`."""
+    for dtype in (np.int8, np.int16):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return dtype
+    return np.int32
+
+
 def dtype_of(code: int) -> np.dtype:
     """The little-endian array type of a code.
 

@@ -11,10 +11,12 @@ _MANY = 16  # values: a table of fewer costs next to nothing, and is on a wrong 
 
 def multiples(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """`levels * steps`, rounded once, in the type of `steps`."""
-    # A product of a level and a step of any other floating-point type is exact in float64.
+    # A product of a level and a step of any other floating-point type is exact in float64, which
+    # numpy takes a few at a time.
     wide = steps.dtype if steps.dtype.kind in "iu" else np.float64
+    out = np.empty(np.broadcast_shapes(levels.shape, steps.shape), steps.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        return (levels.astype(wide) * steps.astype(wide)).astype(steps.dtype)
+        return np.multiply(levels, steps, out=out, dtype=wide, casting="unsafe")
 
 
 def fit_grid(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

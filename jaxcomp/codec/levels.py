@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcomp.codec.counted import count_symbols
+from jaxcomp.codec.dtypes import signed_dtype
 from jaxcomp.codec.grid import fit_grid, multiples
 
 MAX_VALUES = 256  # that are looked for in an array
-_CHUNK = 2**20
+_CHUNK = 2**17
 _FEW = 2**10  # entries that show an array that was never rounded
 _FEW_UNITS = 4  # the same of units
 _FEWEST = 7  # the largest multiple of the smallest magnitude of a unit
@@ -26,9 +28,15 @@ class Quantised(NamedTuple):
 
     def values(self) -> np.ndarray:
         """The array that the levels stand for."""
-        if self.codebook.ndim == 1:
-            return self.codebook[self.levels + negatives(self.codebook)]
-        return multiples(self.levels, self.codebook)
+        if self.codebook.ndim != 1:
+            return multiples(self.levels, self.codebook)
+        # A small integer type that holds all levels need not hold all places.
+        below, flat = negatives(self.codebook), self.levels.reshape(-1)
+        out = np.empty(flat.size, self.codebook.dtype)
+        for start in range(0, flat.size, _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            out[chunk] = self.codebook[flat[chunk].astype(np.intp) + below]
+        return out.reshape(self.levels.shape)
 
     def bits(self) -> float:
         """About how many bits it takes: those of the codebook, and the entropy of the levels."""
@@ -46,13 +54,21 @@ def plain_bits(array: np.ndarray) -> float:
 
 def negatives(codebook: np.ndarray) -> int:
     """How many values of a codebook are below zero."""
-    return int(np.count_nonzero(codebook < 0))
+    with np.errstate(invalid="ignore"):  # of signalling NaNs, here and below
+        return int(np.count_nonzero(codebook < 0))
 
 
 def smallest_dtype(levels: np.ndarray) -> type[np.signedinteger]:
-    """The smaller of int8 and int16 that holds all levels."""
-    low, high = levels.min(initial=0), levels.max(initial=0)
-    return np.int8 if low >= -128 and high < 128 else np.int16
+    """The smallest of int8, int16 and int32 that holds all levels."""
+    return signed_dtype(int(levels.min(initial=0)), int(levels.max(initial=0)))
+
+
+def different_levels(levels: np.ndarray) -> int:
+    """How many different levels there are."""
+    if not levels.size:
+        return 0
+    low, high = int(levels.min()), int(levels.max())
+    return int(np.count_nonzero(count_symbols(levels.reshape(-1), high - low + 1, low)))
 
 
 def quantised(array: np.ndarray) -> Quantised | None:
@@ -96,9 +112,10 @@ def quantised_by_unit(array: np.ndarray) -> Quantised | None:
     if array.ndim < 2 or array.dtype.kind == "b":
         return None
     flat = array.reshape(-1, array.shape[-1])
-    if any(np.unique(column).size > MAX_VALUES for column in flat[:, :_FEW_UNITS].T):
-        return None
-    wide = flat.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        if any(np.unique(column).size > MAX_VALUES for column in flat[:, :_FEW_UNITS].T):
+            return None
+        wide = flat.astype(np.float64)
     if not np.isfinite(wide).all():
         return None
     smallest = np.min(np.abs(wide), axis=0, where=wide != 0, initial=np.inf)
@@ -129,4 +146,5 @@ def _different(bits: np.ndarray) -> np.ndarray | None:
 
 
 def _comparable(values: np.ndarray) -> np.ndarray:
-    return values if values.dtype.kind in "biuf" else values.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return values if values.dtype.kind in "biuf" else values.astype(np.float64)

@@ -1,5 +1,11 @@
-"""What a file of some size may declare, so that a small file cannot ask for much memory or time."""
+"""What a file of some size may declare and cost, so that a small one takes little memory and time.
 
+Costs are counted, not measured: a file is refused by all machines or by none. The writer counts
+the same, and makes a file as large as its arrays ask for.
+"""
+
+import math
+from numbers import Real
 from typing import NamedTuple
 
 from jaxcomp.codec.errors import FormatError
@@ -8,6 +14,20 @@ MAX_AXES = 32
 MAX_DEPTH = 64  # of nested names
 MAX_NAME = 1024  # bytes
 MAX_ELEMENTS = 2**36
+MAX_SEGMENTS = 2**14
+
+
+class Limits(NamedTuple):
+    """What reading a file may cost at most; None allows what its size allows.
+
+    Attributes:
+      memory: bytes. By default 4,096 for each byte of the file, or 256 MiB for a small one.
+      seconds: of one core of 2 to 3 GHz; counted, not measured. By default 0.00015 for each byte of
+        the file, or 10 for a small one.
+    """
+
+    memory: float | None = None
+    seconds: float | None = None
 
 
 class _Limit(NamedTuple):
@@ -22,20 +42,46 @@ LIMITS = {
     "text": _Limit("bytes of names and shapes", 64, 4096),
 }
 
+SMALL = 2**16  # bytes of a file: a smaller one may cost as much
+MEMORY_PER_BYTE = 2**12
+WORK_PER_BYTE = 150_000  # nanoseconds
+PROGRAM_MEMORY = 2**24  # of models, and of parts of arrays that are at hand
+FILE_COPIES = 4
+MEMORY_OF_TEXT = 1024  # for each byte: what came after it, and the names made of it
+MEMORY_OF_ARRAY = 1024  # beside its entries
+
 
 class Budget:
-    """What has been declared up to now.
+    """What has been declared and spent up to now.
 
     A reader knows the size of the file and refuses what is beyond it. A writer finds out at the
     end how large the file has to be; that is more than it is for arrays of almost only zeros.
     """
 
-    def __init__(self, file_bytes: int | None = None) -> None:
-        self._file_bytes = file_bytes
+    def __init__(
+        self, file_bytes: int | None = None, limits: Limits | None = None, *, keeps: bool = True
+    ) -> None:
+        """Start a budget.
+
+        Args:
+          file_bytes: the size of the file; None for a writer, which is refused nothing.
+          limits: other limits of memory and time than those of the file's size.
+          keeps: whether arrays stay in memory after they are read.
+        """
+        memory, seconds = _checked(Limits() if limits is None else limits)
+        self._file_bytes, self._keeps = file_bytes, keeps
         self._spent = dict.fromkeys(LIMITS, 0)
+        self._held = self._most_held = PROGRAM_MEMORY + FILE_COPIES * (file_bytes or 0)
+        self.work_done = 0  # nanoseconds
+        self._memory = self._work = math.inf
+        if file_bytes is not None:
+            size = max(file_bytes, SMALL)
+            self._memory = MEMORY_PER_BYTE * size if memory is None else memory
+            self._work = WORK_PER_BYTE * size if seconds is None else 1e9 * seconds
+        self.need(0)
 
     def spend(self, what: str, amount: int) -> None:
-        """Count an amount, before memory or time is taken for it.
+        """Count an amount that is declared, before memory or time is taken for it.
 
         Raises:
           FormatError: if it is beyond the limit of the file.
@@ -50,8 +96,62 @@ class Budget:
                     f"file of {self._file_bytes} bytes"
                 )
 
+    def work(self, nanoseconds: int) -> None:
+        """Count work, before it is done.
+
+        Raises:
+          FormatError: if it is beyond the limit.
+        """
+        self.work_done += nanoseconds
+        if self.work_done > self._work:
+            raise FormatError(
+                f"reading it takes more than {self._work / 1e9:.3g} seconds, the limit for "
+                f"{self._file_bytes} bytes: `limits` can allow more"
+            )
+
+    def need(self, memory: int) -> None:
+        """Count memory in bytes, beside what is held, before it is taken for a while.
+
+        Raises:
+          FormatError: if it is beyond the limit.
+        """
+        self._most_held = max(self._most_held, self._held + memory)
+        if self._held + memory > self._memory:
+            raise FormatError(
+                f"reading it takes {(self._held + memory) / 1e6:,.0f} MB of memory, beyond the "
+                f"limit of {self._memory / 1e6:,.0f} MB for {self._file_bytes} bytes: `limits` "
+                "(or --max-memory) can allow more"
+            )
+
+    def hold(self, memory: int) -> None:
+        """Count memory in bytes that is taken until the end; errors as `need`."""
+        self._held += memory
+        self.need(0)
+
+    def keep(self, memory: int) -> None:
+        """Count the memory in bytes of an array that was read; errors as `need`."""
+        self.hold(memory if self._keeps else 0)
+
     def smallest_file(self) -> int:
-        """The size in bytes of the smallest file that may declare all this."""
-        return max(
+        """The size in bytes of the smallest file that may declare and cost all this."""
+        sizes = [
             -(-(self._spent[what] - limit.free) // limit.per_byte) for what, limit in LIMITS.items()
-        )
+        ]
+        for spent, per_byte in (
+            (self._most_held, MEMORY_PER_BYTE - FILE_COPIES),
+            (self.work_done, WORK_PER_BYTE),
+        ):
+            size = -(-spent // per_byte)
+            sizes.append(size if size > SMALL else 0)
+        return max(sizes)
+
+
+def _checked(limits: Limits) -> Limits:
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits must be a jaxcomp.codec.Limits, got a {type(limits).__name__}")
+    for name, value in limits._asdict().items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
+            raise ValueError(f"limits.{name} must be a positive number or None, got {value!r}")
+    return limits

@@ -17,6 +17,10 @@ COUNT_UNIT = 64  # an observation, in the units in which prior counts are given
 LIMIT = 4000  # observations after which old ones are forgotten by half
 _HEAVIEST = 8 << 16  # weight of an input of a mixer, in units of 1/65536
 
+# Nanoseconds of work: of a row of bits, and of each bit; those of its contexts included.
+_ROW, _BIT = 140_000, 330
+_ONE = np.int32(1)  # a number of Python's makes `add.at` slow
+
 
 def _table_of_logarithms() -> np.ndarray:
     x = np.arange(1, COUNT_UNIT * (LIMIT + 8), dtype=np.float64)
@@ -52,6 +56,7 @@ class Odds:
     def __init__(self, contexts: int, prior: int, strength: int) -> None:
         """`prior`: `2^24 p`, a probability; `strength`: `64 s`, at least 2."""
         self._seen = np.zeros((2, contexts), np.int32)
+        self._most = 0  # no count is larger
         ones = min(max(strength * prior >> PRECISION, 1), strength - 1)
         self._prior = (strength - ones, ones)
 
@@ -63,11 +68,14 @@ class Odds:
 
     def learn(self, context: np.ndarray, bits: np.ndarray) -> None:
         """Count bits, shape [n], seen in their contexts, shape [n]."""
+        # `bincount` goes through all contexts, of which there can be many more than bits.
         size = self._seen.shape[1]
-        counts = np.bincount(context + size * bits, minlength=2 * size)
-        self._seen += counts.reshape(2, size).astype(np.int32)
-        while self._seen.max() > LIMIT:
-            self._seen[:, (self._seen > LIMIT).any(axis=0)] >>= 1
+        np.add.at(self._seen.reshape(-1), context + size * bits, _ONE)
+        self._most += len(bits)
+        if self._most > LIMIT:
+            while self._seen.max() > LIMIT:
+                self._seen[:, (self._seen > LIMIT).any(axis=0)] >>= 1
+            self._most = int(self._seen.max())
 
 
 class Mixer:
@@ -76,12 +84,13 @@ class Mixer:
     def __init__(self, weights: tuple[float, ...]) -> None:
         """`weights`: where to start; multiples of 1/65536."""
         self._weights = np.array([round(weight * 65536) for weight in weights], np.int64)
-        self._curvature = np.full(len(weights), 20 << PRECISION, np.int64)
+        self._curvature = [20 << PRECISION] * len(weights)  # Python's integers cannot overflow
 
     def code(
         self, coder: Coder, inputs: np.ndarray, base: int, bits: np.ndarray | None
     ) -> np.ndarray:
         """Code bits, shape [n], whose log-odds are `base + weights @ inputs`; inputs [k, n]."""
+        coder.budget.work(_ROW + _BIT * inputs.shape[1])
         if inputs.shape[1] == 0:
             return coder.bits(np.zeros(0, np.int32), bits)
         ones = probability(base + (self._weights @ inputs >> 16))
@@ -90,8 +99,9 @@ class Mixer:
         error = (bits.astype(np.int64) << PRECISION) - ones
         slope = inputs @ error
         variance = (ones.astype(np.int64) >> 12) * (((1 << PRECISION) - ones) >> 12)
-        self._curvature += (inputs * inputs) @ (variance >> 12) >> 12
-        for k in range(len(self._weights)):  # in Python's integers, which cannot overflow
-            step = (int(slope[k]) << 16) // (int(self._curvature[k]) << 12)
+        bend = (inputs * inputs) @ (variance >> 12) >> 12
+        for k in range(len(self._weights)):
+            self._curvature[k] += int(bend[k])
+            step = (int(slope[k]) << 16) // (self._curvature[k] << 12)
             self._weights[k] = max(-_HEAVIEST, min(_HEAVIEST, int(self._weights[k]) + step))
         return bits

@@ -1,7 +1,7 @@
 """Paths of arrays in a nested dict, and their text in a file."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.limits import MAX_DEPTH, MAX_NAME
@@ -9,6 +9,7 @@ from jaxcomp.codec.text import Text
 
 Names = tuple[str | int, ...]
 NestedDict = dict[str | int, Any]  # leaves are arrays
+Leaf = TypeVar("Leaf")
 
 EMPTY = object()  # stands for a dict without entries where an array could be
 NEXT_SEGMENT = object()  # stands for the end of a segment where names could be
@@ -28,8 +29,10 @@ def check_names(names: Names) -> None:
 
     Raises:
       TypeError: if one is not a str or an int.
-      ValueError: if one is no valid text or beyond 64 bits, or they are too many or too long.
+      ValueError: if one is no valid text or beyond 64 bits, or they are none, too many or too long.
     """
+    if not names:
+        raise ValueError("an array needs a name")
     if len(names) > MAX_DEPTH:
         raise ValueError(f"params are nested more than {MAX_DEPTH} deep at {join(names[:3])}...")
     for name in names:
@@ -126,25 +129,40 @@ class Unflattened:
 
     def __init__(self) -> None:
         self.root: NestedDict = {}
-        self._dicts: set[Names] = {()}
 
     def add(self, names: Names, leaf: Any) -> None:
-        """Put a leaf, or EMPTY, in its place.
+        """Put a leaf that is no dict, or EMPTY, in its place.
 
         Raises:
           ValueError: if something is in that place, or on the way to it.
         """
         node = self.root
         for depth, name in enumerate(names[:-1], 1):
-            if names[:depth] not in self._dicts:
-                if name in node:
-                    raise ValueError(f"{join(names[:depth])} is an array and holds {join(names)}")
+            if name not in node:
                 node[name] = {}
-                self._dicts.add(names[:depth])
+            elif not (isinstance(node[name], dict) and node[name]):  # an empty one is a leaf
+                raise ValueError(f"{join(names[:depth])} is an array and holds {join(names)}")
             node = node[name]
         if names[-1] in node:
             raise ValueError(f"the name {join(names)} occurs twice")
         node[names[-1]] = {} if leaf is EMPTY else leaf
+
+
+def joined(
+    items: Iterable[tuple[Names, Leaf]], error: type[ValueError] = ValueError
+) -> Iterator[tuple[str, Leaf]]:
+    """Join the names of each item by `/`.
+
+    Raises:
+      error: if two become the same.
+    """
+    taken: dict[str, Names] = {}
+    for names, leaf in items:
+        name = "/".join(map(str, names))
+        if name in taken:
+            raise error(f"two arrays would have the name {name!r}: {taken[name]} and {names}")
+        taken[name] = names
+        yield name, leaf
 
 
 def join(names: Names) -> str:

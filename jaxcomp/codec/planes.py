@@ -8,6 +8,7 @@ from jaxcomp.codec.counted import code_counted
 _FEWEST = 16  # values for which a model of a byte can pay
 _GAIN = 0.98
 _SAMPLE = 2**16
+_WORK = 10  # nanoseconds for each byte
 
 
 def code_planes(coder: Coder, dtype: np.dtype, count: int, values: np.ndarray | None) -> np.ndarray:
@@ -18,15 +19,17 @@ def code_planes(coder: Coder, dtype: np.dtype, count: int, values: np.ndarray | 
     """
     width = dtype.itemsize
     known = None if values is None else values.view(np.uint8).reshape(count, width)
-    out = np.empty((count, width), np.uint8)
+    coder.budget.work(_WORK * count * width)
+    out = np.empty((count, width), np.uint8) if known is None else known
     for byte in reversed(range(width)):
         plane = None if known is None else np.ascontiguousarray(known[:, byte])
         modelled = None if plane is None else np.array([_pays(plane)])
         if coder.symbols(np.ones(2), 1, modelled)[0]:
-            out[:, byte] = code_counted(coder, 256, count, plane)
+            code_counted(coder, 256, count, plane, out=out[:, byte])
+        elif plane is None:
+            out[:, byte] = np.frombuffer(coder.raw(count, None), np.uint8)
         else:
-            data = None if plane is None else plane.tobytes()
-            out[:, byte] = np.frombuffer(coder.raw(count, data), np.uint8)
+            coder.raw(count, plane.tobytes())
     return out.reshape(-1).view(dtype)
 
 

@@ -10,8 +10,9 @@ from jaxcomp.codec import segments, version1
 from jaxcomp.codec.coder import Decoder, MeteringDecoder
 from jaxcomp.codec.container import OVERHEAD, read_container
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.levels import quantised, smallest_dtype
-from jaxcomp.codec.limits import Budget
+from jaxcomp.codec.levels import different_levels, quantised, smallest_dtype
+from jaxcomp.codec.limits import Budget, Limits
+from jaxcomp.codec.metadata import is_metadata
 from jaxcomp.codec.names import (
     EMPTY,
     NEXT_SEGMENT,
@@ -20,6 +21,7 @@ from jaxcomp.codec.names import (
     Unflattened,
     decode_names,
     join,
+    joined,
 )
 from jaxcomp.codec.records import Facts, Kind, Record, decode_record
 from jaxcomp.codec.text import Text
@@ -45,58 +47,98 @@ class FileInfo(NamedTuple):
     tensors: list[TensorInfo]
 
 
-def load(path: str | os.PathLike) -> NestedDict:
+def load(path: str | os.PathLike, *, limits: Limits | None = None) -> NestedDict:
     """Read a `.jxc` file: a nested dict of numpy arrays with their names, shapes and types.
 
+    Args:
+      path: the file.
+      limits: of memory and time; by default they are in proportion to the size of the file.
+
     Raises:
-      FormatError: if the file is not a whole, untouched `.jxc` file.
+      FormatError: if the file is not a whole, untouched `.jxc` file, or is beyond the limits.
       ImportError: if it holds bfloat16 arrays and ml_dtypes is not installed.
       OSError: if it cannot be read.
     """
     tree = Unflattened()
-    for names, record, _ in _File(path).records():
-        tree.add(names, EMPTY if record is None else record.values())
+    for names, record, _ in _File(path, limits).records():
+        if record is not None:
+            tree.add(names, record.values())
+        elif not is_metadata(names):
+            tree.add(names, EMPTY)
     return tree.root
 
 
-def arrays(path: str | os.PathLike) -> Iterator[tuple[Names, np.ndarray]]:
-    """Read a `.jxc` file array by array, each with its names; errors as `load`."""
-    for names, record, _ in _File(path).records():
+def metadata(path: str | os.PathLike, *, limits: Limits | None = None) -> dict[str, str]:
+    """Read the text about the whole that is before the first array of a file.
+
+    Arguments and errors as in `load`.
+    """
+    found = {}
+    for names, _, _ in _File(path, limits, keeps=False).records(until_array=True):
+        if is_metadata(names):
+            _, key, text = names
+            found[key] = text
+    return found
+
+
+def arrays(
+    path: str | os.PathLike, *, limits: Limits | None = None, keeps: bool = False
+) -> Iterator[tuple[Names, np.ndarray]]:
+    """Read a `.jxc` file array by array, each with its names.
+
+    Args:
+      path: the file.
+      limits: as for `load`.
+      keeps: whether you keep the arrays: memory is then that of all, and not of one at a time.
+
+    Raises:
+      FormatError, ImportError, OSError: as `load`.
+    """
+    for names, record, _ in _File(path, limits, keeps=keeps).records():
         if record is not None:
             yield names, record.values()
 
 
-def read(path: str | os.PathLike) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+def read(
+    path: str | os.PathLike, *, limits: Limits | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
     """Read what `write` wrote: `(levels, codebook)` by name; `(array, None)` for any other array.
 
-    Names of nested dicts are joined by `/`. Errors as `load`.
+    Names of nested dicts are joined by `/`.
+
+    Args:
+      path: the file.
+      limits: as for `load`.
+
+    Raises:
+      ValueError: if two joined names are the same.
+      FormatError, ImportError, OSError: as `load`.
     """
-    out = {}
-    for names, record, _ in _File(path).records():
-        if record is None:
-            continue
-        name = "/".join(map(str, names))
-        if record.quantised is None:
-            out[name] = (record.values(), None)
-        else:
-            levels, codebook = record.quantised
-            native = codebook.astype(codebook.dtype.newbyteorder("="))
-            out[name] = (levels.astype(smallest_dtype(levels)), native)
-    return out
+    records = _File(path, limits).records(few=True)
+    named = joined((names, record) for names, record, _ in records if record is not None)
+    return {name: _levels_and_codebook(record) for name, record in named}
 
 
-def describe(path: str | os.PathLike) -> FileInfo:
-    """What a `.jxc` file holds, array by array. Reads and checks all of it; errors as `load`."""
-    file = _File(path)
+def describe(path: str | os.PathLike, *, limits: Limits | None = None) -> FileInfo:
+    """Say what a `.jxc` file holds, array by array, after reading and checking all of it.
+
+    Args:
+      path: the file.
+      limits: as for `arrays`.
+
+    Raises:
+      FormatError, ImportError, OSError: as `load`.
+    """
+    file = _File(path, limits, keeps=False)
     tensors = []
-    for names, record, size in file.records(metered=True):
+    for names, record, size in file.records(metered=True, few=True):
         if record is None:
             continue
         array = record.values()
         nonzeros = int(np.count_nonzero(array))
         values = None if nonzeros else min(1, array.size)
         if record.quantised is not None:
-            values = np.unique(record.quantised.levels).size
+            values = different_levels(record.quantised.levels)
         tensors.append(
             TensorInfo(
                 name="/".join(map(str, names)),
@@ -111,23 +153,45 @@ def describe(path: str | os.PathLike) -> FileInfo:
     return FileInfo(file.version, file.size, tensors)
 
 
+def _levels_and_codebook(record: Record) -> tuple[np.ndarray, np.ndarray | None]:
+    if record.quantised is None:
+        return record.values(), None
+    levels, codebook = record.quantised
+    native = codebook.astype(codebook.dtype.newbyteorder("="))
+    return levels.astype(smallest_dtype(levels), copy=False), native
+
+
 class _File:
     """A file that has been read and whose checksum is right."""
 
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.version, self._body = read_container(path)
+    def __init__(
+        self, path: str | os.PathLike, limits: Limits | None, *, keeps: bool = True
+    ) -> None:
+        """`keeps`: whether all arrays are in memory in the end."""
+        self.version, self._body, self._budget = read_container(path, limits, keeps=keeps)
         self.size = len(self._body) + OVERHEAD
 
-    def records(self, *, metered: bool = False) -> Iterator[tuple[Names, Record | None, float]]:
-        """Names, array and size in bytes of all arrays; no array for an empty dict."""
-        if self.version == 1:
-            yield from _records_of_version_1(self._body)
+    def records(
+        self, *, metered: bool = False, few: bool = False, until_array: bool = False
+    ) -> Iterator[tuple[Names, Record | None, float]]:
+        """Names, array and size in bytes of all arrays; no array for an empty dict.
+
+        Args:
+          metered: whether sizes are asked for.
+          few: whether arrays of few values are wanted as levels, if they are not stored so.
+          until_array: whether only what is before the first array is wanted.
+        """
+        if self.version == 1 and until_array:
             return
+        if self.version == 1:
+            yield from _records_of_version_1(self._body, self._budget, few)
+            return
+        budget = self._budget
         parts = iter(segments.split(self._body))
-        decoder = (MeteringDecoder if metered else Decoder)()
+        decoder = (MeteringDecoder if metered else Decoder)(budget=budget)
         decoder.start(*next(parts))
-        text, budget, hints, taken = Text(decoder), Budget(self.size), {}, Unflattened()
-        before, read = 0.0, 0
+        text, hints, taken = Text(decoder), {}, Unflattened()
+        before = 0.0
         while (found := decode_names(text)) is not None:
             if found is NEXT_SEGMENT:
                 _check_used_up(decoder)
@@ -137,15 +201,16 @@ class _File:
                 decoder.start(*part)
                 continue
             names, empty = found
+            if until_array and not empty:
+                return
             try:
                 taken.add(names, EMPTY if empty else None)
-                record = None if empty else decode_record(decoder, text, budget, hints)
-                budget.spend("text", text.length - read)
+                record = None if empty else decode_record(decoder, text, hints)
+                text.spend()
             except FormatError as error:
                 raise FormatError(f"{join(names)}: {error}") from error
             except ValueError as error:
                 raise FormatError(str(error)) from error
-            read = text.length
             size = decoder.spent if metered else 0.0
             yield names, record, size - before
             before = size
@@ -159,11 +224,12 @@ def _check_used_up(decoder: Decoder) -> None:
         raise FormatError(f"{decoder.raw_left} bytes belong to no array")
 
 
-def _records_of_version_1(body: memoryview) -> Iterator[tuple[Names, Record | None, float]]:
-    for names, array, size in version1.read_arrays(body):
+def _records_of_version_1(
+    body: memoryview, budget: Budget, few: bool
+) -> Iterator[tuple[Names, Record | None, float]]:
+    for names, array, size in version1.read_arrays(body, budget):
         if array is None:
             yield names, None, 0.0
             continue
-        few = quantised(array) if array.size else None
-        facts = Facts(Kind.PLAIN, array.dtype, array.shape)
-        yield names, Record(facts, few, None if few else array), float(size)
+        levels = quantised(array) if few and array.size else None
+        yield names, Record(Facts(Kind.PLAIN, array.dtype, array.shape), levels, array), float(size)

@@ -6,19 +6,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcomp.codec.chain import MEMORY as CHAIN_MEMORY
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Coder
-from jaxcomp.codec.dtypes import code_of, dtype_of
+from jaxcomp.codec.dtypes import code_of, dtype_of, signed_dtype
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.grid import MAX_LEVEL
 from jaxcomp.codec.levels import Quantised, negatives
-from jaxcomp.codec.limits import MAX_AXES, MAX_ELEMENTS, Budget
+from jaxcomp.codec.limits import MAX_AXES, MAX_ELEMENTS, MEMORY_OF_ARRAY
 from jaxcomp.codec.planes import code_planes
+from jaxcomp.codec.scaled import MEMORY_OF_FACTOR
 from jaxcomp.codec.scheme import Scheme, code_levels, code_scheme
 from jaxcomp.codec.text import Text
 
 Hints = dict[int, np.ndarray]
 _TYPES = 32  # room for types in the byte that has the kind and the type
+_WORK, _WORK_OF_ENTRY = 300_000, 20  # nanoseconds for each array, and for each entry
 
 
 class Kind(enum.IntEnum):
@@ -55,18 +58,32 @@ class Facts(NamedTuple):
             return 2 * -low + self.zero, -low
         return high - low + 1, high - low + 1
 
+    @property
+    def codebook_size(self) -> int:
+        """Number of values that levels stand for, or of steps."""
+        if self.kind in (Kind.TABLE, Kind.MIRRORED):
+            return self.table_sizes()[0]
+        return math.prod(self.step_shape) if self.kind in (Kind.STEP, Kind.STEPS) else 0
+
+    @property
+    def level_bytes(self) -> int:
+        """Bytes of all levels."""
+        if self.kind == Kind.PLAIN:
+            return 0
+        return self.size * np.dtype(signed_dtype(*self.bounds)).itemsize
+
 
 class Record(NamedTuple):
     """An array of a file."""
 
     facts: Facts
     quantised: Quantised | None  # None for an array of many values
-    array: np.ndarray | None  # of many values
+    array: np.ndarray | None  # None if it is quantised, and not known as it is
 
     def values(self) -> np.ndarray:
         """The array in the machine's byte order, writeable."""
-        array = self.array if self.quantised is None else self.quantised.values()
-        return np.asarray(array).astype(self.facts.dtype.newbyteorder("="), copy=True)
+        array = self.quantised.values() if self.array is None else self.array
+        return array.astype(self.facts.dtype.newbyteorder("="), copy=False)
 
 
 def check_shape(shape: tuple[int, ...]) -> None:
@@ -79,9 +96,7 @@ def check_shape(shape: tuple[int, ...]) -> None:
         )
 
 
-def encode_record(
-    coder: Coder, text: Text, budget: Budget, hints: Hints, record: Quantised | np.ndarray
-) -> None:
+def encode_record(coder: Coder, text: Text, hints: Hints, record: Quantised | np.ndarray) -> None:
     """Code an array: quantised, or of many values (contiguous, little-endian)."""
     if isinstance(record, Quantised):
         facts, levels = _facts_of_levels(record), record.levels
@@ -93,19 +108,22 @@ def encode_record(
     if facts.kind != Kind.PLAIN:
         facts = facts._replace(scheme=choose_scheme(levels, facts.bounds, hints))
     _code_facts(text, facts)
-    _spend(budget, facts)
+    _spend(coder, facts)
     _code_values(coder, facts, hints, record, levels)
+    _keep(coder, facts)
 
 
-def decode_record(coder: Coder, text: Text, budget: Budget, hints: Hints) -> Record:
-    """Decode an array.
+def decode_record(coder: Coder, text: Text, hints: Hints) -> Record:
+    """Decode an array, which counts as kept.
 
     Raises:
       FormatError: if the facts about it contradict each other or are beyond the limits.
     """
     facts = _code_facts(text, None)
-    _spend(budget, facts)
-    return _code_values(coder, facts, hints, None, None)
+    _spend(coder, facts)
+    record = _code_values(coder, facts, hints, None, None)
+    _keep(coder, facts)
+    return record
 
 
 def _facts_of_levels(record: Quantised) -> Facts:
@@ -129,14 +147,37 @@ def _facts_of_levels(record: Quantised) -> Facts:
     return Facts(kind, codebook.dtype, levels.shape, (low, high), bool(zero), step_shape)
 
 
-def _spend(budget: Budget, facts: Facts) -> None:
-    budget.spend("arrays", facts.size * facts.dtype.itemsize)
-    if facts.scheme.settings is not None:
+def _spend(coder: Coder, facts: Facts) -> None:
+    """Count what is known of the cost of an array before its values are."""
+    budget, size, levels = coder.budget, facts.size, facts.level_bytes
+    array = size * facts.dtype.itemsize
+    budget.spend("arrays", array)
+    budget.work(_WORK + _WORK_OF_ENTRY * size)
+    coding = levels
+    if facts.scheme.axes:
+        # A class and a level for each entry, in the order of the classes and in that of the array.
+        slices = sum(facts.shape[axis] for axis in facts.scheme.axes)
+        coding = 2 * levels + size + MEMORY_OF_FACTOR * slices
+    elif facts.scheme.settings is not None and size:
         rows, columns = facts.scheme.matrix_shape(facts.shape)
         # Each row takes a step for each magnitude, and something is told of each column.
         largest = max(1, -facts.bounds[0], facts.bounds[1])
         budget.spend("rows", largest * (columns if facts.scheme.transposed else rows))
         budget.spend("rows", rows if facts.scheme.transposed else columns)
+        budget.hold(rows + columns)  # as hints
+        # The columns that are alive, and all; or all, and all transposed.
+        coding = 2 * size + CHAIN_MEMORY * (rows + columns)
+    budget.need(facts.codebook_size * facts.dtype.itemsize + max(coding, levels + array))
+
+
+def _keep(coder: Coder, facts: Facts) -> None:
+    """Count what stays of an array: its values or, for some readers, levels and codebook."""
+    itemsize = facts.dtype.itemsize
+    coder.budget.keep(
+        MEMORY_OF_ARRAY
+        + max(facts.size * itemsize, facts.level_bytes)
+        + facts.codebook_size * itemsize
+    )
 
 
 def _code_facts(text: Text, known: Facts | None) -> Facts:
@@ -208,10 +249,12 @@ def _code_values(
         levels = np.zeros(facts.shape, np.int8)
     if facts.kind != Kind.SPARSE:
         return Record(facts, Quantised(levels, codebook), None)
-    at = levels != 0
+    at, count = levels.view(bool), int(np.count_nonzero(levels))
     values = None if record is None else record[at]
+    coder.budget.need(facts.size + (facts.size + count) * facts.dtype.itemsize)
+    values = code_planes(coder, facts.dtype, count, values)
     array = np.zeros(facts.shape, facts.dtype)
-    array[at] = code_planes(coder, facts.dtype, int(np.count_nonzero(at)), values)
+    array[at] = values
     return Record(facts, None, array)
 
 

@@ -1,5 +1,6 @@
 """Arrays of levels, coded in one of two ways."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +29,11 @@ class Scheme(NamedTuple):
 
     def matrix_shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Rows and columns of the matrix, before it is transposed."""
-        size = int(np.prod(shape, dtype=np.int64))
         if len(shape) < 2:
-            return size, 1
+            return math.prod(shape), 1
         if self.by_last_axis:
-            return size // shape[-1], shape[-1]
-        return shape[0], size // shape[0]
+            return math.prod(shape[:-1]), shape[-1]
+        return shape[0], math.prod(shape[1:])
 
 
 def code_scheme(text: Text, axes: int, bounds: tuple[int, int], scheme: Scheme | None) -> Scheme:
@@ -97,6 +97,6 @@ def code_levels(
     if low < bounds[0] or high > bounds[1]:
         raise FormatError(f"levels from {low} to {high} are declared to be in {bounds}")
     for axis, size in enumerate(rows_columns):
-        hints[size] = (matrix != 0).any(axis=1 - axis)
+        hints[size] = matrix.any(axis=1 - axis)
     matrix = matrix.T if scheme.transposed else matrix
     return matrix.reshape(shape)

@@ -7,6 +7,7 @@ byte, with bit 7 set if the byte before it belongs to the number too.
 """
 
 from jaxcomp.codec.errors import FormatError
+from jaxcomp.codec.limits import MAX_SEGMENTS
 
 MAX_CODE = 2**25  # bits of coded bytes after which a writer begins another segment
 
@@ -22,7 +23,7 @@ def split(body: memoryview) -> list[tuple[memoryview, memoryview]]:
     """The raw and the coded bytes of all segments of a body, first to last.
 
     Raises:
-      FormatError: if the lengths do not fit.
+      FormatError: if the lengths do not fit, or there are too many.
     """
     segments: list[tuple[memoryview, memoryview]] = []
     end, follows = len(body), True
@@ -38,6 +39,8 @@ def split(body: memoryview) -> list[tuple[memoryview, memoryview]]:
             raise FormatError(
                 f"a segment of {double >> 1} coded bytes is declared, beyond the file"
             )
+        if len(segments) == MAX_SEGMENTS:
+            raise FormatError(f"more than {MAX_SEGMENTS} segments")
         segments.append((body[begin:start], body[start:end]))
         end = begin
     return segments[::-1]

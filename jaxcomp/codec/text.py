@@ -6,9 +6,11 @@ import numpy as np
 
 from jaxcomp.codec.coder import PRECISION, Coder
 from jaxcomp.codec.errors import FormatError
+from jaxcomp.codec.limits import MEMORY_OF_TEXT
 
 ORDERS = 5  # bytes that a byte is predicted from, at most
 _LONGEST_NUMBER = 9  # bytes: 63 bits
+_WORK = 30_000  # nanoseconds for each byte
 
 # What a text begins with, as if it had been read: part of the format.
 PRIMER = (
@@ -32,14 +34,27 @@ class Text:
     def __init__(self, coder: Coder) -> None:
         self._coder = coder
         self._counts: _Counts = {}  # of contexts that this text has met; they include the primer's
+        self._all = np.bincount(np.frombuffer(PRIMER, np.uint8), minlength=256).astype(float)
         self._last = b""
-        self.length = 0
+        self.length = self._spent = 0
+
+    def spend(self) -> None:
+        """Count the bytes since the last call in the budget of the coder; errors as its."""
+        new, self._spent = self.length - self._spent, self.length
+        self._coder.budget.spend("text", new)
+        self._coder.budget.hold(MEMORY_OF_TEXT * new)
 
     def byte(self, value: int | None) -> int:
         """Code one byte."""
-        weights = np.full(256, 1 / 256)
-        for context in _contexts(self._last):
-            counts = self._counts.get(context) or _primed().get(context)
+        self._coder.budget.work(_WORK)
+        # After no bytes there are many, which arrays are quick for; after others there are few.
+        different = np.count_nonzero(self._all) / 2
+        total = len(PRIMER) + self.length + different
+        weights = self._all / total
+        weights += 1 / 256 * (different / total)
+        contexts, primed = _contexts(self._last), _primed()
+        for context in contexts:
+            counts = self._counts.get(context) or primed.get(context)
             if counts is None:
                 break
             total = sum(counts.values()) + len(counts) / 2
@@ -47,13 +62,17 @@ class Text:
             for byte, count in counts.items():
                 weights[byte] += count / total
         # Integers, since a sum of others would depend on its order.
-        weights = np.floor(weights * (1 << PRECISION)) + 1
+        weights *= 1 << PRECISION
+        np.floor(weights, out=weights)
+        weights += 1
         known = None if value is None else np.array([value])
         value = int(self._coder.symbols(weights, 1, known)[0])
-        for context in _contexts(self._last):
-            if context not in self._counts:
-                self._counts[context] = dict(_primed().get(context, {}))
-            _count(self._counts[context], value)
+        self._all[value] += 1
+        for context in contexts:
+            counts = self._counts.get(context)
+            if counts is None:
+                counts = self._counts[context] = dict(primed.get(context, ()))
+            _count(counts, value)
         self._last = (self._last + bytes([value]))[-ORDERS:]
         self.length += 1
         return value
@@ -78,7 +97,8 @@ _Counts = dict[bytes, dict[int, int]]  # how often each byte came after each con
 
 
 def _contexts(last: bytes) -> list[bytes]:
-    return [last[len(last) - order :] for order in range(len(last) + 1)]
+    """The last byte, the last two and so on."""
+    return [last[len(last) - order :] for order in range(1, len(last) + 1)]
 
 
 def _count(counts: dict[int, int], byte: int) -> None:

@@ -12,16 +12,27 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import constriction
 import msgpack
 import numpy as np
 
+from jaxcomp.codec.coder import decode_words
 from jaxcomp.codec.dtypes import dtype_of
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.levels import MAX_VALUES
-from jaxcomp.codec.limits import LIMITS, MAX_AXES, MAX_DEPTH, MAX_ELEMENTS, Budget
+from jaxcomp.codec.limits import (
+    LIMITS,
+    MAX_AXES,
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    MEMORY_OF_ARRAY,
+    Budget,
+)
 
 _FREE_BYTES = 2**26  # of arrays; beyond it, as in later versions
+
+# For each byte of the header; nanoseconds for each array, and for each entry.
+_HEADER_MEMORY, _HEADER_WORK = 256, 5_000
+_WORK, _WORK_OF_ENTRY = 300_000, 100
 
 
 class _Record(NamedTuple):
@@ -31,39 +42,47 @@ class _Record(NamedTuple):
     codebook: np.ndarray | None  # shape [k], k <= 256; None for an array stored as it is
 
 
-def read_arrays(body: memoryview) -> Iterator[tuple[tuple, np.ndarray | None, int]]:
+def read_arrays(body: memoryview, budget: Budget) -> Iterator[tuple[tuple, np.ndarray | None, int]]:
     """The names, the array and the payload bytes of each array; no array for an empty dict.
 
     Raises:
-      FormatError: if the body is not that of a file of version 1.
+      FormatError: if the body is not that of a file of version 1, or beyond the budget.
     """
-    header, payloads = _split(bytes(body))
+    header, payloads = _split(body, budget)
     parsed = list(_parse(header, ()))
     arrays = [record for _, record in parsed if record is not None]
     declared = sum(record.payload_bytes for record in arrays)
     if declared != len(payloads):
         raise FormatError(f"{declared} bytes of weights are declared, {len(payloads)} are there")
-    budget = Budget(len(body) + _FREE_BYTES // LIMITS["arrays"].per_byte)
-    for record in arrays:
-        budget.spend("arrays", math.prod(record.shape) * record.dtype.itemsize)
+    size = sum(math.prod(record.shape) * record.dtype.itemsize for record in arrays)
+    allowed = _FREE_BYTES + LIMITS["arrays"].per_byte * len(body)
+    if size > allowed:
+        raise FormatError(f"{size} bytes of arrays are declared, beyond the limit of {allowed}")
     start = 0
     for names, record in parsed:
         if record is None:
             yield names, None, 0
             continue
         end = start + record.payload_bytes
+        size = math.prod(record.shape)
+        # Beside the array there are its levels, which some readers look for.
+        budget.work(_WORK + _WORK_OF_ENTRY * size)
+        budget.need((record.dtype.itemsize + 2) * size)
         try:
             array = _decode_array(record, payloads[start:end])
         except FormatError as error:
             raise FormatError(f"{'/'.join(map(str, names))!r}: {error}") from error
+        budget.keep(MEMORY_OF_ARRAY + max(record.dtype.itemsize, 2) * size)
         yield names, array, record.payload_bytes
         start = end
 
 
-def _split(body: bytes) -> tuple[dict[str | int, Any], bytes]:
+def _split(body: memoryview, budget: Budget) -> tuple[dict[str | int, Any], memoryview]:
     header_bytes = int.from_bytes(body[:4], "little")
     if len(body) < 4 or 4 + header_bytes > len(body):
         raise FormatError(f"a header of {header_bytes} bytes is declared, beyond the file's end")
+    budget.hold(_HEADER_MEMORY * header_bytes)
+    budget.work(_HEADER_WORK * header_bytes)
     try:
         header = msgpack.unpackb(
             body[4 : 4 + header_bytes], strict_map_key=False, object_pairs_hook=_no_duplicates
@@ -135,15 +154,20 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _decode_array(record: _Record, payload: bytes) -> np.ndarray:
+def _decode_array(record: _Record, payload: memoryview) -> np.ndarray:
+    native = record.dtype.newbyteorder("=")
     if record.codebook is None:
-        array = np.frombuffer(payload, record.dtype)
-    else:
-        array = record.codebook[_decode_levels(payload, record)]
-    return array.astype(record.dtype.newbyteorder("="), copy=True).reshape(record.shape)
+        return np.frombuffer(payload, record.dtype).astype(native).reshape(record.shape)
+    array = np.empty(math.prod(record.shape), native)
+    for part, levels in _decode_levels(payload, record):
+        array[part] = record.codebook[levels]
+    return array.reshape(record.shape)
 
 
-def _decode_levels(payload: bytes, record: _Record) -> np.ndarray:
+def _decode_levels(
+    payload: memoryview, record: _Record
+) -> Iterator[tuple[slice, np.ndarray | int]]:
+    """The levels of an array, part by part."""
     count, alphabet = math.prod(record.shape), len(record.codebook)
     counts, rest = np.zeros(alphabet, np.int64), payload
     for level in range(alphabet - 1):
@@ -156,19 +180,17 @@ def _decode_levels(payload: bytes, record: _Record) -> np.ndarray:
     if alphabet < 2 or count == 0:
         if rest:
             raise FormatError("bytes are left over after a tensor without entropy-coded levels")
-        return np.zeros(count, np.int32)
-    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(rest, "<u4").astype(np.uint32))
-    model = constriction.stream.model.Categorical(counts / counts.sum(), perfect=False)
-    try:
-        levels = decoder.decode(model, count)
-    except AssertionError as error:  # how the coder reports an impossible word
-        raise FormatError("the entropy-coded levels are not a valid code") from error
-    if not np.array_equal(np.bincount(levels, minlength=alphabet), counts):
+        yield slice(None), 0
+        return
+    words, found = np.frombuffer(rest, "<u4").astype(np.uint32), np.zeros(alphabet, np.int64)
+    for part, levels in decode_words(words, counts, count):
+        found += np.bincount(levels, minlength=alphabet)
+        yield part, levels
+    if not np.array_equal(found, counts):
         raise FormatError("the entropy-coded levels do not have the counts declared for them")
-    return levels
 
 
-def _read_leb128(data: bytes) -> tuple[int, bytes]:
+def _read_leb128(data: memoryview) -> tuple[int, memoryview]:
     number = 0
     for position, byte in enumerate(data[:6]):  # 42 bits: counts far beyond any memory
         number |= (byte & 0x7F) << 7 * position

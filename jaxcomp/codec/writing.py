@@ -22,7 +22,7 @@ from jaxcomp.codec.levels import (
     quantised_by_unit,
     smallest_dtype,
 )
-from jaxcomp.codec.limits import Budget
+from jaxcomp.codec.metadata import names_of
 from jaxcomp.codec.names import (
     EMPTY,
     Names,
@@ -68,12 +68,12 @@ class Writer:
 
     @contextmanager
     def _open(self) -> Iterator[Self]:
-        with replacing(self._path) as temporary, open(temporary, "xb") as file:
+        with replacing(self._path) as temporary, open(temporary, "wb") as file:
             self._container = ContainerWriter(file)
             self._encoder = Encoder(self._container.write)
             self._segment_start = self._container.size
             self._first_segment = True
-            self._text, self._budget = Text(self._encoder), Budget()
+            self._text, self._budget = Text(self._encoder), self._encoder.budget
             self._hints: Hints = {}
             self._taken = Unflattened()
             yield self
@@ -111,21 +111,33 @@ class Writer:
 
         Raises:
           TypeError: if a name or a type cannot be stored.
-          ValueError: if the name is taken, a level is not in the codebook, or something is beyond
-            the limits of the format.
+          ValueError: if the name is taken, a level is not in the codebook, a step is not positive
+            and finite, or something is beyond the limits of the format.
         """
-        with _named(names):
-            self._add(names, _checked(levels, codebook))
+        with _named(names), np.errstate(invalid="ignore"):  # of signalling NaNs
+            record = _checked(levels, codebook)
+        self._add(names, record)
+
+    def add_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Store text about the whole, by key, before anything else.
+
+        Raises:
+          ValueError: if a key and its text are too long for names, or no valid text.
+        """
+        for names in names_of(metadata):
+            self.add_empty_dict(names)
 
     def add_empty_dict(self, names: Names) -> None:
         """Store that there is a dict without entries."""
         self._place(names, EMPTY)
         encode_names(self._text, names, empty=True)
+        self._text.spend()
 
     def _add(self, names: Names, record: Quantised | np.ndarray) -> None:
         self._place(names)
         encode_names(self._text, names)
-        encode_record(self._encoder, self._text, self._budget, self._hints, record)
+        encode_record(self._encoder, self._text, self._hints, record)
+        self._text.spend()
         if self._encoder.size > segments.MAX_CODE:
             encode_next_segment(self._text)
             self._end_segment(self._encoder.finish())
@@ -136,7 +148,7 @@ class Writer:
 
     def _finish(self) -> None:
         encode_end(self._text)
-        self._budget.spend("text", self._text.length)
+        self._text.spend()
         code = self._encoder.finish()
         # Zeros after the end of the code do not change it.
         code += bytes(max(0, self._budget.smallest_file() - self._container.size - len(code)))
@@ -162,7 +174,8 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
     The file appears whole or not at all: it is written beside its place, then moved there.
 
     Args:
-      path: where to write; an existing file is replaced.
+      path: where to write; an existing file is replaced, and its permissions stay. So does a link:
+        the file that it points to is replaced.
       params: nested dict with str or int names; leaves are numpy or jax arrays of a boolean,
         integer or real floating-point type (bfloat16 included).
 
@@ -202,8 +215,18 @@ def write(
       The size of the file in bytes.
 
     Raises:
-      TypeError, ValueError, OSError: as `Writer.add_levels` and `Writer.add`.
+      TypeError: if a value is no pair, or as `Writer.add_levels` and `Writer.add`.
+      ValueError, OSError: as `Writer.add_levels` and `Writer.add`.
     """
+    if not isinstance(tensors, Mapping):
+        raise TypeError(
+            f"tensors must be a dict of (levels, codebook), got a {type(tensors).__name__}"
+        )
+    for name, pair in tensors.items():
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+            raise TypeError(
+                f"{join((name,))} must be a pair (levels, codebook), got a {type(pair).__name__}"
+            )
     with Writer(path) as writer:
         for name, (levels, codebook) in tensors.items():
             if codebook is None:
@@ -229,8 +252,11 @@ def _smallest(array: np.ndarray) -> Quantised | np.ndarray:
 def _named(names: Names) -> Iterator[None]:
     try:
         yield
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{join(names)}: {error}") from error
+    # Subclasses of these, such as those of jax for what is traced, take other arguments.
+    except TypeError as error:
+        raise TypeError(f"{join(names)}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{join(names)}: {error}") from error
 
 
 def _checked(levels: Any, codebook: Any) -> Quantised:
@@ -246,21 +272,26 @@ def _checked(levels: Any, codebook: Any) -> Quantised:
         raise ValueError(f"levels are from {low} to {high}, beyond +-{MAX_LEVEL}")
     if codebook.ndim == 1:
         below = negatives(codebook)
-        if not 1 <= codebook.size <= MAX_LEVEL or not (codebook[1:] > codebook[:-1]).all():
+        ascending = (codebook[1:] > codebook[:-1]).all() and not np.isnan(codebook).any()
+        if not (1 <= codebook.size <= MAX_LEVEL and ascending):
             raise ValueError("the values of a codebook must be ascending, and at least one")
-        if low < -below or high >= codebook.size - below:
+        if levels.size and (low < -below or high >= codebook.size - below):
             raise ValueError(
                 f"levels are from {low} to {high}, but the codebook has values for "
                 f"{-below} to {codebook.size - 1 - below}"
             )
-    elif codebook.ndim > 1 and (
-        codebook.ndim != levels.ndim
-        or any(c not in (1, n) for c, n in zip(codebook.shape, levels.shape, strict=True))
-    ):
-        raise ValueError(
-            f"steps of shape {codebook.shape} do not fit levels of shape {levels.shape}: "
-            "each axis must be of size 1 or full"
-        )
+    else:
+        if codebook.ndim and (
+            codebook.ndim != levels.ndim
+            or any(c not in (1, n) for c, n in zip(codebook.shape, levels.shape, strict=True))
+        ):
+            raise ValueError(
+                f"steps of shape {codebook.shape} do not fit levels of shape {levels.shape}: "
+                "each axis must be of size 1 or full"
+            )
+        usable = (codebook > 0) & (codebook < np.inf)
+        if not usable.all():
+            raise ValueError(f"steps must be positive and finite, got {codebook[~usable].flat[0]}")
     return Quantised(
         np.asarray(levels, smallest_dtype(levels), order="C"),
         np.asarray(codebook, dtype, order="C"),

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Callable
 
+import numpy as np
+
 from jaxcomp.codec.coder import Encoder
 from jaxcomp.codec.container import MAGIC
 from jaxcomp.codec.segments import trailer
@@ -20,22 +22,82 @@ def resealed(data: bytes) -> bytes:
     return sealed(data[5:-8], data[4])
 
 
-def of_text(write: Callable[[Text], None], raw: bytes = b"") -> bytes:
-    """A file of version 2 whose entropy-coded part is what `write` writes."""
-    encoder = Encoder()
-    write(Text(encoder))
-    code = encoder.finish()
+def of_coded(write: Callable[[Encoder, Text], None], raw: bytes = b"", file_bytes: int = 0):
+    """A file of version 2 whose entropy-coded part is what `write` writes.
+
+    It gets zeros at the end of that part until it has `file_bytes`, or two more.
+    """
+    parts = [raw]
+    encoder = Encoder(parts.append)
+    write(encoder, Text(encoder))
+    raw, code = b"".join(parts), encoder.finish()
+    code += bytes(max(0, file_bytes - len(raw) - len(code) - 14))
     return sealed(raw + code + trailer(len(raw), len(code), first=True), 2)
+
+
+def of_text(write: Callable[[Text], None], raw: bytes = b"") -> bytes:
+    """A file of version 2 whose entropy-coded part is the text that `write` writes."""
+    return of_coded(lambda encoder, text: write(text), raw)
+
+
+def write_bytes(text: Text, data: bytes) -> None:
+    """Write bytes as they are."""
+    for byte in data:
+        text.byte(byte)
 
 
 def of_facts(kind_and_type: int, *facts: int, name: bytes = b"w\1") -> bytes:
     """A file of version 2 with one name, and after it a byte and numbers."""
 
     def write(text: Text) -> None:
-        for byte in name:
-            text.byte(byte)
+        write_bytes(text, name)
         text.byte(kind_and_type)
         for number in facts:
             text.number(number)
 
     return of_text(write)
+
+
+class Inventor:
+    """A coder that makes up what a reader asks for, and writes it down.
+
+    What is read with it from a text of its own is a file that holds just that.
+    """
+
+    def __init__(self, encoder: Encoder, rng: np.random.Generator) -> None:
+        self._encoder, self._rng, self.budget = encoder, rng, encoder.budget
+
+    def symbols(self, weights: np.ndarray, count: int, symbols: None) -> np.ndarray:
+        """Symbols that are likely or, at times, all alike or any."""
+        del symbols
+        match self._rng.integers(4):
+            case 0:
+                found = np.full(count, self._rng.integers(len(weights)))
+            case 1:
+                found = self._rng.integers(len(weights), size=count)
+            case _:
+                found = self._rng.choice(len(weights), count, p=weights / weights.sum())
+        return self._encoder.symbols(weights, count, found.astype(np.int32))
+
+    def bits(self, ones: np.ndarray, bits: None) -> np.ndarray:
+        """Bits that are likely or, at times, any."""
+        del bits
+        share = 0.5 if self._rng.integers(3) == 0 else ones / 2**24
+        return self._encoder.bits(ones, self._rng.random(len(ones)) < share)
+
+    def raw(self, count: int, data: None) -> bytes:
+        """Any bytes."""
+        del data
+        return self._encoder.raw(count, self._rng.bytes(count))
+
+
+class Dictated(Text):
+    """A text that reads what it is told to, and writes it down; after that, the end."""
+
+    def __init__(self, encoder: Encoder, data: bytes) -> None:
+        super().__init__(encoder)
+        self._data = iter(data)
+
+    def byte(self, value: int | None) -> int:
+        """Code the next byte."""
+        return super().byte(next(self._data, 3) if value is None else value)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import jaxcomp
+from jaxcomp import codec
 from jaxcomp.codec import describe, dtypes, load, save
 from tests.helpers import small_params
 
@@ -183,6 +184,35 @@ def test_what_cannot_be_stored_is_named_and_nothing_is_written(tmp_path, params,
     with pytest.raises(error, match=message):
         save(tmp_path / "model.jxc", params)
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("function", [jaxcomp.save, codec.write])
+def test_arrays_that_are_traced_are_named(tmp_path, function):
+    def inside(w):
+        function(tmp_path / "model.jxc", {"w": w if function is jaxcomp.save else (w, w)})
+
+    with pytest.raises(TypeError, match=r"'w': .*traced array"):
+        jax.jit(inside)(jnp.ones(3))
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"),
+    [
+        ("float16", 0x7C01),
+        ("float32", 0x7F800001),
+        ("float64", 0x7FF0000000000001),
+        (ml_dtypes.bfloat16, 0x7F81),
+    ],
+)
+@pytest.mark.parametrize("others", [0, 3, 300], ids=["alone", "few", "many"])
+def test_signalling_nans_come_back_without_a_word(tmp_path, dtype, bits, others):
+    w = np.arange(others + 1).astype(dtype)
+    w.view(f"u{w.itemsize}")[0] = bits
+    for params in ({"w": w}, {"w": np.stack([w, np.zeros_like(w)], axis=1)}):
+        assert_same_bits(round_trip(tmp_path, params), params)
+        describe(tmp_path / "model.jxc")
+        codec.read(tmp_path / "model.jxc")
 
 
 def test_names_and_nesting_beyond_the_format_are_refused(tmp_path):

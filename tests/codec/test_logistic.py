@@ -75,7 +75,7 @@ def test_a_mixer_stays_within_64_bits_in_the_widest_row():
     bits = np.zeros(width, bool)
     encoder, mixer = Encoder(), Mixer((1.0, 1.0))
     mixer.code(encoder, inputs, 0, bits)
-    assert (mixer._curvature > 0).all()
+    assert min(mixer._curvature) > 0
     assert mixer._weights.max() < 65536
     back = Mixer((1.0, 1.0)).code(Decoder(encoder.finish()), inputs, 0, None)
     assert not back.any()

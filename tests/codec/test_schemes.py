@@ -137,6 +137,16 @@ def test_levels_out_of_their_bounds_are_refused():
         code_levels(Encoder(), levels.shape, (-1, 3), scheme, {}, levels)
 
 
+@pytest.mark.parametrize("by_last_axis", [False, True])
+@pytest.mark.parametrize("shape", [(4, 6), (5,), (), (2, 3, 4), (0, 3), (3, 0), (2, 0, 4), (0,)])
+def test_an_array_is_a_matrix_of_all_its_entries(shape, by_last_axis):
+    array = np.zeros(shape)
+    rows, columns = Scheme(by_last_axis=by_last_axis).matrix_shape(shape)
+    assert array.reshape(rows, columns).size == array.size
+    if len(shape) > 1:
+        assert (columns == shape[-1]) if by_last_axis else (rows == shape[0])
+
+
 def test_zeros_alone_cost_nothing():
     levels = np.zeros((1000, 1000), np.int8)
     assert len(coded(levels, chosen(levels))) == 0

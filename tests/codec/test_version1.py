@@ -1,10 +1,13 @@
 """Damaged files of version 1, behind a checksum that is right."""
 
+import constriction
 import msgpack
+import numpy as np
 import pytest
 
-from jaxcomp.codec import FormatError, describe, load
+from jaxcomp.codec import FormatError, describe, load, read
 from jaxcomp.codec.dtypes import NAMES
+from jaxcomp.codec.levels import Quantised
 from tests.codec.crafted import sealed
 
 FLOAT32 = NAMES.index("float32")
@@ -89,6 +92,23 @@ def test_headers_of_other_bytes(refuse, packed, message):
 )
 def test_payloads(refuse, payload, message):
     refuse(msgpack.packb(record([4], len(payload), bytes(12))), message, payload)
+
+
+def test_256_values_of_which_half_are_negative(tmp_path):
+    numbers = np.arange(-128, 128)
+    codebook = (np.sign(numbers) * np.abs(numbers) ** 1.5).astype(np.float16)  # of no one step
+    payload = b"\1" * 255
+    words = constriction.stream.queue.RangeEncoder()
+    model = constriction.stream.model.Categorical(np.full(256, 1 / 256), perfect=False)
+    words.encode(np.arange(256, dtype=np.int32), model)
+    payload += words.get_compressed().astype("<u4").tobytes()
+    header = msgpack.packb({"w": [NAMES.index("float16"), [256], len(payload), codebook.tobytes()]})
+    path = tmp_path / "model.jxc"
+    path.write_bytes(sealed(len(header).to_bytes(4, "little") + header + payload, 1))
+    np.testing.assert_array_equal(load(path)["w"], codebook)
+    assert describe(path).tensors[0].values == 256
+    levels, values = read(path)["w"]
+    np.testing.assert_array_equal(Quantised(levels, values).values(), codebook)
 
 
 def test_a_body_without_a_header(tmp_path):
