@@ -1,6 +1,7 @@
 """Parameter trees: the names of their leaves, and which leaves are weights."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -12,6 +13,8 @@ Mask = PyTree | Callable[[PyTree], PyTree]
 
 # Also what is trained beside a tensor: its levels, the gates of its weights.
 NOT_WEIGHTS = ("bias", "scale", "levels", "log_alpha")
+# In the names of what turns the integers beside it into weights.
+_OF_INTEGERS = ("scale", "zero_point", "zeros", "absmax")
 
 
 def path_name(path: tuple[Any, ...]) -> str:
@@ -30,12 +33,65 @@ def named_leaves(tree: PyTree) -> dict[str, Any]:
     return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
+def are_weights(leaves: Sequence[tuple[str, Any]]) -> list[bool]:
+    """Tell of each named leaf whether it is weights: the one rule for training and for files.
+
+    A leaf counts as weights if it is of floating-point type, has two or more axes, does not scale
+    integers (see `scale_integers`), and the last part of its name is none of `NOT_WEIGHTS`.
+
+    Args:
+      leaves: names, with parts divided by `/` or `.`, and what has a `shape` and a `dtype`.
+    """
+    return [
+        jnp.issubdtype(leaf.dtype, jnp.floating)
+        and len(leaf.shape) >= 2
+        and _parent_and_last(name)[1] not in NOT_WEIGHTS
+        and not scales
+        for (name, leaf), scales in zip(leaves, scale_integers(leaves), strict=True)
+    ]
+
+
+def scale_integers(leaves: Sequence[tuple[str, Any]]) -> list[bool]:
+    """Tell of each named leaf whether it scales the integers of a quantized tensor beside it.
+
+    It is of floating-point type, in the same dict as an array of integers of two axes or more, or
+    below its name, and either its name says so (`w_scale`, `absmax`), or its shape does: that of
+    the integers with some axes of size 1.
+
+    Args:
+      leaves: as for `are_weights`.
+    """
+    integers: dict[str, set[tuple[int, ...]]] = {}
+    for name, leaf in leaves:
+        # Indices are of 64 bits, weights never.
+        is_integer = jnp.issubdtype(leaf.dtype, jnp.integer) and leaf.dtype.itemsize < 8
+        if is_integer and len(leaf.shape) >= 2:
+            for place in (_parent_and_last(name)[0], name):
+                integers.setdefault(place, set()).add(tuple(leaf.shape))
+
+    def scales(name: str, leaf: Any) -> bool:
+        parent, last = _parent_and_last(name)
+        if parent not in integers or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return False
+        if any(word in last.lower() for word in _OF_INTEGERS):
+            return True
+        shape = tuple(leaf.shape)
+        return 1 in shape and any(
+            len(whole) == len(shape)
+            and whole != shape
+            and all(size in (1, full) for size, full in zip(shape, whole, strict=True))
+            for whole in integers[parent]
+        )
+
+    return [scales(name, leaf) for name, leaf in leaves]
+
+
 def weight_mask(params: PyTree) -> PyTree:
     """The default choice of what is penalised, pruned and quantised: weights, and nothing else.
 
-    A leaf counts as weights if it is of floating-point type, has two or more axes, and is not
-    called by one of `NOT_WEIGHTS`. So biases, normalisation parameters and scalars are left alone,
-    a bias with several axes (attention heads) too.
+    A leaf counts as weights by the rule of `are_weights`: it is of floating-point type, has two or
+    more axes, and is not called by one of `NOT_WEIGHTS`. So biases, normalisation parameters and
+    scalars are left alone, a bias with several axes (attention heads) too.
 
     Args:
       params: tree of arrays or of `jax.ShapeDtypeStruct`.
@@ -46,18 +102,14 @@ def weight_mask(params: PyTree) -> PyTree:
     Raises:
       TypeError: if a leaf is not an array.
     """
-
-    def is_weight(path: tuple[Any, ...], leaf: Any) -> bool:
-        if not (hasattr(leaf, "dtype") and hasattr(leaf, "ndim")):
+    leaves, structure = jax.tree_util.tree_flatten_with_path(params)
+    for path, leaf in leaves:
+        if not (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
             raise TypeError(
                 f"the leaf {path_name(path)!r} is a {type(leaf).__name__}, not an array: give the "
                 "arrays alone, such as `eqx.filter(model, eqx.is_inexact_array)`"
             )
-        last = path_name(path).rpartition("/")[2]
-        floating = jnp.issubdtype(leaf.dtype, jnp.floating)
-        return floating and leaf.ndim >= 2 and last not in NOT_WEIGHTS
-
-    return jax.tree_util.tree_map_with_path(is_weight, params)
+    return structure.unflatten(are_weights([(path_name(path), leaf) for path, leaf in leaves]))
 
 
 def resolve_mask(mask: Mask | None, params: PyTree) -> PyTree:
@@ -211,3 +263,9 @@ def _is_function(mask: Mask) -> bool:
     # Not `callable(mask)`: a mask that is an Equinox module is callable, and is a tree of bools.
     leaves = jax.tree.leaves(mask)
     return bool(leaves) and all(callable(leaf) for leaf in leaves)
+
+
+def _parent_and_last(name: str) -> tuple[str, str]:
+    """The name of the dict that a leaf is in, and the last part of its own."""
+    *parent, last = re.split(r"[/.](?=[^/.]*$)", name)
+    return "".join(parent), last

@@ -4,10 +4,17 @@ import equinox as eqx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 
-from jaxcomp.trees import named_leaves, resolve_mask, weight_mask
+from jaxcomp.trees import (
+    are_weights,
+    named_leaves,
+    resolve_mask,
+    scale_integers,
+    weight_mask,
+)
 
 
 class LinenNet(nn.Module):
@@ -64,3 +71,47 @@ def test_a_leaf_that_is_not_an_array_is_named():
     model = eqx.nn.MLP(2, 2, 2, depth=1, key=jax.random.key(0))  # holds its activation function
     with pytest.raises(TypeError, match=r"'activation.*' is a .*eqx\.filter"):
         weight_mask(model)
+
+
+def arrays(**shapes):
+    """Names and shapes of floats, of int8 where the name starts with `int_`."""
+    return [
+        (name, jax.ShapeDtypeStruct(shape, jnp.int8 if name.startswith("int_") else jnp.float32))
+        for name, shape in shapes.items()
+    ]
+
+
+@pytest.mark.parametrize("divider", ["/", "."])
+def test_names_of_all_kinds_have_one_rule(divider):
+    shape = jax.ShapeDtypeStruct((4, 2), jnp.float32)
+    names = ["a/query/bias", "a/query/kernel", "bias", "a/scale", "biases/w", "a/b_bias"]
+    leaves = [(name.replace("/", divider), shape) for name in names]
+    assert are_weights(leaves) == [False, True, False, False, True, True]
+
+
+def test_what_scales_integers_is_no_weight():
+    leaves = arrays(
+        int_w=(64, 32),
+        w_scale=(64, 4),  # for each 8 columns: by its name
+        gains=(64, 1),  # by its shape
+        both=(1, 1),
+        absmax=(64,),
+        v=(64, 32),
+        u=(32, 64),
+        row=(1, 16),  # fits no integers
+    )
+    leaves += [("layer.scales", leaves[1][1]), ("int_w/zero_point", leaves[2][1])]
+    found = {name for (name, _), one in zip(leaves, scale_integers(leaves), strict=True) if one}
+    assert found == {"w_scale", "gains", "both", "absmax", "int_w/zero_point"}
+    weights = {name for (name, _), one in zip(leaves, are_weights(leaves), strict=True) if one}
+    assert weights == {"v", "u", "row", "layer.scales"}
+    tree = {"w": jnp.ones((4, 2), jnp.int8), "gain": jnp.ones((4, 1)), "v": jnp.ones((4, 2))}
+    assert weight_mask(tree) == {"w": False, "gain": False, "v": True}
+
+
+def test_indices_beside_weights_are_no_quantized_weights():
+    leaves = [
+        ("a.position_ids", jax.ShapeDtypeStruct((1, 512), np.dtype("int64"))),
+        ("a.row", jax.ShapeDtypeStruct((1, 1), jnp.float32)),
+    ]
+    assert scale_integers(leaves) == [False, False]

@@ -2,23 +2,32 @@
 
 | path           | what                                                       | read | written |
 |----------------|------------------------------------------------------------|------|---------|
-| `.safetensors` | names as they are, such as `layer.0.weight`                | yes  | yes     |
-| `.npz`         | the same                                                   | yes  | yes     |
+| `.safetensors` | names as they are, such as `layer.0.weight`, and metadata  | yes  | yes     |
+| `.npz`         | names as they are                                          | yes  | yes     |
 | `.msgpack`     | nested dicts, from `flax.serialization.to_bytes`           | yes  | no      |
+| `checkpoint_5` | the same, from `flax.training.checkpoints`; or its folder  | yes  | no      |
 | a folder       | nested dicts and lists, from Orbax                         | yes  | no      |
+
+Dicts without entries stay where they are. Text, and what is no array of a zip archive, is left out:
+`Checkpoint.remarks` says so.
 """
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry
 from jaxcomp.checkpoints.reading import channel_axis, open_checkpoint, read_checkpoint
-from jaxcomp.checkpoints.writing import check_writable, write_checkpoint
+from jaxcomp.checkpoints.selection import check_any, of_network, part_of
+from jaxcomp.checkpoints.writing import check_writable, keeps_arrays, write_checkpoint
 
 __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Entry",
     "channel_axis",
+    "check_any",
     "check_writable",
+    "keeps_arrays",
+    "of_network",
     "open_checkpoint",
+    "part_of",
     "read_checkpoint",
     "write_checkpoint",
 ]

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxcomp.codec.dtypes import code_of
-from jaxcomp.codec.names import Names
+from jaxcomp.codec.names import EMPTY, Names
 
 
 class CheckpointError(ValueError):
@@ -44,6 +44,9 @@ class Checkpoint:
 
     entries: tuple[Entry, ...]
     load: Callable[[Entry], np.ndarray]  # may share memory with the checkpoint: do not change it
+    empty: tuple[Names, ...] = ()  # where there are dicts without entries
+    metadata: Mapping[str, str] = field(default_factory=dict)  # text about the whole
+    remarks: tuple[str, ...] = ()  # what of it is in none of these, and why
 
     @property
     def nbytes(self) -> int:
@@ -66,14 +69,15 @@ def entry(names: Names, shape: tuple[int, ...], dtype: Any) -> Entry:
 
 
 def leaves(node: Any, names: Names = ()) -> Iterator[tuple[Names, Any]]:
-    """Names and leaves of nested dicts, lists and tuples; empty ones and None are left out."""
+    """Names and leaves of nested dicts, lists and tuples; one without entries is the leaf EMPTY."""
     if isinstance(node, Mapping):
         children = node.items()
     elif isinstance(node, list | tuple):
         children = enumerate(node)
     else:
-        if node is not None:
-            yield names, node
+        yield names, node
         return
+    if names and not node:
+        yield names, EMPTY
     for key, child in children:
         yield from leaves(child, (*names, key))

@@ -1,8 +1,11 @@
 """Checkpoints opened by what their path says that they are."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,8 @@ from jaxcomp.checkpoints.msgpack_file import open_msgpack
 from jaxcomp.checkpoints.npz_file import open_npz
 from jaxcomp.checkpoints.orbax_folder import open_orbax
 from jaxcomp.checkpoints.safetensors_file import open_safetensors
-from jaxcomp.codec.names import NestedDict, Unflattened
+from jaxcomp.codec.names import EMPTY, NestedDict, Unflattened
+from jaxcomp.files import naming
 
 _OPENERS = {".safetensors": open_safetensors, ".npz": open_npz, ".msgpack": open_msgpack}
 _CHANNELS_FIRST = (".safetensors", ".npz")  # what PyTorch writes: [out, in, ...]
@@ -34,16 +38,16 @@ def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
     path = Path(path)
     kind, opener = _choose(path)
     with ExitStack() as stack:
-        with _explained(kind):
+        with _explained(path, kind):
             inner = stack.enter_context(opener(path))
 
         def load(entry: Entry) -> np.ndarray:
-            with _explained(kind):
+            with _explained(path, kind):
                 array = inner.load(entry)
             # Byte order and layout are of the file, not of the weights.
             return np.asarray(array, entry.dtype.newbyteorder("="), order="C")
 
-        yield Checkpoint(inner.entries, load)
+        yield replace(inner, load=load)
 
 
 def read_checkpoint(path: str | os.PathLike) -> NestedDict:
@@ -54,9 +58,13 @@ def read_checkpoint(path: str | os.PathLike) -> NestedDict:
     """
     tree = Unflattened()
     with open_checkpoint(path) as checkpoint:
-        for entry in checkpoint.entries:
+        leaves = chain(
+            ((entry.names, checkpoint.load(entry)) for entry in checkpoint.entries),
+            ((names, EMPTY) for names in checkpoint.empty),
+        )
+        for names, leaf in leaves:
             try:
-                tree.add(entry.names, checkpoint.load(entry))
+                tree.add(names, leaf)
             except ValueError as error:
                 raise CheckpointError(str(error)) from error
     return tree.root
@@ -74,7 +82,13 @@ def channel_axis(path: str | os.PathLike) -> int:
 def _choose(path: Path) -> tuple[str, Callable[[Path], AbstractContextManager[Checkpoint]]]:
     if path.suffix in _OPENERS:
         return path.suffix, _OPENERS[path.suffix]
+    if path.is_file() and _legacy_step(path) is not None:
+        return "flax", open_msgpack
     if path.is_dir():
+        files = [file for file in path.iterdir() if _legacy_step(file) is not None]
+        if files:
+            last = max(files, key=_legacy_step)
+            return "flax", lambda _: open_msgpack(last)
         return "Orbax", open_orbax
     if not path.suffix and not path.exists():
         raise FileNotFoundError(2, "No such file or directory", str(path))
@@ -84,10 +98,17 @@ def _choose(path: Path) -> tuple[str, Callable[[Path], AbstractContextManager[Ch
     )
 
 
+def _legacy_step(path: Path) -> int | None:
+    """The step in the name of a file of `flax.training.checkpoints`, such as `checkpoint_5`."""
+    match = re.fullmatch(r".*_(\d+)", path.name)
+    return int(match[1]) if match and path.is_file() else None
+
+
 @contextmanager
-def _explained(kind: str) -> Iterator[None]:
+def _explained(path: Path, kind: str) -> Iterator[None]:
     try:
-        yield
+        with naming(path):
+            yield
     except (OSError, ImportError, CheckpointError):
         raise
     except Exception as error:  # each library has its own, not always documented, errors

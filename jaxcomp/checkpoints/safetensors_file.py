@@ -1,14 +1,18 @@
 """`.safetensors` files: a header of names, types and shapes, then the arrays."""
 
-from collections.abc import Iterable, Iterator
+import json
+import struct
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry, entry
 
+_METADATA = "__metadata__"  # its entry in the header
 _TYPES = {
     "BOOL": "bool",
     **{f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
@@ -17,36 +21,67 @@ _TYPES = {
 }
 
 
+_NAMES = {name: stored for stored, name in _TYPES.items()} | {"bfloat16": "BF16"}
+_METADATA = "__metadata__"  # of the header, beside the arrays
+_ALIGNMENT = 8  # bytes
+
+
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[Checkpoint]:
-    """The arrays of a file, in the order of its header."""
+    """The arrays of a file, in the order of their names; each is read when it is loaded."""
     library = _library()
+    with open(path, "rb") as file:
+        with library.safe_open(path, framework="numpy") as checked:
+            metadata = checked.metadata() or {}
+            found = []
+            for name in checked.keys():  # noqa: SIM118, it is not a dict
+                header = checked.get_slice(name)
+                found.append(entry((name,), header.get_shape(), _dtype(name, header.get_dtype())))
+        start, header = _read_header(file)
 
-    def load(wanted: Entry) -> np.ndarray:
-        # Opened for each array: the file is mapped into memory, and what was read stays there as
-        # long as it is open.
-        with library.safe_open(path, framework="numpy") as file:
-            return file.get_tensor(wanted.names[0])
+        def load(wanted: Entry) -> np.ndarray:
+            # Not by the library: it maps the file into memory, and what was read stays there as
+            # long as the file is open; to open it for each array takes quadratic time.
+            begin, end = header[wanted.names[0]]["data_offsets"]
+            file.seek(start + begin)
+            return np.frombuffer(file.read(end - begin), wanted.dtype).reshape(wanted.shape)
 
-    with library.safe_open(path, framework="numpy") as file:
-        found = []
-        for name in file.keys():  # noqa: SIM118, it is not a dict
-            header = file.get_slice(name)
-            found.append(entry((name,), header.get_shape(), _dtype(name, header.get_dtype())))
-    yield Checkpoint(tuple(found), load)
-
-
-def write_safetensors(path: Path, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Write a file. All arrays are in memory: the library writes a file in one call."""
-    import safetensors.numpy
-
-    # Not `ascontiguousarray`, which makes a scalar one-dimensional.
-    safetensors.numpy.save_file({name: np.asarray(a, order="C") for name, a in arrays}, path)
+        yield Checkpoint(tuple(found), load, metadata=metadata)
 
 
-def check_library() -> None:
-    """Raises an ImportError that says what to install, if the library is missing."""
-    _library()
+def write_safetensors(
+    path: Path, arrays: Iterable[tuple[str, np.ndarray]], metadata: Mapping[str, str]
+) -> None:
+    """Write a file. All arrays are in memory: their shapes come first.
+
+    Not by the library, which writes a temporary file of its own.
+
+    Raises:
+      CheckpointError: if an array has the name of the metadata.
+    """
+    # Wide types first, so that each array is aligned.
+    found = dict(sorted(arrays, key=lambda item: -item[1].itemsize))
+    if _METADATA in found:
+        raise CheckpointError(f"an array in a .safetensors file cannot have the name {_METADATA!r}")
+    header: dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
+    end = 0
+    for name, array in found.items():
+        begin, end = end, end + array.nbytes
+        stored, shape = _NAMES[array.dtype.name], list(array.shape)
+        header[name] = {"dtype": stored, "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for array in found.values():
+            little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+            file.write(little.reshape(-1).view(np.uint8))
+
+
+def _read_header(file: BinaryIO) -> tuple[int, dict[str, Any]]:
+    """Where the arrays begin, and the header of a file that the library has checked."""
+    (length,) = struct.unpack("<Q", file.read(8))
+    return 8 + length, json.loads(file.read(length))
 
 
 def _library() -> ModuleType:

@@ -1,17 +1,17 @@
 """`jaxcomp compress CHECKPOINT -o FILE.jxc`: anyone's checkpoint as a small file."""
 
 import argparse
-import errno
-import json
 import os
+import re
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
+from jaxcomp import strict_json
 from jaxcomp.cli.errors import fail
-from jaxcomp.files import replacing
+from jaxcomp.cli.screen import PlainConsole
+from jaxcomp.files import check_replaceable, replacing
 
 _LARGE = 50_000_000  # bytes from which on there is time to watch a bar
 
@@ -22,7 +22,9 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "compress",
         help="store a checkpoint in a .jxc file",
         description="Store a .safetensors, .npz or flax .msgpack file or an Orbax folder in a .jxc "
-        "file. Without options nothing is rounded: weights that are few-valued get small, exactly.",
+        "file. Without options nothing is rounded: weights that are few-valued get small, exactly. "
+        "Of the state of a training only the network is stored: what is under `params`, or, where "
+        "there is no such name, not under `opt_state`, `batch_stats`, `step` or `ema`.",
     )
     parser.add_argument("checkpoint", help="the checkpoint to read")
     parser.add_argument("-o", "--output", required=True, help="the .jxc file to write")
@@ -33,8 +35,17 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         metavar="SHARE",
         help="set this share of all weights to zero, the smallest ones",
     )
+    parser.add_argument(
+        "--floor",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="with --prune: keep at least this share of each tensor, and one weight of it",
+    )
     few = parser.add_mutually_exclusive_group()
-    few.add_argument("--ternary", action="store_true", help="round weights to -c, 0 and c")
+    few.add_argument(
+        "--ternary", action="store_true", help="round weights to the nearest -c, 0 and c"
+    )
     few.add_argument("--levels", type=int, help="round weights to the best codebook of this size")
     few.add_argument("--bits", type=int, help="round weights to the steps of this many bits")
     few.add_argument("--step", type=float, help="round weights to multiples of this step")
@@ -53,7 +64,27 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         help="let weights go to a level nearer to zero where the squared error, in squared steps, "
         "grows by less than L for each bit saved",
     )
-    parser.add_argument("--bias-bits", type=int, metavar="BITS", help="round biases and the like")
+    parser.add_argument(
+        "--bias-bits",
+        type=int,
+        metavar="BITS",
+        help="round biases and the like; variances, scales of quantized weights and positive "
+        "numbers that would become zero stay exact",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="REGEX",
+        help="take for the network the arrays whose names (parts joined by /) have a match, and no "
+        "others",
+    )
+    parser.add_argument(
+        "--exclude", metavar="REGEX", help="do not take for the network those that have a match"
+    )
+    parser.add_argument(
+        "--keep-state",
+        action="store_true",
+        help="store exactly what is not taken for the network, rather than leave it out",
+    )
     parser.add_argument("--report", metavar="FILE.json", help="write what was done to each tensor")
     return parser
 
@@ -62,6 +93,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the file; the exit status is 1 if a file cannot be used."""
     # The libraries of other formats are not needed to look into a file.
     from jaxcomp.checkpoints import CheckpointError, open_checkpoint
+    from jaxcomp.cli.summary import summarize
     from jaxcomp.compress import compress
 
     try:
@@ -75,7 +107,11 @@ def run(options: argparse.Namespace) -> int:
             done = compress(
                 checkpoint,
                 options.output,
+                only=options.only,
+                exclude=options.exclude,
+                keep_state=options.keep_state,
                 sparsity=options.prune,
+                floor=options.floor,
                 quantizer=quantizers[0],
                 trade=options.trade,
                 bias_quantizer=quantizers[1],
@@ -83,19 +119,23 @@ def run(options: argparse.Namespace) -> int:
             )
     except (CheckpointError, ImportError) as error:
         return fail(options.checkpoint, error)
-    except OSError as error:
-        return fail(error.filename or options.checkpoint, error)
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         return fail(options.checkpoint, error)
     if options.report:
-        report = {"bytes": done.file_bytes, "tensors": [t._asdict() for t in done.tensors]}
+        report = {
+            "bytes": done.file_bytes,
+            "relative_error": done.relative_error,
+            "left_out": [entry.name for entry in done.left_out],
+            "remarks": done.remarks,
+            "tensors": [tensor._asdict() for tensor in done.tensors],
+        }
         try:
             with replacing(Path(options.report)) as temporary:
-                temporary.write_text(json.dumps(report, indent=1))
+                temporary.write_text(strict_json.dumps(report, indent=1))
         except OSError as error:
             return fail(options.report, error)
-    before, after = checkpoint.nbytes, done.file_bytes
-    Console().print(f"{before:,} bytes to {after:,} bytes, {before / after:.1f} times smaller")
+    before = checkpoint.nbytes - sum(entry.nbytes for entry in done.left_out)
+    summarize(before, done)
     return 0
 
 
@@ -106,18 +146,29 @@ def _check(options: argparse.Namespace) -> None:
 
     if Path(options.output).suffix != ".jxc":
         raise ValueError("the output must be a .jxc file")
-    if options.report and Path(options.report).resolve() in (
-        Path(options.output).resolve(),
-        Path(options.checkpoint).resolve(),
-    ):
+    given = (options.checkpoint, options.output, options.report)
+    # A link is followed, when it is written to as well.
+    checkpoint, output, report = (path and os.path.realpath(path) for path in given)
+    if output == checkpoint:
+        raise ValueError("the output is a link to the checkpoint, which would be lost")
+    if report in (checkpoint, output):
         raise ValueError("--report needs a file of its own")
     for path in filter(None, (options.output, options.report)):
-        if Path(path).is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        if not Path(path).parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        check_replaceable(path)
     if not 0 <= options.prune < 1:
         raise ValueError(f"--prune is the share of weights to drop, in [0, 1), got {options.prune}")
+    if options.floor and not options.prune:
+        raise ValueError("--floor needs --prune")
+    if not 0 <= options.floor <= 1 - options.prune + 1e-9:
+        raise ValueError(
+            f"--floor is the share of each tensor to keep, from 0 to {1 - options.prune:g}, which "
+            f"--prune leaves, got {options.floor}"
+        )
+    for name in ("only", "exclude"):
+        try:
+            re.compile(getattr(options, name) or "")
+        except re.error as error:
+            raise ValueError(f"--{name} is not a regular expression: {error}") from error
     for name, value, largest in (
         ("--bits", options.bits, MAX_BITS),
         ("--bias-bits", options.bias_bits, MAX_BITS),
@@ -157,6 +208,6 @@ def _quantizers(options: argparse.Namespace) -> tuple:
 
 
 def _bar(size: int) -> Progress:
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     shown = size >= _LARGE and console.is_terminal
     return Progress(console=console, disable=not shown, transient=True)

@@ -1,9 +1,11 @@
 """`jaxcomp decompress FILE.jxc -o CHECKPOINT`: a file as a checkpoint for other programs."""
 
 import argparse
+import os
 
 from jaxcomp import codec
 from jaxcomp.cli.errors import fail
+from jaxcomp.cli.memory import add_max_memory, limits
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -15,20 +17,29 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     parser.add_argument("file", help="the .jxc file to read")
     parser.add_argument("-o", "--output", required=True, help="the checkpoint to write")
+    add_max_memory(parser)
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the checkpoint; the exit status is 1 if a file cannot be used."""
-    from jaxcomp.checkpoints import CheckpointError, check_writable, write_checkpoint
+    from jaxcomp.checkpoints import (
+        CheckpointError,
+        check_writable,
+        keeps_arrays,
+        write_checkpoint,
+    )
 
     try:
+        if os.path.realpath(options.output) == os.path.realpath(options.file):
+            raise CheckpointError("the output is a link to the .jxc file, which would be lost")
         check_writable(options.output)
-        write_checkpoint(options.output, codec.arrays(options.file))
+        keeps = keeps_arrays(options.output)
+        metadata = codec.metadata(options.file, limits=limits(options))
+        arrays = codec.arrays(options.file, limits=limits(options), keeps=keeps)
+        write_checkpoint(options.output, arrays, metadata)
     except codec.FormatError as error:
         return fail(options.file, error)
-    except (CheckpointError, ImportError) as error:
+    except (CheckpointError, ImportError, OSError) as error:
         return fail(options.output, error)
-    except OSError as error:
-        return fail(error.filename or options.output, error)
     return 0

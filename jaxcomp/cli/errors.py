@@ -2,8 +2,18 @@
 
 import sys
 
+from jaxcomp.printable import printable
+
 
 def fail(path: str, error: Exception) -> int:
-    """Print one line about `path` and give the exit status 1."""
-    print(f"jaxcomp: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+    """Print one line about `path` and give the exit status 1.
+
+    An error of the system that names another file is about that one.
+    """
+    reason = error
+    if isinstance(error, OSError) and error.strerror:
+        path, reason = error.filename or path, error.strerror
+    if isinstance(error, MemoryError):  # which may have no text
+        reason = f"not enough memory. {error}".strip()
+    print(printable(f"jaxcomp: {path}: {reason}"), file=sys.stderr)
     return 1

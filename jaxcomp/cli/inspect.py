@@ -1,14 +1,15 @@
 """`jaxcomp inspect FILE`: what a file holds, tensor by tensor."""
 
 import argparse
-import json
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from jaxcomp import codec
+from jaxcomp import codec, strict_json
 from jaxcomp.cli.errors import fail
+from jaxcomp.cli.memory import add_max_memory, limits
+from jaxcomp.cli.screen import PlainConsole
+from jaxcomp.codec.names import joined
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -20,6 +21,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     parser.add_argument("file", help="the .jxc file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_max_memory(parser)
     parser.add_argument(
         "--original",
         metavar="CHECKPOINT",
@@ -31,32 +33,31 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Print the table; the exit status is 1 if the file cannot be used."""
     try:
-        info = codec.describe(options.file)
+        info = codec.describe(options.file, limits=limits(options))
     except (codec.FormatError, ImportError, OSError) as error:
         return fail(options.file, error)
     errors = None
     if options.original is not None:
         try:
-            errors = _errors(options.file, options.original)
+            errors = _errors(options)
         except (ValueError, ImportError, OSError) as error:
             return fail(options.original, error)
     if options.json:
-        print(json.dumps(_as_dict(info, errors), indent=1))
+        print(strict_json.dumps(_as_dict(info, errors), indent=1))
     else:
-        Console().print(_as_table(info, options.file, errors))
+        PlainConsole().print(_as_table(info, options.file, errors))
     return 0
 
 
-def _errors(file: str, original: str) -> list[float]:
+def _errors(options: argparse.Namespace) -> list[float]:
     """`||w - q||_2 / ||w||_2` of each array, in the order of the file."""
     from jaxcomp.checkpoints import CheckpointError, open_checkpoint
-    from jaxcomp.compress import relative_error
+    from jaxcomp.quantize.error import relative_error
 
-    with open_checkpoint(original) as checkpoint:
-        known = {entry.name: entry for entry in checkpoint.entries}
+    with open_checkpoint(options.original) as checkpoint:
+        known = dict(joined((entry.names, entry) for entry in checkpoint.entries))
         errors = []
-        for names, array in codec.arrays(file):
-            name = "/".join(map(str, names))
+        for name, array in joined(codec.arrays(options.file, limits=limits(options))):
             if name not in known or known[name].shape != array.shape:
                 raise CheckpointError(f"it has no array {name!r} of shape {array.shape}")
             errors.append(relative_error(checkpoint.load(known[name]), array))

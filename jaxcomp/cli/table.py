@@ -1,11 +1,15 @@
 """`jaxcomp table`: results beside published ones, from their records."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from jaxcomp import strict_json
+from jaxcomp.cli.errors import fail
+from jaxcomp.files import replacing
+from jaxcomp.printable import printable
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -33,18 +37,25 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Print the table; the exit status is 1 if a file cannot be used."""
     try:
-        records = {path.name: json.loads(path.read_text()) for path in options.records}
+        records = {path.name: _read(path) for path in options.records}
         if any("penalties" in record for record in records.values()):
             _show_penalties(records, options)
         else:
             _show_results(records, options)
-    except (OSError, ValueError) as error:
-        print(f"jaxcomp: {error}", file=sys.stderr)
+    except OSError as error:
+        return fail(str(options.records[0]), error)
+    except ValueError as error:
+        print(printable(f"jaxcomp: {error}"), file=sys.stderr)
         return 1
     except (KeyError, TypeError, AttributeError) as error:
-        print(f"jaxcomp: a file is not a record of results: {error}", file=sys.stderr)
+        line = f"jaxcomp: a file is not a record of results: {error}"
+        print(printable(line), file=sys.stderr)
         return 1
     return 0
+
+
+def _read(path: Path) -> Any:
+    return strict_json.read(path, "make the record again")
 
 
 def _show_penalties(records: dict[str, Any], options: argparse.Namespace) -> None:
@@ -55,7 +66,7 @@ def _show_penalties(records: dict[str, Any], options: argparse.Namespace) -> Non
     (record,) = records.values()
     print(penalties_table(record))
     if options.figure:
-        _figures().penalties_figure(record).savefig(options.figure, dpi=120)
+        _draw(_figures().penalties_figure(record), options.figure)
 
 
 def _show_results(records: dict[str, Any], options: argparse.Namespace) -> None:
@@ -66,10 +77,15 @@ def _show_results(records: dict[str, Any], options: argparse.Namespace) -> None:
         raise ValueError(f"the records are of several models, {sorted(models)}: give one's")
     published = []
     if options.published:
-        published = json.loads(options.published.read_text()).get(models.pop(), [])
+        published = _read(options.published).get(models.pop(), [])
     print(results_table(records, published))
     if options.figure:
-        _figures().results_figure(records, published).savefig(options.figure, dpi=120)
+        _draw(_figures().results_figure(records, published), options.figure)
+
+
+def _draw(figure: Any, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:] or "png", dpi=120)
 
 
 def _figures() -> ModuleType:

@@ -1,14 +1,15 @@
 """`jaxcomp verify`: every statement of the theorem, checked at random points."""
 
 import argparse
-import json
 import sys
 
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
+
+from jaxcomp import strict_json
+from jaxcomp.cli.screen import PlainConsole
+from jaxcomp.printable import printable
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -33,11 +34,12 @@ def run(options: argparse.Namespace) -> int:
     try:
         rows = verify(options.n, options.starts, options.seed)
     except ValueError as error:
-        print(f"jaxcomp: {error}", file=sys.stderr)
+        print(printable(f"jaxcomp: {error}"), file=sys.stderr)
         return 2
-    checked = list(track(rows, "checking", console=Console(stderr=True), transient=True))
+    checked = list(track(rows, "checking", console=PlainConsole(stderr=True), transient=True))
     if options.json:
-        print(json.dumps([{**row._asdict(), "holds": row.holds} for row in checked], indent=1))
+        shown = [{**row._asdict(), "holds": row.holds} for row in checked]
+        print(strict_json.dumps(shown, indent=1))
     else:
         table = Table(box=box.SIMPLE, padding=0)
         table.add_column("statement", no_wrap=True)
@@ -46,6 +48,6 @@ def run(options: argparse.Namespace) -> int:
         for row in checked:
             verdict = "holds" if row.holds else "FAILS"
             numbers = (f"{row.worst:.1e}", f"{row.tolerance:.0e}", f"{row.points:,}")
-            table.add_row(escape(row.statement), *numbers, verdict)
-        Console().print(table)
+            table.add_row(row.statement, *numbers, verdict)
+        PlainConsole().print(table)
     return 0 if all(row.holds for row in checked) else 1

@@ -1,5 +1,7 @@
 """Masks of the weights to keep, by magnitude, and their application."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 
@@ -7,7 +9,15 @@ from jaxcomp.arguments import check_number
 from jaxcomp.losses.ratio import level_of
 from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope
 from jaxcomp.prune.patterns import Entries, Pattern, check_pattern
-from jaxcomp.trees import Mask, PyTree, check_finite, resolve_entries, resolve_mask, select
+from jaxcomp.trees import (
+    Mask,
+    PyTree,
+    check_finite,
+    path_name,
+    resolve_entries,
+    resolve_mask,
+    select,
+)
 
 ENTRIES = Entries()
 
@@ -51,16 +61,23 @@ def top_k_mask(
     density: float,
     *,
     scope: str = "global",
+    floor: float = 0.0,
     pattern: Pattern = ENTRIES,
     mask: Mask | None = None,
 ) -> PyTree:
     """Keep the largest magnitudes, exactly `round(density * n)` of `n` weights.
+
+    A ranking of all weights together can leave none of a tensor whose weights are smaller than
+    those of others, and the network then does nothing: outside of `jit` a `UserWarning` names such
+    tensors, and `floor` prevents it.
 
     Args:
       params: tree of arrays.
       density: fraction to keep, in (0, 1]; it may be traced.
       scope: `"global"` to rank all selected weights together, `"tensor"` to keep the same fraction
         of each tensor. At least one weight is kept in each ranking.
+      floor: fraction of each tensor that is kept whatever other tensors have, from 0 to `density`;
+        at least one weight unless it is 0, even where that is more than `density` keeps.
       pattern: what is kept or pruned as one: `Entries()`, `Blocks(rows, columns)`, `Units(side)` or
         `OfEach(m)` of `jaxcomp.prune`.
       mask: which leaves are pruned (see `jaxcomp.compressibility_tree`).
@@ -70,15 +87,24 @@ def top_k_mask(
       Among equal magnitudes the first in tree order, then in row-major order, are kept.
 
     Raises:
-      ValueError: if `density` is outside (0, 1], `scope` unknown, the pattern does not fit, or
-        nothing is selected, or (outside of `jit`) a selected leaf holds NaN or an infinity. Inside,
-        NaN displaces no other weight: the mask keeps it in addition, where it stays visible.
+      ValueError: if `density` is outside (0, 1], `floor` is outside [0, density], `scope` unknown,
+        the pattern does not fit, or nothing is selected, or (outside of `jit`) a selected leaf
+        holds NaN or an infinity. Inside, NaN displaces no other weight: the mask keeps it in
+        addition, where it stays visible.
     """
     check_density(density)
     check_pattern(pattern)
+    most = 1 if isinstance(density, jax.core.Tracer) else density
+    wanted = f"the fraction of each tensor to keep, from 0 to the density {density}"
+    check_number("floor", floor, wanted, lambda f: 0 <= f <= most)
     check_finite(params, "top_k_mask", mask)
     magnitudes = [jnp.abs(p) for p in select(params, mask)]
-    kept = iter(pattern.keep(magnitudes, density, scope))
+    if floor == 0:
+        kept = pattern.keep(magnitudes, density, scope)
+    else:
+        kept = _keep_with_floor(magnitudes, density, floor, scope, pattern)
+    _warn_of_lost(params, mask, magnitudes, kept)
+    kept = iter(kept)
     return _over_selected(lambda _: next(kept), params, mask)
 
 
@@ -109,3 +135,42 @@ def _over_selected(function, params: PyTree, mask: Mask | None) -> PyTree:
         resolve_mask(mask, params),
         params,
     )
+
+
+def _keep_with_floor(
+    magnitudes: list[jax.Array], density: float, floor: float, scope: str, pattern: Pattern
+) -> list[jax.Array]:
+    """Masks in which the part of each tensor that is kept in any case goes before all others."""
+    first = pattern.keep(magnitudes, floor, "tensor")
+    scores = [
+        jnp.where(keep, jnp.inf, jnp.minimum(score, jnp.finfo(score.dtype).max))
+        for score, keep in zip(magnitudes, first, strict=True)
+    ]
+    kept = pattern.keep(scores, density, scope)
+    return [one | other for one, other in zip(kept, first, strict=True)]
+
+
+def _warn_of_lost(
+    params: PyTree, mask: Mask | None, magnitudes: list[jax.Array], kept: list[jax.Array]
+) -> None:
+    """Warn of tensors of which nothing is left, where their values are known."""
+    if any(isinstance(keep, jax.core.Tracer) for keep in kept):
+        return
+    chosen = jax.tree.leaves(resolve_mask(mask, params))
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    names = [path_name(path) for path, one in zip(paths, chosen, strict=True) if one]
+    lost = [name for name, one in zip(names, _lost(magnitudes, kept), strict=True) if one]
+    if lost:
+        warnings.warn(
+            f"nothing is left of {', '.join(map(repr, lost))}: all other tensors have larger "
+            "weights. Keep a part of each with `floor`, or rank with scope='tensor'",
+            stacklevel=3,
+        )
+
+
+@jax.jit
+def _lost(magnitudes: list[jax.Array], kept: list[jax.Array]) -> list[jax.Array]:
+    """Whether a tensor had non-zeros and has none that is kept."""
+    return [
+        jnp.any(w > 0) & ~jnp.any((w > 0) & keep) for w, keep in zip(magnitudes, kept, strict=True)
+    ]

@@ -49,6 +49,25 @@ def keep_above(tensor: np.ndarray, threshold: np.float32, ties: int) -> tuple[np
     return np.where(keep, tensor, np.zeros_like(tensor)), ties - equal.size
 
 
+def with_floor(tensor: np.ndarray, count: int) -> np.ndarray:
+    """Return magnitudes in float32 of which the `count` largest are infinite, before all others.
+
+    Zeros are not kept for their own sake: there are fewer where the tensor has fewer non-zeros.
+
+    Args:
+      tensor: floating-point array of any shape.
+      count: from 0 to the number of entries.
+    """
+    magnitudes = np.minimum(np.abs(tensor).astype(np.float32), np.finfo(np.float32).max)
+    if not count:
+        return magnitudes
+    place = magnitudes.size - count
+    threshold = np.partition(magnitudes.reshape(-1), place)[place]
+    ties = count - np.count_nonzero(magnitudes > threshold)
+    first, _ = keep_above(magnitudes, threshold, ties)
+    return np.where(first > 0, np.float32(np.inf), magnitudes)
+
+
 def _bits(tensor: np.ndarray) -> np.ndarray:
     return np.abs(tensor).astype(np.float32).reshape(-1).view(np.uint32)
 

@@ -1,5 +1,7 @@
 """Codebook quantisation: the few values that are closest to the weights of a tensor."""
 
+from types import ModuleType
+
 import numpy as np
 
 from jaxcomp.arguments import check_number
@@ -9,6 +11,7 @@ from jaxcomp.quantize import weighted_kmeans
 MAX_LEVELS = 256  # what a file finds in an array by itself
 EXACT = 2**17  # weights up to which the codebook is the best one
 _BINS = 2**13  # of equal count, and as many of equal width
+_GIANT = 2.0**20
 
 
 def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
@@ -33,19 +36,10 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
     """
     wanted = f"from 2 to {MAX_LEVELS}"
     check_number("levels", levels, wanted, lambda k: 2 <= k <= MAX_LEVELS, whole=True)
-    try:
-        import kmeans1d
-    except ImportError as error:
-        raise ImportError('codebooks need kmeans1d: pip install "jaxcomp[compress]"') from error
+    _library()
     values = np.sort(w[w != 0].astype(np.float64))
     zero = np.zeros(int(values.size < w.size))
-    free = levels - zero.size
-    if np.unique(values[: 2 * free]).size <= free and np.unique(values).size <= free:
-        centroids = np.unique(values)
-    elif values.size <= EXACT:
-        centroids = np.array(kmeans1d.cluster(values, free)[1])
-    else:
-        centroids = weighted_kmeans.cluster(*_binned(values), free)
+    centroids = _centroids(values, levels - zero.size)
     return np.unique(np.concatenate([centroids, zero]).astype(w.dtype))
 
 
@@ -69,6 +63,42 @@ def codebook(w: np.ndarray, levels: int) -> np.ndarray:
     Arguments and errors as `fit_codebook`.
     """
     return nearest(w, fit_codebook(w, levels)).values()
+
+
+def _library() -> ModuleType:
+    try:
+        import kmeans1d
+    except ImportError as error:
+        raise ImportError('codebooks need kmeans1d: pip install "jaxcomp[compress]"') from error
+    return kmeans1d
+
+
+def _centroids(values: np.ndarray, free: int) -> np.ndarray:
+    """The best `free` values, or fewer, for ascending values that are not zero."""
+    if np.unique(values[: 2 * free]).size <= free and np.unique(values).size <= free:
+        return np.unique(values)
+    giants = _giants(values, free)
+    if giants.any():
+        own = np.unique(values[giants])
+        return np.concatenate([own, _centroids(values[~giants], free - own.size)])
+    # Squares of large values overflow; a power of two changes no digit.
+    scale = np.exp2(np.frexp(np.abs(values).max())[1] - 1.0)
+    if values.size <= EXACT:
+        return scale * np.array(_library().cluster(values / scale, free)[1])
+    return scale * weighted_kmeans.cluster(*_binned(values / scale), free)
+
+
+def _giants(values: np.ndarray, free: int) -> np.ndarray:
+    """Where the fewer than `free` values are that are `_GIANT` times as large as all others.
+
+    Beside their squares those of the others vanish in float64, so they are put aside: each is a
+    value of its own.
+    """
+    magnitudes = np.abs(values)
+    count = min(free, values.size)
+    falling = -np.sort(-np.partition(magnitudes, values.size - count)[values.size - count :])
+    gaps = np.flatnonzero(falling[:-1] / _GIANT >= falling[1:])
+    return magnitudes >= (falling[gaps[-1]] if gaps.size else np.inf)
 
 
 def _binned(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """The levels of few-valued weights: one, as in the theorem, or a small codebook."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -41,7 +42,8 @@ def ternarize(
     Args:
       params: tree of arrays in which pruned weights are exactly zero.
       level: `"theorem"` for `c = ||w||_2^2 / ||w||_1` over the survivors, `"least_squares"` for
-        their mean magnitude, the closest ternary tensor in the Euclidean norm.
+        their mean magnitude, the closest ternary tensor that has all of them. (Without the small
+        ones there is a closer one: `jaxcomp.quantize.scalar.ternary_levels` finds it for files.)
       per: `"tensor"` for one level in each tensor, `"unit"` for one in each output unit (last
         axis).
       mask: which leaves become ternary (see `jaxcomp.compressibility_tree`).
@@ -78,7 +80,8 @@ def few_levels(
 
     Raises:
       ValueError: if `levels` is less than 1, `per` unknown, the mask does not fit, or (outside of
-        `jit`) a selected leaf holds NaN or an infinity; inside, its levels are not finite.
+        `jit`) a selected leaf holds NaN or an infinity; inside, they are no part of the levels, and
+        stay NaN or become the largest level.
       TypeError: if `levels` is no integer, or a selected leaf is not of a real floating-point type.
     """
     wanted = "a number of magnitudes, at least 1"
@@ -90,27 +93,67 @@ def few_levels(
 def fit_levels(w: jax.Array, levels: int) -> jax.Array:
     """Ascending magnitudes, shape [levels], near the magnitudes of the non-zero entries of `w`."""
     magnitudes = jnp.abs(w.astype(accumulation_dtype(w))).ravel()
+    magnitudes = jnp.where(jnp.isnan(magnitudes), 0, magnitudes)  # no part of the levels
+    # A power of two, so that sums of large magnitudes do not overflow and others stay as they are.
+    large = jnp.max(magnitudes, initial=0) > 2.0**60
+    scale = jnp.where(large, 2.0**64, 1).astype(magnitudes.dtype)
+    magnitudes /= scale
     # Zeros are put aside as infinite, so that the first k of the sorted magnitudes are the others.
     ordered = jnp.sort(jnp.where(magnitudes > 0, magnitudes, jnp.inf))
-    k = jnp.count_nonzero(magnitudes)
+    k = jnp.count_nonzero(magnitudes > 0)
     places = ((2 * jnp.arange(levels) + 1) * k) // (2 * levels)
     start = jnp.where(k > 0, ordered[jnp.minimum(places, jnp.maximum(k - 1, 0))], 0)
     start = start.astype(magnitudes.dtype)
 
+    sum_of_run = _run_sums(ordered)
+
     def lloyd(_, centres: jax.Array) -> jax.Array:
         borders = (centres[1:] + centres[:-1]) / 2
-        nearest = jnp.searchsorted(borders, magnitudes)
-        own = nearest[:, None] == jnp.arange(levels)[None]
-        own = own & (magnitudes > 0)[:, None]
-        counts = own.sum(axis=0).astype(magnitudes.dtype)
-        sums = jnp.where(own, magnitudes[:, None], 0).sum(axis=0)
-        return jnp.where(counts > 0, safe_quotient(sums, counts), centres)
+        # The magnitudes of a level are a run of the sorted ones.
+        ends = jnp.minimum(jnp.searchsorted(ordered, borders, side="right"), k)
+        places = jnp.concatenate([jnp.zeros(1, ends.dtype), ends, k[None].astype(ends.dtype)])
+        counts = jnp.diff(places).astype(magnitudes.dtype)
+        means = safe_quotient(sum_of_run(places[:-1], places[1:]), counts)
+        return jnp.where(counts > 0, means, centres)
 
     fitted = jax.lax.fori_loop(0, _LLOYD_STEPS, lloyd, start)
+
     # Quantiles leave out a magnitude that is rare: where there are so few, they are the levels.
-    distinct = jnp.unique(ordered, size=levels + 1, fill_value=jnp.inf)
+    def next_larger(value: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+        place = jnp.searchsorted(ordered, value, side="right")
+        value = jnp.where(place < k, ordered[jnp.minimum(place, ordered.size - 1)], jnp.inf)
+        return value, value
+
+    _, distinct = jax.lax.scan(next_larger, jnp.zeros_like(ordered[0]), length=levels + 1)
     largest = jnp.max(magnitudes, initial=0)
-    return jnp.where(jnp.isinf(distinct[-1]), jnp.minimum(distinct[:-1], largest), fitted)
+    few = jnp.isinf(distinct[-1])
+    return scale * jnp.where(few, jnp.minimum(distinct[:-1], largest), fitted)
+
+
+def _run_sums(values: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Return a function from starts and ends of runs, [m] each, to the sums of `values[start:end]`.
+
+    Of the n values only sums of rows of about sqrt(n) are added, and the entries of the two rows in
+    which a run starts and ends: it takes memory and time of m sqrt(n), where a mask for each run
+    would take m n. Differences of running sums would take less, and lose the digits of short runs.
+    """
+    width = max(1, math.isqrt(values.size))
+    rows = jnp.pad(values, (0, -values.size % width)).reshape(-1, width)
+    of_rows, number = rows.sum(axis=1)[None], jnp.arange(rows.shape[0])[None]
+
+    def sums(starts: jax.Array, ends: jax.Array) -> jax.Array:
+        first, last = starts // width, ends // width
+        between = (number > first[:, None]) & (number < last[:, None])  # [m, rows]
+
+        def inside(row: jax.Array) -> jax.Array:
+            place = row[:, None] * width + jnp.arange(width)[None]  # [m, width]
+            own = (place >= starts[:, None]) & (place < ends[:, None])
+            return jnp.where(own, rows[row], 0).sum(axis=1)
+
+        ends_later = jnp.where(last > first, inside(last), 0)
+        return jnp.where(between, of_rows, 0).sum(axis=1) + inside(first) + ends_later
+
+    return sums
 
 
 def _quantize(

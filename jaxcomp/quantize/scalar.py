@@ -9,18 +9,44 @@ from jaxcomp.codec.levels import Quantised
 from jaxcomp.quantize.codebook import fit_codebook, nearest
 from jaxcomp.quantize.uniform import MAX_BITS
 
+# What the largest level stands for, as shares of the largest weight; the step of all weights first.
+_SHARES = 2.0 ** (-np.arange(1, 33) / 4)
+# Files are entropy-coded: a larger step costs fewer bytes, and is better than a smaller one that
+# clips unless it loses the tensor. Beyond this relative error it does.
+_LOST = 0.5
+_HOPELESS = 2.0  # times the least error: no smaller share is tried
+_TOGETHER = 2**16  # entries that are looked at at a time
+
 
 def ternary_levels(w: np.ndarray, *, axis: int | None = None) -> Quantised:
-    r"""Signs, and the ternary level :math:`c = \|w\|_2^2 / \|w\|_1` as their step.
+    r"""Find the closest ternary array: `c` for the large weights, and zero for the others.
+
+    .. math:: \min_{c, \, k} \; \sum_{i \le k} (|w|_{(i)} - c)^2 + \sum_{i > k} |w|_{(i)}^2
+
+    over the magnitudes in falling order. For each `k` the best level is their mean,
+    :math:`c = S_k / k` with the sum :math:`S_k` of the `k` largest, so the best `k` maximises
+    :math:`S_k^2 / k`: exact least squares, of threshold and level, by sorting. Weights that are
+    ternary already stay what they are: `c` is then the level of the theorem too.
 
     Args:
       w: floating-point array of any shape; exact zeros stay zeros.
       axis: of slices that have a level each, or None for one level.
     """
-    wide = np.abs(w.astype(np.float64))
-    total = _sum(wide, axis)
-    level = np.divide(_sum(wide * wide, axis), total, out=np.ones_like(total), where=total > 0)
-    return Quantised(np.sign(w).astype(np.int8), level.astype(w.dtype))
+    magnitudes = np.abs(w)
+    falling = -np.sort(-_slices(magnitudes, axis), axis=1)  # [slices, entries]
+    if not falling.size:
+        return Quantised(np.zeros(w.shape, np.int8), np.ones((), w.dtype))
+    largest, index = falling[:, :1].astype(np.float64), np.arange(len(falling))
+    # So no square is too large, and sums of equal magnitudes are exact.
+    scale = np.where(largest > 0, largest, 1)
+    sums = np.cumsum(falling / scale, axis=1)
+    k = np.argmax(sums * sums / np.arange(1, falling.shape[1] + 1), axis=1)
+    smallest = falling[index, k]
+    level = np.where(largest[:, 0] > 0, scale[:, 0] * (sums[index, k] / (k + 1)), 1)
+    shape = _of_slices(w, axis)
+    keep = magnitudes >= smallest.reshape(shape)
+    levels = np.where(keep, np.sign(w), 0).astype(np.int8)
+    return Quantised(levels, level.astype(w.dtype).reshape(shape))
 
 
 def step_levels(w: np.ndarray, step: float) -> Quantised:
@@ -33,11 +59,17 @@ def step_levels(w: np.ndarray, step: float) -> Quantised:
     if not 0 < step < math.inf:
         raise ValueError(f"step must be positive and finite, got {step}")
     with np.errstate(over="ignore"):
-        return _rounded(w, np.array(step).astype(w.dtype))
+        own = np.array(step).astype(w.dtype)
+    _check_step(w, own, MAX_LEVEL)
+    return _rounded(w, own, MAX_LEVEL)
 
 
 def bits_levels(w: np.ndarray, bits: int, *, axis: int | None = None) -> Quantised:
-    r"""The nearest multiples of :math:`\max |w_i| / (2^{b-1} - 1)`, at most `2^b - 1` values.
+    r"""Round to multiples of one step, to `2^b - 1` values at most.
+
+    The step is :math:`\max |w_i| / (2^{b-1} - 1)`. Where its relative error is above one half, as
+    with outliers, it is the smaller one of a list, each a fourth root of a half of the one before,
+    whose squared error is the least: weights beyond the largest level then become that level.
 
     Args:
       w: floating-point array of any shape.
@@ -50,10 +82,16 @@ def bits_levels(w: np.ndarray, bits: int, *, axis: int | None = None) -> Quantis
     if not 2 <= bits <= MAX_BITS:
         raise ValueError(f"bits must be from 2 to {MAX_BITS}, got {bits}")
     largest = 2 ** (bits - 1) - 1
-    others = None if axis is None else tuple(a for a in range(w.ndim) if a != axis % w.ndim)
-    top = np.abs(w.astype(np.float64)).max(axis=others, keepdims=axis is not None, initial=0)
+    magnitudes = _slices(np.abs(w), axis)
+    top = magnitudes.max(axis=1, initial=0).astype(np.float64)
     step = np.where(top > 0, top, 1) / largest
-    return _rounded(w, np.asarray(step).astype(w.dtype), largest)
+    whole = step.astype(w.dtype).reshape(_of_slices(w, axis))
+    _check_step(w, whole, largest)
+    clipped = step * _best_share(magnitudes, np.where(top > 0, top, 1), largest)
+    # A step of almost no digits is not the one that was fitted.
+    known = np.abs(clipped.astype(w.dtype).astype(np.float64) - clipped) < 0.01 * clipped
+    fitted = np.where(known, clipped, step).astype(w.dtype).reshape(whole.shape)
+    return _rounded(w, fitted, largest)
 
 
 def codebook_levels(w: np.ndarray, levels: int) -> Quantised:
@@ -61,21 +99,74 @@ def codebook_levels(w: np.ndarray, levels: int) -> Quantised:
     return nearest(w, fit_codebook(w, levels))
 
 
-def _rounded(w: np.ndarray, step: np.ndarray, largest: int = MAX_LEVEL) -> Quantised:
+def _check_step(w: np.ndarray, step: np.ndarray, largest: int) -> None:
     if not ((step > 0) & (step < np.inf)).all():
         raise ValueError(f"the step is zero or infinite in type {w.dtype}: give another one")
-    levels = np.rint(w.astype(np.float64) / step.astype(np.float64))
-    beyond = np.abs(levels).max(initial=0)
+    beyond = np.rint(np.abs(w).astype(np.float64) / step.astype(np.float64)).max(initial=0)
     # A step that was rounded down makes the largest weight a little more than the largest level.
     if beyond > largest + 1:
         raise ValueError(
             f"a weight is {beyond:.0f} steps of {step} from zero, more than {largest}: "
             "give a larger step"
         )
+
+
+def _rounded(w: np.ndarray, step: np.ndarray, largest: int) -> Quantised:
+    levels = np.rint(w.astype(np.float64) / step.astype(np.float64))
     return Quantised(np.clip(levels, -largest, largest).astype(np.int16), step)
 
 
-def _sum(w: np.ndarray, axis: int | None) -> np.ndarray:
+def _best_share(magnitudes: np.ndarray, top: np.ndarray, largest: int) -> np.ndarray:
+    """The share of the largest magnitude that the largest level stands for.
+
+    Args:
+      magnitudes: shape [slices, entries].
+      top: the largest of each slice, or 1 where that is zero, shape [slices].
+      largest: the largest level.
+
+    Returns:
+      1, or where that loses the slice the share of the least squared error, shape [slices].
+    """
+    least = _squared_errors(magnitudes, top, largest, 1.0)
+    best = np.ones(len(magnitudes))
+    norms = np.square(magnitudes / top[:, None], dtype=np.float64).sum(axis=1)
+    lost = least > _LOST**2 * norms
+    if not lost.any():
+        return best
+    for share in _SHARES:
+        errors = _squared_errors(magnitudes, top, largest, share)
+        best, least = np.where(errors < least, share, best), np.minimum(errors, least)
+        # From some share on it is the clipped weights that count, and ever more of them.
+        if (errors >= _HOPELESS * least).all():
+            break
+    return np.where(lost, best, 1.0)
+
+
+def _squared_errors(
+    magnitudes: np.ndarray, top: np.ndarray, largest: int, share: float
+) -> np.ndarray:
+    """Squared errors of slices, in units of the squared largest magnitude of each."""
+    errors = np.zeros(len(magnitudes))
+    step = np.float32(share / largest)
+    rows = max(1, _TOGETHER // max(1, magnitudes.shape[1]))
+    for row in range(0, len(magnitudes), rows):
+        at = slice(row, row + rows)
+        for column in range(0, magnitudes.shape[1], _TOGETHER):
+            part = magnitudes[at, column : column + _TOGETHER] / top[at, None]
+            part = part.astype(np.float32)
+            part -= step * np.minimum(np.rint(part / step), np.float32(largest))
+            errors[at] += np.square(part, out=part).sum(axis=1)
+    return errors
+
+
+def _slices(w: np.ndarray, axis: int | None) -> np.ndarray:
+    """An array as rows of what has a level or a step of its own, shape [slices, entries]."""
+    moved = w[None] if axis is None else np.moveaxis(w, axis, 0)
+    return moved.reshape(len(moved), math.prod(moved.shape[1:]))
+
+
+def _of_slices(w: np.ndarray, axis: int | None) -> tuple[int, ...]:
+    """The shape of a number for each slice, beside `w`."""
     if axis is None:
-        return np.asarray(w.sum())
-    return w.sum(axis=tuple(a for a in range(w.ndim) if a != axis % w.ndim), keepdims=True)
+        return ()
+    return tuple(n if a == axis % w.ndim else 1 for a, n in enumerate(w.shape))

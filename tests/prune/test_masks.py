@@ -1,5 +1,7 @@
 """Masks by magnitude: exact counts, ties, scopes, scale-freedom."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxcomp.losses import ternary_level
-from jaxcomp.prune import apply_mask, threshold_mask, top_k_mask
+from jaxcomp.prune import Blocks, OfEach, Units, apply_mask, threshold_mask, top_k_mask
 from tests.helpers import small_params, weights
 
 
@@ -20,6 +22,7 @@ def kernels(tree):
     return {name: layer["kernel"] for name, layer in tree.items()}
 
 
+@pytest.mark.filterwarnings("ignore:nothing is left of")
 @pytest.mark.parametrize("density", [0.01, 0.1, 0.5, 1.0])
 def test_top_k_keeps_exactly_the_share_asked_for(density):
     keep = kernels(top_k_mask(small_params(), density))
@@ -45,6 +48,7 @@ def test_ties_are_broken_by_order_so_that_the_count_is_exact():
     np.testing.assert_array_equal(keep["b"], [[True, False], [False, False]])
 
 
+@pytest.mark.filterwarnings("ignore:nothing is left of 'small'")
 def test_global_ranking_compares_tensors():
     params = {"large": jnp.full((2, 2), 10.0), "small": jnp.full((2, 2), 1.0)}
     keep = top_k_mask(params, 0.5)
@@ -118,3 +122,48 @@ def test_bad_scope_and_empty_selection(prune):
         prune(small_params(), 0.5, scope="row")
     with pytest.raises(ValueError, match="selects none"):
         prune(small_params(), 0.5, mask=False)
+
+
+def of_two_scales():
+    w = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    return {"fc1": jnp.asarray(w), "fc2": jnp.asarray(0.001 * w[:250])}
+
+
+def test_a_tensor_of_which_nothing_is_left_is_named():
+    with pytest.warns(UserWarning, match=r"nothing is left of 'fc2': .*`floor`"):
+        top_k_mask(of_two_scales(), 0.05)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        top_k_mask(of_two_scales(), 0.9)
+        top_k_mask({"zero": jnp.zeros((2, 2)), "w": jnp.ones((2, 2))}, 0.5)  # it had nothing
+        jax.jit(lambda p: top_k_mask(p, 0.05))(of_two_scales())
+
+
+@pytest.mark.parametrize(("density", "floor"), [(0.05, 0.01), (0.05, 0.05), (0.3, 0.1)])
+def test_a_floor_keeps_the_largest_of_each_tensor_and_the_count(density, floor):
+    params = of_two_scales()
+    keep = top_k_mask(params, density, floor=floor)
+    assert count(keep) == round(density * 1_500)
+    for name, w in params.items():
+        kept = np.asarray(keep[name])
+        assert kept.sum() >= round(floor * w.size)
+        assert abs(w)[kept].min() >= abs(w)[~kept].max()
+
+
+def test_a_floor_keeps_one_weight_of_each_tensor_even_beyond_the_density():
+    params = {str(i): 10.0**i * jnp.ones((2, 3)) for i in range(5)}
+    assert all(count(k) == 1 for k in top_k_mask(params, 0.01, floor=0.01).values())
+
+
+@pytest.mark.parametrize("pattern", [Blocks(2, 1), Units(), OfEach(4)])
+def test_a_floor_of_blocks_units_and_groups(pattern):
+    params = {"a": 100 + jnp.arange(32.0).reshape(8, 4), "b": 1 + jnp.arange(32.0).reshape(8, 4)}
+    keep = top_k_mask(params, 0.5, floor=0.25, pattern=pattern)
+    assert count(keep) == 32
+    assert min(count(k) for k in keep.values()) >= 8
+
+
+@pytest.mark.parametrize("floor", [-0.1, 0.6, float("nan")])
+def test_bad_floor(floor):
+    with pytest.raises(ValueError, match=f"from 0 to the density 0.5, got {floor}"):
+        top_k_mask(small_params(), 0.5, floor=floor)

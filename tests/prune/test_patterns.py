@@ -64,6 +64,7 @@ def test_units_are_whole_and_the_strongest(side, axes):
     assert means[kept].min() > means[~kept].max()
 
 
+@pytest.mark.filterwarnings("ignore:nothing is left of '0'")
 def test_units_of_tensors_are_ranked_together_or_apart():
     params = [jnp.full((2, 4), 1.0), jnp.full((2, 4), 2.0)]
     together = keep(Units(), 0.5, params)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxcomp.prune import top_k_mask
-from jaxcomp.prune.streamed import keep_above, kth_largest
+from jaxcomp.prune.streamed import keep_above, kth_largest, with_floor
 
 tensors = st.lists(
     hnp.arrays(
@@ -21,6 +21,7 @@ tensors = st.lists(
 )
 
 
+@pytest.mark.filterwarnings("ignore:nothing is left")
 @given(tensors, st.floats(0.01, 1))
 def test_the_same_weights_are_kept_as_with_all_in_memory(arrays, density):
     count = sum(a.size for a in arrays)
@@ -50,3 +51,14 @@ def test_what_has_no_rank():
         kth_largest(lambda: [np.array([1.0, np.nan])], 1)
     with pytest.raises(ValueError, match="from 1 to 2, got 3"):
         kth_largest(lambda: [np.ones(2)], 3)
+
+
+@given(tensors, st.integers(0, 10))
+def test_a_floor_puts_the_largest_before_all_others(arrays, count):
+    for w in arrays:
+        count = min(count, w.size)
+        first = np.isinf(with_floor(w, count))
+        assert first.sum() == min(count, np.count_nonzero(w))
+        if 0 < first.sum() < w.size:
+            assert np.abs(w)[first].min() >= np.abs(w)[~first].max()
+        np.testing.assert_array_equal(with_floor(w, count)[~first], np.abs(w)[~first])

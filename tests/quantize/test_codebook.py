@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxcomp.quantize import codebook, step_of_bits, uniform
+from jaxcomp.quantize.codebook import EXACT
 
 
 def error(w, q):
@@ -56,3 +57,13 @@ def test_few_valued_weights_are_left_exactly_alone():
 def test_bad_levels(levels):
     with pytest.raises(ValueError, match=f"from 2 to 256, got {levels}"):
         codebook(np.ones(3), levels)
+
+
+@pytest.mark.parametrize("size", [2_000, EXACT + 1])
+@pytest.mark.parametrize("giants", [[1e30], [-1e30], [-1e30, 1e30], [-1e30, 1e15]])
+def test_weights_beside_giants_have_the_values_that_are_left(size, giants):
+    w = np.random.default_rng(0).normal(size=size).astype(np.float32)
+    together = np.concatenate([w, np.array(giants, np.float32)])
+    q = codebook(together, 8 + len(giants))
+    np.testing.assert_array_equal(q[size:], together[size:])
+    np.testing.assert_array_equal(q[:size], codebook(w, 8))

@@ -1,5 +1,6 @@
 """Few-valued weights: fixed points, optimal levels, the straight-through gradient written out."""
 
+import itertools
 from functools import partial
 
 import jax
@@ -21,6 +22,7 @@ from jaxcomp.quantize import (
     least_squares_level,
     ternarize,
 )
+from jaxcomp.quantize.levels import _run_sums, fit_levels
 from tests.helpers import IDENTITY, small_params, weights
 
 
@@ -210,3 +212,76 @@ def test_what_is_unknown_is_named_with_the_choices():
         few_levels(small_params(), 0)
     with pytest.raises(ValueError, match=r"'median'.*'theorem', 'least_squares'"):
         ternarize(small_params(), level="median")
+
+
+def lloyd(w, levels):
+    """The same fit in float64, entry by entry."""
+    magnitudes = np.sort(np.abs(w[w != 0]).astype(np.float64))
+    k = magnitudes.size
+    centres = magnitudes[(2 * np.arange(levels) + 1) * k // (2 * levels)]
+    for _ in range(50):
+        nearest = np.searchsorted((centres[1:] + centres[:-1]) / 2, magnitudes)
+        for level in set(nearest):
+            centres[level] = magnitudes[nearest == level].mean()
+    return centres
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (100, 30), (331, 97)])
+@pytest.mark.parametrize("levels", [1, 3, 16])
+def test_levels_are_those_of_lloyds_iteration(shape, levels):
+    rng = np.random.default_rng(levels)
+    w = rng.standard_t(3, size=shape).astype(np.float32)
+    w[rng.random(shape) < 0.4] = 0
+    np.testing.assert_allclose(fit_levels(jnp.array(w), levels), lloyd(w, levels), rtol=1e-4)
+
+
+def test_the_mean_of_a_few_large_weights_among_many_small_ones_is_exact():
+    w = np.concatenate([np.full(400_000, 0.01), np.linspace(0.01, 0.0101, 97), [7.0, 8.0, 9.0]])
+    found = fit_levels(jnp.array(w, jnp.float32), 2)
+    np.testing.assert_allclose(found, [np.mean(w[:-3]), 8.0], rtol=IDENTITY)
+
+
+@jax.jit
+def sums_of_runs(values, places):
+    return _run_sums(values)(places[:-1], places[1:])
+
+
+@given(st.sampled_from([1, 3, 16, 51, 400]), st.lists(st.integers(0, 400), min_size=5, max_size=5))
+def test_sums_of_runs(size, places):
+    values = np.arange(1, size + 1)
+    places = np.sort(np.minimum(places, size))
+    expected = [values[start:end].sum() for start, end in itertools.pairwise(places)]
+    np.testing.assert_array_equal(sums_of_runs(values, places), expected)
+
+
+@pytest.mark.parametrize("levels", [2, 64])
+def test_the_memory_of_a_fit_is_a_few_times_that_of_the_weights(levels):
+    w = jax.ShapeDtypeStruct((4_000_000,), jnp.float32)
+    memory = fit_levels.lower(w, levels).compile().memory_analysis()
+    assert memory.temp_size_in_bytes <= 6 * 4 * w.size
+
+
+def test_the_memory_of_straight_through_levels_does_not_hold_floats_for_each_level():
+    node = Quantized(
+        jax.ShapeDtypeStruct((1_000_000,), jnp.float32), jax.ShapeDtypeStruct((64,), jnp.float32)
+    )
+    memory = jax.jit(dequantize).lower(node).compile().memory_analysis()
+    assert memory.temp_size_in_bytes <= 6 * 4 * 1_000_000
+
+
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**100, 2.0**125])
+def test_levels_of_very_small_and_very_large_weights_are_those_of_others(scale):
+    w = np.random.default_rng(0).uniform(0.5, 4, size=(40, 5)).astype(np.float32)
+    for levels in (1, 4):
+        plain = fit_levels(jnp.asarray(w), levels)
+        np.testing.assert_allclose(fit_levels(scale * jnp.asarray(w), levels), scale * plain, 1e-6)
+    large = {"w": jnp.full((4, 4), 3e38)}
+    for tree in (ternarize(large), ternarize(large, level="least_squares"), few_levels(large, 2)):
+        np.testing.assert_allclose(tree["w"].levels.max(), 3e38, rtol=1e-6)
+
+
+def test_inside_jit_a_nan_stays_visible_and_takes_part_in_no_level():
+    w = jnp.array([[1.0, -1.0, 2.0, jnp.nan], [0.0, 2.0, -2.0, 1.0]])
+    got = jax.jit(lambda p: dequantize(few_levels(p, 2)))({"w": w})["w"]
+    np.testing.assert_array_equal(got, w)
+    assert jnp.isnan(jax.jit(lambda p: dequantize(ternarize(p)))({"w": w})["w"][0, 3])

@@ -1,0 +1,24 @@
+"""Reads of Orbax that end after Orbax has given up.
+
+Orbax reads many arrays at once, and ends at the first that cannot be read. Those that end after it
+find the event loop closed, and each would be a traceback on the screen beside the one error.
+"""
+
+import sys
+from typing import Any
+
+
+def ignore_late_reads() -> None:
+    """From now on, leave out what the reads that nobody waits for have to say."""
+    if not isinstance(sys.unraisablehook, _Hook):
+        sys.unraisablehook = _Hook(sys.unraisablehook)
+
+
+class _Hook:
+    def __init__(self, others: Any):
+        self._others = others  # all that is not a late read
+
+    def __call__(self, unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            self._others(unraisable)

@@ -1,0 +1,16 @@
+"""Text from files and from users that cannot change what a screen or a table shows."""
+
+
+def printable(text: str) -> str:
+    r"""Escape what is not printable, as Python writes it: `a\nb` for a text of two lines.
+
+    Names in files can have codes that move the cursor, recolor the screen or hide what follows.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def table_cell(text: str) -> str:
+    """Escape what is not printable, and the bars that end a cell in Markdown."""
+    return printable(text).replace("|", r"\|")
