@@ -7,15 +7,18 @@ each seed, and their mean, minimum and maximum over the seeds.
 """
 
 import argparse
-import json
 import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
+from experiments.mistakes import in_one_line
+from jaxcomp import strict_json
+
 SHARED = ("commit", "versions", "python", "device", "test_examples")
 
 
+@in_one_line()
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="One record of runs that differ in their seed.")
@@ -25,19 +28,20 @@ def main() -> None:
         path = workdir / "report.json"
         if not path.is_file():
             parser.error(f"there is no {path}: give workdirs of finished runs")
-        reports.append(json.loads(path.read_text()))
+        reports.append(strict_json.read(path, "make the run again"))
     try:
         record = collect(reports)
     except ValueError as error:
         sys.exit(f"error: {error}")
-    print(json.dumps(record, indent=1))
+    print(strict_json.dumps(record, indent=1))
 
 
 def collect(reports: list[dict[str, Any]]) -> dict[str, Any]:
     """The record of a result from the reports of its runs (`experiments.main`).
 
     Raises:
-      ValueError: if two runs have the same seed, or differ in anything but the seed.
+      ValueError: if two runs have the same seed, or differ in anything but the seed, or a number of
+        a run is not finite.
     """
     common = [
         {"config": {**report["config"], "seed": None}, **{key: report[key] for key in SHARED}}
@@ -50,6 +54,10 @@ def collect(reports: list[dict[str, Any]]) -> dict[str, Any]:
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"a seed is there twice: {seeds}")
     numbers = {report["seed"]: _numbers(report) for report in reports}
+    for seed, run in numbers.items():
+        for key, value in run.items():
+            if value is None:  # as which reports have what is not finite
+                raise ValueError(f"{key} of seed {seed} is not finite: look into this run")
     statistic = {"mean": statistics.fmean, "min": min, "max": max}
     return {
         **common[0],

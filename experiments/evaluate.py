@@ -6,19 +6,22 @@ Reads WORKDIR/config.json and WORKDIR/model.jxc and prints one line of JSON.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import jaxcomp
 from experiments.judge import judged
+from experiments.mistakes import in_one_line
 from experiments.objective import classification_metrics
+from jaxcomp import strict_json
 from jaxcomp.data import DATASETS
 from jaxcomp.models import MODELS
+from jaxcomp.strict_json import DamagedFileError
 
 MODEL_FILE = "model.jxc"
 CONFIG_FILE = "config.json"
 
 
+@in_one_line()
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(
@@ -29,13 +32,21 @@ def main() -> None:
     for name in (CONFIG_FILE, MODEL_FILE):
         if not (workdir / name).is_file():
             parser.error(f"there is no {workdir / name}: give the workdir of a finished run")
-    config = json.loads((workdir / CONFIG_FILE).read_text())
+    config = strict_json.read(workdir / CONFIG_FILE, "write the configuration of the run anew")
+    try:
+        model, data, seed = config["model"], config["data"]["name"], config["data"]["split_seed"]
+        model, data = MODELS[model](), DATASETS[data]
+    except (KeyError, TypeError) as error:
+        raise DamagedFileError(
+            f"{workdir / CONFIG_FILE} is not a configuration: {error}"
+        ) from error
 
-    params = jaxcomp.load(workdir / MODEL_FILE)
-    model = MODELS[config["model"]]()
-    test = DATASETS[config["data"]["name"]](config["data"]["split_seed"]).test
+    try:
+        params = jaxcomp.load(workdir / MODEL_FILE)
+    except jaxcomp.FormatError as error:
+        raise DamagedFileError(f"{workdir / MODEL_FILE}: {error}: make the run again") from error
     metrics = classification_metrics(model.apply)
-    print(json.dumps({"test": judged(metrics, params, test)}))
+    print(strict_json.dumps({"test": judged(metrics, params, data(seed).test)}))
 
 
 if __name__ == "__main__":

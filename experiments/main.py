@@ -4,7 +4,9 @@ python -m experiments.main [--config=FILE.py] [--config.KEY=VALUE ...] [--workdi
 
 Writes config.json, metrics.jsonl, model.jxc, report.json and figure.png into the workdir; with
 --tensorboard the curves for TensorBoard too. A run that was stopped or killed goes on by the same
-command, and ends with the same file. On SIGTERM it saves first, and exits with status 75.
+command, and ends with the same file. On SIGTERM it saves first, and exits with status 75; Ctrl-C
+ends it at once, and the work since the last checkpoint is done again. Damaged checkpoints are
+passed over with a warning. A second run in the same workdir ends at once.
 Several processes make one run together by --cluster, or by --coordinator, --processes and
 --process: see experiments/CLUSTERS.md.
 The configurations are in experiments/configs; the default needs no download.
@@ -13,6 +15,7 @@ The configurations are in experiments/configs; the default needs no download.
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -22,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
-from ml_collections import config_flags
-from rich.console import Console
+from ml_collections import ConfigDict, config_flags
 
 import jaxcomp
 from experiments import feed, processes, report
@@ -31,7 +33,9 @@ from experiments.configuration import parse_flags
 from experiments.environment import environment
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
 from experiments.judge import judged, same_arrays
+from experiments.lock import LockedError, locked_by_first
 from experiments.mesh import RulesError, mesh_of
+from experiments.mistakes import in_one_line, show_warnings
 from experiments.objective import classification_metrics
 from experiments.processes import JoinError
 from experiments.progress import STOPPED, Progress, StoppedError, check_same_run
@@ -39,15 +43,19 @@ from experiments.recipe import Outcome, total_steps, train_and_compress
 from experiments.tensorboard import TensorBoard
 from experiments.trainer import Look, ToParams, Watch
 from experiments.watch import Watcher
+from jaxcomp import strict_json
+from jaxcomp.cli.screen import PlainConsole
+from jaxcomp.cli.stopping import Stopped
 from jaxcomp.data import DATASETS, Split, Splits
 from jaxcomp.files import replacing
 from jaxcomp.models import MODELS
+from jaxcomp.printable import printable
 from jaxcomp.train import CheckpointError, NonFiniteLossError, TrainState
 
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
-# What a user can act on.
-MISTAKES = (JoinError, RulesError, NonFiniteLossError, CheckpointError, OSError, ImportError)
+# What a user can act on, beside files and packages that are missing or damaged.
+MISTAKES = (JoinError, LockedError, RulesError, NonFiniteLossError, CheckpointError)
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "configuration to run [experiments/configs/digits_lenet300.py]"
@@ -71,29 +79,39 @@ def main(argv: list[str]) -> None:
     """The command: what a user can act on is one line, not a traceback."""
     del argv
     logging.set_verbosity(logging.ERROR)  # jax and TFDS report what no user can act on
-    try:
-        processes.join(_CLUSTER.value, _COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-        run()
-    except MISTAKES as error:
-        sys.exit(f"error: {error}")
-    except StoppedError as stop:
-        print(f"{stop}: the same command goes on from there", file=sys.stderr)
-        sys.exit(STOPPED)
+    show_warnings()
+    with in_one_line(*MISTAKES):
+        try:
+            processes.join(_CLUSTER.value, _COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+            run()
+        except Stopped as stop:
+            print(f"{stop}: the same command resumes the run", file=sys.stderr)
+            # Who starts a run again by its status does not want to if it was stopped by hand.
+            sys.exit(stop.status if stop.signal == signal.SIGINT else STOPPED)
+        except StoppedError as stop:
+            print(f"{stop}: the same command goes on from there", file=sys.stderr)
+            sys.exit(STOPPED)
 
 
 def run() -> None:
-    """Wire configuration, data, model and recipe; the first process writes what comes of it."""
-    config, first = _CONFIG.value, processes.is_first()
-    begin, made_with = time.monotonic(), environment()  # before the checkout can change
-    console = Console(quiet=not first)
+    """Make the run of the configuration in its workdir, with no other run beside it."""
+    config = _CONFIG.value
     workdir = Path(_WORKDIR.value or f"runs/{config.name}-seed{config.seed}")
     workdir.mkdir(parents=True, exist_ok=True)
-    checkpoints = workdir / CHECKPOINTS
+    with locked_by_first(workdir):
+        make(config, workdir)
+
+
+def make(config: ConfigDict, workdir: Path) -> None:
+    """Wire configuration, data, model and recipe; the first process writes what comes of it."""
+    first, checkpoints = processes.is_first(), workdir / CHECKPOINTS
+    begin, made_with = time.monotonic(), environment()  # before the checkout can change
+    console = PlainConsole(quiet=not first)
     try:
         mesh_of(config)
         check_same_run(checkpoints, workdir / CONFIG_FILE, config.to_json())
     except ValueError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(printable(f"error: {error}"))
     processes.wait_for_all("configuration read")
     if first:
         with replacing(workdir / CONFIG_FILE) as file:
@@ -136,12 +154,14 @@ def evaluated(workdir: Path) -> dict[str, float]:
     """Metrics on the test split of the file of a workdir, by a process that has nothing else."""
     done = subprocess.run(
         [sys.executable, "-m", "experiments.evaluate", str(workdir)],
-        check=True,
         stdout=subprocess.PIPE,
         text=True,
+        process_group=0,  # Ctrl-C is for this process, which ends that one
         env={**os.environ, "JAX_PLATFORMS": "cpu"},  # the accelerator's memory is this process's
     )
-    return json.loads(done.stdout)["test"]
+    if done.returncode:
+        sys.exit(f"error: {workdir / MODEL_FILE} could not be judged, the line above says why")
+    return strict_json.with_nan(json.loads(done.stdout)["test"])
 
 
 def accuracies(
@@ -162,10 +182,11 @@ def accuracies(
     }
 
 
-def finish(workdir: Path, numbers: dict[str, Any], outcome: Outcome, console: Console) -> None:
+def finish(workdir: Path, numbers: dict[str, Any], outcome: Outcome, console: PlainConsole) -> None:
     """Write and show the report; then, if the file holds this network, the run is over."""
-    (workdir / "report.json").write_text(json.dumps(numbers, indent=1))
-    report.figure(outcome, numbers["history"]).savefig(workdir / "figure.png", dpi=120)
+    strict_json.write(workdir / "report.json", numbers, indent=1)
+    with replacing(workdir / "figure.png") as file:
+        report.figure(outcome, numbers["history"]).savefig(file, dpi=120)
     report.show(numbers, console)
     if numbers["config"]["data"]["train_on_validation"]:
         console.print("The validation split was trained on: its accuracy says nothing.")

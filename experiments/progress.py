@@ -1,6 +1,8 @@
 """How far a run has come, on disk: the same command goes on where it was stopped."""
 
 import json
+import logging
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -12,9 +14,12 @@ from typing import Self
 from ml_collections import ConfigDict
 
 from experiments.configuration import leaves
-from experiments.processes import any_of_them
-from jaxcomp.train import Checkpoints, TrainState
+from experiments.processes import any_of_them, is_first, wait_for_all
+from jaxcomp import strict_json
+from jaxcomp.strict_json import DamagedFileError
+from jaxcomp.train import CheckpointError, Checkpoints, TrainState
 
+_LOG = logging.getLogger(__name__)
 STOPPED = 75  # exit status of a run that can go on: EX_TEMPFAIL of sysexits.h
 
 
@@ -49,14 +54,19 @@ class Progress:
         self._closing.__exit__(kind, error, trace)
 
     def resume(self, phase: str, start: TrainState) -> TrainState:
-        """The last state of a phase that was saved, or its start.
+        """Return the last good state of a phase that was saved, or its start.
 
-        Raises:
-          jaxcomp.train.CheckpointError: if there are states, but none that can be read.
+        States that cannot be read are passed over with a warning each. Where none can be read, they
+        are set aside and the phase begins anew: the phases before it are not lost with it.
         """
         if not (self._folder / phase).is_dir():
             return start
-        return self._of(phase).latest(start) or start
+        try:
+            return self._of(phase).latest(start) or start
+        except CheckpointError as error:
+            _LOG.warning("%s: the phase %r begins anew", error.reason, phase)
+            self._set_aside(phase)
+            return start
 
     def look(self, phase: str) -> Callable[[TrainState], None]:
         """A function that saves the states of one phase, if it is time.
@@ -79,6 +89,15 @@ class Progress:
         """Save the last state of a phase that was saved on the way: it is not made again."""
         if phase in self._open and self._of(phase).last_step() != int(end.step):
             self._save(phase, end)
+
+    def _set_aside(self, phase: str) -> None:
+        """Move the states of a phase out of the way; they stay until the run has ended."""
+        self._open.pop(phase)
+        if is_first():
+            aside = self._folder / f"{phase}.unusable"
+            shutil.rmtree(aside, ignore_errors=True)
+            (self._folder / phase).rename(aside)
+        wait_for_all(f"checkpoints of {phase} set aside")
 
     def _save(self, phase: str, state: TrainState) -> None:
         self._of(phase).save(state)
@@ -104,12 +123,18 @@ def check_same_run(folder: Path, before: Path, config: str) -> None:
       config: the configuration as JSON.
 
     Raises:
-      ValueError: names the keys that differ.
+      ValueError: names the keys that differ, or the file if it is damaged.
     """
     if not folder.is_dir() or not before.is_file():
         return
-    texts = before.read_text(), config
-    one, other = (dict(leaves(ConfigDict(json.loads(text)))) for text in texts)
+    remedy = (
+        f"delete it if the checkpoints in {folder} are of the configuration that you give now, and "
+        "these checkpoints if not"
+    )
+    written = strict_json.read(before, remedy)
+    if not isinstance(written, dict):
+        raise DamagedFileError(f"{before} is damaged, it is no configuration: {remedy}")
+    one, other = (dict(leaves(ConfigDict(values))) for values in (written, json.loads(config)))
     differing = sorted(key for key in one | other if one.get(key) != other.get(key))
     if differing:
         raise ValueError(

@@ -77,9 +77,9 @@ def show(report: dict[str, Any], console: Console) -> None:
     accuracy.add_column("network")
     accuracy.add_column(f"test accuracy ({report['test_examples']} examples)", justify="right")
     accuracy.add_column("cross-entropy, bits", justify="right")
-    for name, label in _ACCURACY_NAMES.items():
-        values = report["test_accuracy"][name], report["test_bits"][name]
-        accuracy.add_row(label, *(f"{value:.4f}" for value in values))
+    for name, share in report["test_accuracy"].items():
+        values = share, report["test_bits"][name]
+        accuracy.add_row(_ACCURACY_NAMES.get(name, name), *(f"{value:.4f}" for value in values))
     console.print(accuracy)
 
     stored = report["storage"]
@@ -91,9 +91,9 @@ def show(report: dict[str, Any], console: Console) -> None:
     sizes.add_column("stored as")
     for heading in ("bytes", "times smaller", "bits per parameter"):
         sizes.add_column(heading, justify="right")
-    for name, label in _STORAGE_NAMES.items():
+    for name in stored["bytes"]:
         sizes.add_row(
-            label,
+            _STORAGE_NAMES.get(name, name),
             f"{stored['bytes'][name]:,}",
             f"{stored['ratio_to_float32'][name]:.1f}",
             f"{stored['bits_per_weight'][name]:.3f}",

@@ -17,7 +17,7 @@ def mean_with_interval(values: Sequence[float]) -> dict[str, Any]:
     """
     sample = np.asarray(values, float)
     low = high = float(sample.mean())
-    if len(set(values)) > 1:
+    if len(set(values)) > 1 and np.isfinite(sample).all():
         interval = stats.bootstrap(
             (sample,),
             np.mean,

@@ -6,13 +6,14 @@ In a document a table stands between `<!-- table: NAME -->`, with a name in `TAB
 `<!-- end -->`. The command writes all of them anew.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcomp import strict_json
 from jaxcomp.analysis.tables import penalties_table, results_table
+from jaxcomp.files import replacing
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -30,7 +31,9 @@ _FORM_NAMES = {
 def main() -> None:
     """The command."""
     for path in DOCUMENTS:
-        path.write_text(written(path))
+        text = written(path)
+        with replacing(path) as temporary:
+            temporary.write_text(text)
 
 
 def written(path: Path) -> str:
@@ -53,11 +56,11 @@ def written(path: Path) -> str:
 
 def record_of(name: str) -> dict[str, Any]:
     """The record of that name."""
-    return json.loads((RESULTS / f"{name}.json").read_text())
+    return strict_json.read(RESULTS / f"{name}.json", "check it out again")
 
 
 def _beside_published(model: str, *names: str) -> str:
-    published = json.loads((RESULTS / "published.json").read_text())[model]
+    published = record_of("published")[model]
     return results_table({f"{name}.json": record_of(name) for name in names}, published)
 
 

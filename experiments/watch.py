@@ -1,6 +1,7 @@
 """Watching a run: a progress bar, and points for the curves."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import jaxcomp
 from experiments.judge import accuracy
+from jaxcomp import strict_json
 from jaxcomp.data import Split
 from jaxcomp.files import replacing
 from jaxcomp.losses import compressibility_tree
 from jaxcomp.train import TrainState
+
+_LOG = logging.getLogger(__name__)
 
 
 class Watcher:
@@ -124,10 +128,29 @@ class Watcher:
 
 
 def _line(point: dict[str, Any]) -> str:
-    return json.dumps(point) + "\n"
+    return strict_json.dumps(point) + "\n"
 
 
 def _points(file: Path) -> list[dict[str, Any]]:
-    """Those that a run before has written; its last line may have been cut off."""
-    lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """Read the points that a run before has written; its last line may have been cut off."""
+    text = file.read_text(errors="replace") if file.is_file() else ""
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    points = list(filter(None, map(_point, lines)))
+    if len(points) < len(lines):
+        _LOG.warning(
+            "%s: %d of %d lines are damaged and left out",
+            file,
+            len(lines) - len(points),
+            len(lines),
+        )
+    return points
+
+
+def _point(line: str) -> dict[str, Any] | None:
+    """Read one point, or return None if the line is damaged."""
+    try:
+        point = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(point, dict) and point.keys() >= {"phase", "step", "validation_accuracy"}
+    return strict_json.with_nan(point) if whole else None

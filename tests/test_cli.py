@@ -71,6 +71,56 @@ def test_a_file_that_cannot_be_used_is_one_line_and_status_1(path, capsys, damag
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["inspect", "decompress"])
+def test_a_file_that_takes_more_memory_than_allowed_is_one_line(tmp_path, capsys, command):
+    path, out = tmp_path / "model.jxc", tmp_path / "back.npz"
+    jaxcomp.save(path, {"w": np.zeros((1000, 1000))})
+    arguments = [command, str(path), *(["-o", str(out)] if command == "decompress" else [])]
+    assert main([*arguments, "--max-memory", "10"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"jaxcomp: {path}: ")
+    assert "MB of memory, beyond the limit of 10 MB" in captured.err
+    assert captured.err.count("\n") == 1
+    assert not out.exists()
+    assert main([*arguments, "--max-memory", "100"]) == 0
+
+
+def test_a_checkpoint_is_made_in_the_memory_that_is_allowed(tmp_path, capsys):
+    path = tmp_path / "model.jxc"
+    jaxcomp.save(path, {str(i): np.zeros((1000, 1000)) for i in range(4)})
+    limit = ["--max-memory", "30"]
+    assert main(["decompress", str(path), "-o", str(tmp_path / "back.npz"), *limit]) == 0
+    # All arrays are in memory for this one.
+    assert main(["decompress", str(path), "-o", str(tmp_path / "back.safetensors"), *limit]) == 1
+    assert "of memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "Unable to allocate 1. TiB"])
+@pytest.mark.parametrize("command", ["inspect", "decompress", "compress"])
+def test_memory_that_is_not_there_is_one_line(path, tmp_path, capsys, monkeypatch, command, text):
+    def fail(*args, **options):
+        raise MemoryError(*filter(None, [text]))
+
+    for name in ("describe", "arrays"):
+        monkeypatch.setattr(codec, name, fail)
+    monkeypatch.setattr("jaxcomp.compress.compress", fail)
+    if command == "compress":
+        np.savez(path.with_suffix(".npz"), w=np.ones(3))
+        path = path.with_suffix(".npz")
+    out = {"inspect": [], "decompress": ["-o", "b.npz"], "compress": ["-o", "b.jxc"]}[command]
+    assert main([command, str(path), *out]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == f"jaxcomp: {path}: not enough memory. {text}".rstrip() + "\n"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "nan", "1G"])
+def test_memory_is_a_positive_number(path, capsys, number):
+    with pytest.raises(SystemExit) as exit_:
+        main(["inspect", str(path), "--max-memory", number])
+    assert exit_.value.code == 2
+    assert "--max-memory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [[], ["unpack"], ["inspect"]])
 def test_wrong_use_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:

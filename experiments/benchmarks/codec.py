@@ -1,9 +1,8 @@
 """Bytes, speed and memory of the codec on fixed sets of quantised weights.
 
-python -m experiments.benchmarks.codec [--sets FOLDER] [--only SET ...] [--output FILE.json]
+python -m experiments.benchmarks.codec [--only SET ...] [--output FILE.json]
 
-The sets, their entropy and the bytes that NNCodec 2.1.3 (ISO/IEC 15938-17) takes for them are in
-`codec_sets.py` of FOLDER. Prints a table and writes it as JSON.
+The sets are those of `experiments.benchmarks.codec_sets`. Prints a table and writes it as JSON.
 
 * payload: the entropy-coded levels; file: with names, shapes, codebooks and checksum.
 * speed: the fastest of three runs in a process of its own, with the search for the best scheme, in
@@ -13,7 +12,6 @@ The sets, their entropy and the bytes that NNCodec 2.1.3 (ISO/IEC 15938-17) take
 """
 
 import argparse
-import importlib
 import importlib.metadata
 import json
 import platform
@@ -26,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from experiments.benchmarks import codec_sets
 from experiments.commit import commit
-from jaxcomp import codec
+from jaxcomp import codec, strict_json
+from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Encoder
 from jaxcomp.codec.scheme import code_levels
@@ -43,18 +42,15 @@ Tensors = dict[str, tuple[np.ndarray, np.ndarray]]
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sets", default="../shared", help="folder with codec_sets.py")
-    parser.add_argument("--only", nargs="+", metavar="SET", help="sets to measure [all]")
+    parser.add_argument(
+        "--only", nargs="+", choices=codec_sets.KNOWN, metavar="SET", help="sets to measure [all]"
+    )
     parser.add_argument("--output", type=Path, default=Path("experiments/results/codec.json"))
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)  # in a process of its own
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(_measured(*options.measure)))
+        print(strict_json.dumps(_measured(*options.measure)))
         return
-    if not (Path(options.sets) / "codec_sets.py").exists():
-        sys.exit(f"error: there is no codec_sets.py in {options.sets}: name its folder by --sets")
-    sys.path.insert(0, options.sets)
-    sets = importlib.import_module("codec_sets")
     record = {
         "commit": commit(),
         "versions": {name: importlib.metadata.version(name) for name in ("numpy", "constriction")},
@@ -62,11 +58,11 @@ def main() -> None:
         "device": f"cpu: {platform.machine()}, one core",
         "sets": {},
     }
-    for name in options.only or sets.KNOWN:
-        record["sets"][name] = _of_set(sets.load(name), *sets.KNOWN[name])
-        Console(width=140).print(_table({name: record["sets"][name]}))
-    Console(width=140).print(_table(record["sets"]))
-    options.output.write_text(json.dumps(record, indent=1) + "\n")
+    for name in options.only or codec_sets.KNOWN:
+        record["sets"][name] = _of_set(codec_sets.load(name), *codec_sets.KNOWN[name])
+        PlainConsole(width=140).print(_table({name: record["sets"][name]}))
+    PlainConsole(width=140).print(_table(record["sets"]))
+    strict_json.write(options.output, record, indent=1)
 
 
 def _of_set(

@@ -26,7 +26,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 import jaxcomp
@@ -34,6 +33,7 @@ from experiments.benchmarks.network import Start, start
 from experiments.benchmarks.paired import Work, in_turns
 from experiments.benchmarks.record import Record, cells_of, row_of
 from experiments.trainer import on_device
+from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.data import Examples, Stream, shuffled_batches, shuffled_indices
 from jaxcomp.models import MODELS
 from jaxcomp.schedules import cubic_density
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     given = sys.argv[1:] if arguments is None else arguments
     record = Record("end_to_end", given, options.output, steps_in_a_call=options.steps)
-    console = Console(width=120)
+    console = PlainConsole(width=120)
     for name in options.networks:
         for row in _rows(_setting(name, options), options):
             record.add(row)

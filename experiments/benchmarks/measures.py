@@ -6,7 +6,6 @@ LeNet-300-100 on 28 x 28 images, batches of 128, Adam. Prints one line of JSON: 
 milliseconds, and the cost of a look at the measures every 100 steps, as a share of the training.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import optax
 import jaxcomp
 from experiments.environment import environment
 from experiments.objective import cross_entropy
+from jaxcomp import strict_json
 from jaxcomp.analysis.measures import measures
 from jaxcomp.data import Examples
 from jaxcomp.models import MODELS
@@ -41,7 +41,7 @@ def main() -> None:
     step_with_penalty = _median(penalised, init_state(params, optimizer), batch)
     look = _median(lambda _: measures(params), None)
     print(
-        json.dumps(
+        strict_json.dumps(
             {
                 "step_ms": round(step, 3),
                 "step_with_penalty_ms": round(step_with_penalty, 3),

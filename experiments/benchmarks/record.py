@@ -1,6 +1,5 @@
 """What a benchmark leaves behind: its rows, with the command and the machine they are of."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from experiments.benchmarks.paired import Pair, spread
 from experiments.environment import environment
+from jaxcomp import strict_json
 
 
 class Record:
@@ -28,7 +28,7 @@ class Record:
     def add(self, row: dict[str, Any]) -> None:
         """Also to the file: a run that is stopped leaves what it has measured."""
         self.rows.append(row)
-        self._output.write_text(json.dumps(self._record, indent=1) + "\n")
+        strict_json.write(self._output, self._record, indent=1)
 
 
 def row_of(about: dict[str, Any], pair: Pair, ratios: np.ndarray) -> dict[str, Any]:

@@ -31,7 +31,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.experimental.compilation_cache import compilation_cache
-from rich.console import Console
 from rich.table import Table
 
 import jaxcomp
@@ -40,6 +39,7 @@ from experiments.benchmarks.paired import Pair, Work, in_turns, spread
 from experiments.benchmarks.random_checkpoint import shapes as resnet_50_shapes
 from experiments.benchmarks.record import Record, cells_of, row_of
 from jaxcomp.analysis.measures import measures
+from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.models import MODELS
 from jaxcomp.train import init_state, make_update
 
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--output", type=Path, default=Path("experiments/results/step_cost.json"))
     options = parser.parse_args(arguments)
 
-    console = Console(width=120)
+    console = PlainConsole(width=120)
     given = sys.argv[1:] if arguments is None else arguments
     record = Record("step_cost", given, options.output, updates_in_a_call=options.inside)
     for row in _measured(options, on_cpu):

@@ -17,7 +17,6 @@ Cost: 21 penalties x (6 to 20 + 5) runs, 20 to 45 s each on one CPU core: some 3
 import argparse
 import hashlib
 import itertools
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,11 +28,13 @@ from rich.progress import track
 from experiments.configuration import check, load
 from experiments.environment import environment
 from experiments.judge import error, nonzero_weights, through_file
+from experiments.mistakes import in_one_line
 from experiments.objective import classification_metrics, settled
 from experiments.recipe import compress, train_sparse
 from experiments.statistics import mean_with_interval
 from experiments.sweeps.runs import kept
 from experiments.trainer import UNWATCHED
+from jaxcomp import strict_json
 from jaxcomp.data import DATASETS, Splits
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError
@@ -93,6 +94,7 @@ ENDINGS: dict[str, Changes] = {
 GAP_SHARE = 0.4  # of the steps of an ending with the gap
 
 
+@in_one_line()
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Hold penalties against each other.")
@@ -143,7 +145,7 @@ def main() -> None:
         **environment(),
         "penalties": rows,
     }
-    (options.workdir / "record.json").write_text(json.dumps(record, indent=1))
+    strict_json.write(options.workdir / "record.json", record, indent=1)
     print(f"{len(rows)} penalties are in {options.workdir / 'record.json'}")
 
 

@@ -12,7 +12,7 @@ Cost: 18 settings x 5 seeds, about 15 s each on two CPU cores.
 """
 
 import argparse
-import json
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,16 +26,20 @@ from rich.progress import track
 
 from experiments.environment import environment
 from experiments.judge import accuracy
+from experiments.mistakes import in_one_line
 from experiments.objective import EVALUATION_BATCH, classification_metrics, cross_entropy
 from experiments.statistics import mean_with_interval, significant
+from experiments.sweeps.data import IMAGES
 from experiments.sweeps.runs import kept
+from jaxcomp import strict_json
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.measures import measures
 from jaxcomp.analysis.plots.claim import claim_figure
 from jaxcomp.data import DATASETS, Splits, batches, shuffled_batches
+from jaxcomp.files import replacing
 from jaxcomp.losses import compressibility_tree, level_tree, penalty_tree
 from jaxcomp.models import MODELS
-from jaxcomp.train import TrainState, fit, init_state, make_step
+from jaxcomp.train import NonFiniteLossError, TrainState, fit, init_state, make_step
 
 PyTree = Any
 MODEL, BATCH_SIZE, LEARNING_RATE = "lenet_300_100", 128, 1e-3
@@ -68,10 +72,11 @@ CURVES = (
 )
 
 
+@in_one_line()
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Measure what penalties do to weights.")
-    parser.add_argument("--data", choices=DATASETS, default="mnist")
+    parser.add_argument("--data", choices=IMAGES, default="mnist")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6_000)
     parser.add_argument("--workdir", type=Path, default=Path("runs/claim"))
@@ -86,7 +91,10 @@ def main() -> None:
     for name, weight, seed in track(runs, "training"):
         label = f"{options.data} {options.steps} {name} {weight} {seed}"
         make = partial(train, splits, name, weight, seed, options.steps)
-        results[name, weight].append(kept(options.workdir, label, make))
+        try:
+            results[name, weight].append(kept(options.workdir, label, make))
+        except NonFiniteLossError as error:
+            sys.exit(f"error: {name} of weight {weight}, seed {seed}: {error}")
     record = {
         "command": f"python -m experiments.sweeps.claim --data {options.data} "
         f"--seeds {options.seeds} --steps {options.steps}",
@@ -99,8 +107,9 @@ def main() -> None:
             for (name, weight), runs in results.items()
         ],
     }
-    (options.workdir / "record.json").write_text(json.dumps(record))
-    claim_figure(record).savefig(options.workdir / "figure.png", dpi=110)
+    strict_json.write(options.workdir / "record.json", record)
+    with replacing(options.workdir / "figure.png") as file:
+        claim_figure(record).savefig(file, dpi=110)
     print(f"{len(runs)} runs are in {options.workdir / 'record.json'}")
 
 

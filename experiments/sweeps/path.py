@@ -13,7 +13,6 @@ Cost: 30 networks on the digits take about a minute on two CPU cores. On MNIST u
 
 import argparse
 import itertools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from experiments.environment import environment
 from experiments.judge import error, nonzero_weights, through_file
+from experiments.mistakes import in_one_line
 from experiments.objective import classification_metrics, cross_entropy
 from experiments.statistics import mean_with_interval
+from experiments.sweeps.data import IMAGES
+from jaxcomp import strict_json
 from jaxcomp.analysis.measures import measures
 from jaxcomp.analysis.plots.pareto import pareto_figure
+from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.data import DATASETS, Examples, Splits, shuffled_indices
+from jaxcomp.files import replacing
 from jaxcomp.losses import PENALTIES, penalty_tree
 from jaxcomp.losses.ratio import level_of
 from jaxcomp.models import MODELS
@@ -47,10 +50,11 @@ STEPS_PER_CALL = 250
 THRESHOLD, PARTS = 0.1, 4  # of the level c: what is pruned, and the steps of what is left
 
 
+@in_one_line()
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Train with many weights of a penalty at once.")
-    parser.add_argument("--data", choices=DATASETS, default="digits")
+    parser.add_argument("--data", choices=IMAGES, default="digits")
     names = [name for name in PENALTIES if name != "l0_hard_concrete"]  # it needs gates
     parser.add_argument("--penalty", choices=names, default="l1_over_l2")
     parser.add_argument("--weights", type=float, nargs="+", default=WEIGHTS)
@@ -64,11 +68,15 @@ def main() -> None:
         parser.error("--weights must be finite and at least 0")
 
     splits = DATASETS[options.data](0)
-    params = train(splits, options.penalty, options.weights, options.seeds, options.steps)
+    params, diverged = train(splits, options.penalty, options.weights, options.seeds, options.steps)
     results = judged(params, splits, len(options.weights), options.seeds)
     rows = [
-        {"weight": weight, **jax.tree.map(lambda *values: mean_with_interval(values), *of_seeds)}
-        for weight, of_seeds in zip(options.weights, results, strict=True)
+        {
+            "weight": weight,
+            "diverged": int(number),  # seeds whose networks stayed as they were when that happened
+            **jax.tree.map(lambda *values: mean_with_interval(values), *of_seeds),
+        }
+        for weight, number, of_seeds in zip(options.weights, diverged, results, strict=True)
     ]
     options.workdir.mkdir(parents=True, exist_ok=True)
     record = {
@@ -77,18 +85,21 @@ def main() -> None:
         **environment(),
         "rows": rows,
     }
-    (options.workdir / "record.json").write_text(json.dumps(record, indent=1))
+    strict_json.write(options.workdir / "record.json", record, indent=1)
     points = {
         f"{weight:g}": [(one["bytes"], one["validation_error"]) for one in of_seeds]
         for weight, of_seeds in zip(options.weights, results, strict=True)
     }
-    pareto_figure(points).savefig(options.workdir / "figure.png", dpi=120)
+    with replacing(options.workdir / "figure.png") as file:
+        pareto_figure(points).savefig(file, dpi=120)
     show(rows)
     print(f"record.json and figure.png are in {options.workdir}")
 
 
-def train(splits: Splits, penalty: str, weights: list[float], seeds: int, steps: int) -> PyTree:
-    """Parameters of shape [seeds, weights, ...]."""
+def train(
+    splits: Splits, penalty: str, weights: list[float], seeds: int, steps: int
+) -> tuple[PyTree, np.ndarray]:
+    """Return parameters of shape [seeds, weights, ...], and how many seeds diverged, [weights]."""
     model = MODELS[MODEL]()
     data_loss = cross_entropy(model.apply)
 
@@ -110,7 +121,7 @@ def train(splits: Splits, penalty: str, weights: list[float], seeds: int, steps:
         count = min(STEPS_PER_CALL, steps - begin)
         order = np.array([[next(of_seed) for of_seed in orders] for _ in range(count)])
         states = jax.block_until_ready(many(states, examples, order, strengths))
-    return jax.device_get(states.params)
+    return jax.device_get((states.params, jnp.count_nonzero(states.first_bad_step, axis=0)))
 
 
 def judged(
@@ -157,7 +168,10 @@ def show(rows: list[dict[str, Any]]) -> None:
         counts = [row[key]["mean"] for key in ("nonzero_weights", "bytes")]
         cells = [f"{e:.2f}" for e in errors] + [f"{count:,.0f}" for count in counts]
         table.add_row(f"{row['weight']:g}", *cells)
-    Console().print(table)
+    PlainConsole().print(table)
+    for row in rows:
+        if row["diverged"]:
+            print(f"with weight {row['weight']:g} training diverged for {row['diverged']} seeds")
 
 
 if __name__ == "__main__":

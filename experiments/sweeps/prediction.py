@@ -9,7 +9,6 @@ Cost: about a minute for each run on two CPU cores, 10 runs.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ import optax
 from rich.progress import track
 
 from experiments.environment import environment
+from experiments.mistakes import in_one_line
+from jaxcomp import strict_json
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.minimise import minimise, subgradient_norm
 from jaxcomp.data import Examples, digits
@@ -30,6 +31,7 @@ RIDGE = 1e-3  # part of the data term: the cross-entropy alone has no minimum wh
 WEIGHTS = (0.01, 0.03)
 
 
+@in_one_line()
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Check the composite condition on a network.")
@@ -51,7 +53,7 @@ def main() -> None:
         "runs": runs,
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record, indent=1))
+    strict_json.write(options.output, record, indent=1)
     print(f"{len(runs)} runs are in {options.output}")
 
 

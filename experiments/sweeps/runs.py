@@ -1,7 +1,6 @@
 """The runs of a sweep: each is made once, and its result kept in a file of its own."""
 
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import jax
 
-from jaxcomp.files import replacing
+from jaxcomp import strict_json
 
 
 def kept(folder: Path, label: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -18,7 +17,10 @@ def kept(folder: Path, label: str, make: Callable[[], dict[str, Any]]) -> dict[s
     Args:
       folder: where results are kept; made if it is not there.
       label: what tells this run from all others of the sweep; the file is named after it.
-      make: makes the run; the result can be written as JSON.
+      make: makes the run; the result can be written as JSON. Infinite numbers come back as NaN.
+
+    Raises:
+      DamagedFileError: if the file in the folder is not JSON.
     """
     readable = re.sub(r"[^A-Za-z0-9.]+", "_", label)
     digest = hashlib.sha256(label.encode()).hexdigest()[:8]  # "l1/l2" and "l1 + l2" are two labels
@@ -27,6 +29,5 @@ def kept(folder: Path, label: str, make: Callable[[], dict[str, Any]]) -> dict[s
         result = make()
         jax.clear_caches()  # each run compiles functions of its own, which would all be kept
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(result))
-    return json.loads(path.read_text())
+        strict_json.write(path, result)
+    return strict_json.with_nan(strict_json.read(path, "delete it, and the run is made again"))

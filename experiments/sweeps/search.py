@@ -15,36 +15,44 @@ python -m experiments.sweeps.search --config experiments/configs/mnist_lenet300.
 """
 
 import argparse
-import json
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import jax
 import optuna
+import sqlalchemy
 from ml_collections import ConfigDict
-from rich.console import Console
 from rich.table import Table
 
+from experiments import feed
 from experiments.configuration import DEFAULT, check, load, typed
 from experiments.environment import environment
 from experiments.judge import error, nonzero_weights, through_file
+from experiments.mistakes import in_one_line
 from experiments.objective import classification_metrics
 from experiments.recipe import train_and_compress
 from experiments.trainer import UNWATCHED
+from jaxcomp import strict_json
 from jaxcomp.analysis.plots.pareto import pareto_figure
+from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.data import DATASETS, Splits
+from jaxcomp.files import replacing
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError
 
 STATES = optuna.trial.TrialState
 TRIED = (STATES.COMPLETE, STATES.PRUNED)
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between tries to make the tables of a data base
+_LOCKED_SECONDS = 60  # how long a search waits while others write to a file of SQLite
 
 Space = dict[str, optuna.distributions.BaseDistribution]
 
 
+@in_one_line()
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Search for small and accurate files.")
@@ -100,9 +108,10 @@ def search(
         "trials": [described(trial) for trial in finished(study)],
         "front": [trial.number for trial in front],
     }
-    (options.workdir / "search.json").write_text(json.dumps(record, indent=1))
+    strict_json.write(options.workdir / "search.json", record, indent=1)
     figure = pareto_figure({"trials": [trial.values for trial in finished(study)]})
-    figure.savefig(options.workdir / "front.png", dpi=120)
+    with replacing(options.workdir / "front.png") as file:
+        figure.savefig(file, dpi=120)
     print(f"search.json and front.png are in {options.workdir}")
 
 
@@ -145,9 +154,22 @@ def varied(config: ConfigDict, text: str) -> tuple[str, optuna.distributions.Bas
 
 @contextmanager
 def opened(url: str | None, name: str, workdir: Path) -> Iterator[optuna.Study]:
-    """The search of this name, new or as it was left; its data base is closed at the end."""
+    """The search of this name, new or as it was left; its data base is closed at the end.
+
+    Raises:
+      OSError: if the data base cannot be used.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(url or f"sqlite:///{workdir / 'search.db'}")
+    url = url or f"sqlite:///{workdir / 'search.db'}"
+    try:
+        storage = _data_base(url)
+    except (
+        sqlalchemy.exc.SQLAlchemyError,
+        optuna.exceptions.StorageInternalError,
+        RuntimeError,  # another version of its tables
+    ) as error:
+        reason = str(error).partition("\n")[0]
+        raise OSError(f"the data base {_shown(url)} cannot be used: {reason}") from error
     try:
         yield optuna.create_study(
             storage=storage,
@@ -158,6 +180,27 @@ def opened(url: str | None, name: str, workdir: Path) -> Iterator[optuna.Study]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def _data_base(url: str) -> optuna.storages.RDBStorage:
+    """Open a data base, with new tables where it has none.
+
+    Of searches that start at the same moment each makes the tables, and all but one fail somewhere
+    on the way: they find the tables when they try again.
+    """
+    waits = {"connect_args": {"timeout": _LOCKED_SECONDS}} if url.startswith("sqlite:") else {}
+    for pause in _PAUSES:
+        with suppress(sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError):
+            return optuna.storages.RDBStorage(url, engine_kwargs=waits)
+        time.sleep(pause)
+    return optuna.storages.RDBStorage(url, engine_kwargs=waits)
+
+
+def _shown(url: str) -> str:
+    try:
+        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return "of --storage"
 
 
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -188,7 +231,7 @@ def judged(
         trial.set_user_attr("nonzero_weights", nonzero_weights(params))
     except NonFiniteLossError as reason:
         trial.set_user_attr("diverged", str(reason))
-        start = model.init(jax.random.key(own.seed), splits.train.inputs[:1])["params"]
+        start = model.init(jax.random.key(own.seed), feed.one_input(splits.train))["params"]
         params, size = through_file(start)
     wrong = error(classification_metrics(model.apply), params, splits.validation)
     jax.clear_caches()  # each trial compiles functions of its own, which would all be kept
@@ -231,7 +274,7 @@ def show(front: list[optuna.trial.FrozenTrial], keys: list[str]) -> None:
         size, wrong = trial.values
         values = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.params.values()]
         table.add_row(str(trial.number), f"{size:,.0f}", f"{wrong:.2f}", *values)
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 if __name__ == "__main__":

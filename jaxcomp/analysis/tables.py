@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxcomp.analysis.pareto import pareto_front
+from jaxcomp.printable import table_cell
 
 _HEADINGS = (
     "method",
@@ -36,7 +37,7 @@ def results_table(
     rows.sort(key=lambda row: (-row[0], -row[1]))
     lines = [_HEADINGS, ("---", *["---:"] * (len(_HEADINGS) - 2), "---")]
     lines += [cells for *_, cells in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(map(_row, lines))
 
 
 def penalties_table(record: Mapping[str, Any]) -> str:
@@ -69,13 +70,23 @@ def penalties_table(record: Mapping[str, Any]) -> str:
             bold = (row["penalty"], kind) in best
             cells += [f"**{cell}**" if bold else cell for cell in (error, size)]
         lines.append(cells)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(map(_row, lines))
 
 
 def file_kinds(record: Mapping[str, Any]) -> list[str]:
-    """The kinds of files in a record of `experiments.sweeps.baselines`."""
-    networks = next(row["networks"] for row in record["penalties"] if row["networks"])
+    """The kinds of files in a record of `experiments.sweeps.baselines`.
+
+    Raises:
+      ValueError: if the record has no networks.
+    """
+    networks = next((row["networks"] for row in record["penalties"] if row["networks"]), None)
+    if networks is None:
+        raise ValueError("the record has no networks: all penalties diverged, or none was tried")
     return [kind for kind in networks if kind != "float"]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(table_cell, cells))} |"
 
 
 def _cost(row: Mapping[str, Any], kind: str) -> tuple[float, float]:

@@ -2,7 +2,8 @@
 
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,7 +83,12 @@ def _read_cache(path: Path, source: Prepared) -> dict[str, np.ndarray] | None:
 def _decode(source: Prepared) -> dict[str, np.ndarray]:
     arrays = {}
     sources = rows_of(source.name, source.version, tuple(source.sizes), makeable=source.makeable)
-    for split, rows in zip(source.sizes, sources, strict=True):
+    for (split, size), rows in zip(source.sizes.items(), sources, strict=True):
+        if len(rows) != size:
+            raise OSError(
+                f"{source.name} {source.version} has {len(rows)} examples in {split!r} instead of "
+                f"{size}: prepare the whole data set again"
+            )
         images = np.empty((len(rows), *source.shape), np.uint8)
         labels = np.empty(len(rows), np.uint8)
         for begin in range(0, len(rows), _TOGETHER):
@@ -106,29 +112,85 @@ def rows_of(
 
     Raises:
       ImportError: if tensorflow-datasets is not installed.
-      FileNotFoundError: if the data set is not prepared; the message says what to do.
+      FileNotFoundError: if the data set is not prepared, or as TFRecord; the message says what to
+        do.
+      OSError: if its files are damaged. So does asking for an example that is.
     """
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImportError(f'{name} is read by TFDS: pip install "tensorflow-datasets"') from error
+    root = tfds.core.constants.DATA_DIR
+    folder = Path(root) / name / version
     try:
         builder = tfds.builder(f"{name}:{version}")
     except tfds.core.DatasetNotFoundError as error:  # neither there nor known to TFDS
-        folder = tfds.core.constants.DATA_DIR
-        raise FileNotFoundError(_missing(name, version, folder, makeable)) from error
+        raise FileNotFoundError(_missing(name, version, root, makeable)) from error
+    except Exception as error:  # of many types, by what is damaged
+        if not folder.exists():
+            raise FileNotFoundError(_missing(name, version, root, makeable)) from error
+        raise OSError(_damaged(name, version, folder, error)) from error
+    folder = builder.data_path
     if not builder.info.splits:
-        raise FileNotFoundError(_missing(name, version, builder.data_path, makeable))
-    return builder.as_data_source(list(splits))
+        raise FileNotFoundError(_missing(name, version, folder, makeable))
+    try:
+        sources = builder.as_data_source(list(splits))
+    except NotImplementedError as error:
+        form = builder.info.file_format
+        raise FileNotFoundError(
+            f"{name} {version} is prepared as {form.value if form else 'an unknown format'} in "
+            f"{folder}, which only TensorFlow reads. Delete that folder and prepare it as "
+            f"array_record. {_remedy(name, version, makeable)}"
+        ) from error
+    except Exception as error:
+        raise OSError(_damaged(name, version, folder, error)) from error
+    return [_Rows(source, name, version, folder) for source in sources]
+
+
+class _Rows(Sequence):
+    """Examples of which a damaged one is an error in one line that names the data set."""
+
+    def __init__(self, source: Any, name: str, version: str, folder: os.PathLike):
+        self._source, self._of = source, (name, version, folder)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        with self._named():
+            return self._source[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Several examples, which takes less time than one by one."""
+        with self._named():
+            return self._source.__getitems__(indices)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # of many types, by what is damaged
+            raise OSError(_damaged(*self._of, error)) from error
 
 
 def _missing(name: str, version: str, folder: str | os.PathLike, makeable: bool) -> str:
-    what = f"{name} {version} is not prepared in {folder}."
+    return f"{name} {version} is not prepared in {folder}. {_remedy(name, version, makeable)}"
+
+
+def _damaged(name: str, version: str, folder: str | os.PathLike, error: Exception) -> str:
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return (
+        f"{name} {version} in {folder} is damaged ({reason[:160]}): delete that folder and prepare "
+        "the data set again, or point TFDS_DATA_DIR to another copy"
+    )
+
+
+def _remedy(name: str, version: str, makeable: bool) -> str:
     elsewhere = "TFDS_DATA_DIR to a folder that has it."
     if not makeable:
-        return f"{what} Point {elsewhere}"
+        return f"Point {elsewhere}"
     return (
-        f"{what} Prepare it once (this needs TensorFlow and the network): "
+        "Prepare it once (this needs TensorFlow and the network): "
         'pip install -e ".[prepare]" && python -c "import tensorflow_datasets as tfds; '
         f"tfds.data_source('{name}:{version}')\". Or point {elsewhere}"
     )

@@ -7,20 +7,32 @@ from typing import Self
 
 import jax
 
+from jaxcomp.late_reads import ignore_late_reads
+from jaxcomp.train.checksum import checksum
 from jaxcomp.train.step import TrainState
 
 _LOG = logging.getLogger(__name__)
+_CHECKSUM = "checksum"
 
 
 class CheckpointError(RuntimeError):
-    """None of the checkpoints of a run can be used."""
+    """None of the checkpoints of a run can be used.
+
+    Attributes:
+      reason: the message without the remedy.
+    """
+
+    def __init__(self, folder: Path, unusable: dict[int, str]):
+        """Of the folder with the checkpoints, and what is wrong with each, by its step."""
+        self.reason = f"none of the checkpoints in {folder} can be used ({_listed(unusable)})"
+        super().__init__(f"{self.reason}: delete the folder to begin anew")
 
 
 class Checkpoints:
     """The last states of one loop, each in a folder named after its step (used as a context).
 
     Orbax writes them while training goes on. A state is there as a whole or not at all, whenever
-    the process ends.
+    the process ends. A checksum of its arrays is saved with it, and compared when it is read.
     """
 
     def __init__(self, folder: Path, *, kept: int = 2):
@@ -35,6 +47,7 @@ class Checkpoints:
             raise ImportError(
                 'checkpoints need orbax-checkpoint: pip install "jaxcomp[experiments]"'
             ) from error
+        ignore_late_reads()
         self._orbax, self.folder = ocp, folder.absolute()
         options = ocp.CheckpointManagerOptions(max_to_keep=kept, create=True)
         self._manager = ocp.CheckpointManager(self.folder, options=options)
@@ -62,7 +75,11 @@ class Checkpoints:
         if last is not None and step <= last:
             raise ValueError(f"{self.folder} has a state of step {last}: step {step} is not later")
         try:
-            self._manager.save(step, args=self._orbax.args.StandardSave(state))
+            self._manager.save(
+                step,
+                args=self._orbax.args.StandardSave(state),
+                custom_metadata={_CHECKSUM: checksum(state)},
+            )
         except Exception as error:  # of many types, also of the save before
             raise self._unwritten(error) from error
 
@@ -78,7 +95,7 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def latest(self, like: TrainState) -> TrainState | None:
-        """The last state that can be read, or None if none was saved.
+        """Return the last state that can be read, or None if none was saved.
 
         One that is damaged, or of another training, is passed over with a warning, and deleted if
         one before it can be read: training goes on from there, and comes to the same step again.
@@ -91,22 +108,33 @@ class Checkpoints:
         """
         abstract = jax.tree.map(self._orbax.tree.to_shape_dtype_struct, like)
         restore = self._orbax.args.StandardRestore(abstract)
-        steps = sorted(self._manager.all_steps(), reverse=True)
-        for number, step in enumerate(steps):
+        unusable: dict[int, str] = {}
+        for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 state = self._manager.restore(step, args=restore)
+                self._check(step, state)
             except Exception as error:  # of many types, by what is damaged
-                _LOG.warning("%s is passed over: %s", self.folder / str(step), _short(error))
-            else:
-                for passed_over in steps[:number]:
-                    self._manager.delete(passed_over)
-                return state
-        if steps:
-            raise CheckpointError(
-                f"none of the checkpoints in {self.folder} can be used, the warnings say why: "
-                "delete the folder to begin anew"
-            )
+                unusable[step] = _short(error)
+                continue
+            if unusable:
+                _LOG.warning(
+                    "checkpoints in %s are passed over (%s): the one of step %d is used",
+                    self.folder,
+                    _listed(unusable),
+                    step,
+                )
+            for passed_over in unusable:
+                self._manager.delete(passed_over)
+            return state
+        if unusable:
+            raise CheckpointError(self.folder, unusable)
         return None
+
+    def _check(self, step: int, state: TrainState) -> None:
+        """Raise an error if a state is not the one that was saved: Orbax does not look."""
+        saved = (self._manager.metadata(step).custom_metadata or {}).get(_CHECKSUM)
+        if saved != (found := checksum(state)):
+            raise ValueError(f"its checksum is {found}, and {saved} was saved")
 
     def _unwritten(self, error: Exception) -> OSError:
         return OSError(f"no checkpoint can be written in {self.folder}: {_short(error)}")
@@ -115,3 +143,7 @@ class Checkpoints:
 def _short(error: Exception) -> str:
     """What has happened; what follows in Orbax's messages is its own state."""
     return str(error).partition("\n")[0][:160]
+
+
+def _listed(unusable: dict[int, str]) -> str:
+    return "; ".join(f"step {step}: {reason}" for step, reason in unusable.items())

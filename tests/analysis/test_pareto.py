@@ -25,3 +25,8 @@ def test_a_figure_shows_all_points_and_their_front():
     (axes,) = figure.axes
     a, b, front = (line.get_xydata().tolist() for line in axes.lines)
     assert (a, b, front) == ([[1, 2], [2, 1]], [[3, 3], [4, 90]], [[1, 2], [2, 1]])
+
+
+def test_a_figure_shows_however_many_results_there_are():
+    (axes,) = pareto_figure({str(i): [(i, 200 - i)] for i in range(200)}).axes
+    assert len(axes.lines) == 200 + 1

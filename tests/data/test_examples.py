@@ -48,7 +48,8 @@ def test_a_seed_fixes_the_order():
 
 @pytest.mark.parametrize("batch_size", [0, -1, 11])
 def test_batch_sizes_that_do_not_fit(batch_size):
-    with pytest.raises(ValueError, match=f"batch size {batch_size} does not fit .* 10 examples"):
+    message = "batch size 11 does not fit .* 10 examples|batch_size must be .* at least 1, got"
+    with pytest.raises(ValueError, match=message):
         next(shuffled_batches(numbered(10), batch_size, seed=0))
 
 

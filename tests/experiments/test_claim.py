@@ -11,6 +11,7 @@ from experiments.objective import cross_entropy
 from experiments.sweeps import claim
 from jaxcomp.data import digits
 from jaxcomp.models import MODELS
+from jaxcomp.train import NonFiniteLossError
 from tests.helpers import RESULTS
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -76,9 +77,28 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path, monkeypatch, splits):
     assert record["settings"][0]["end"]["level"]["values"] == [123.0]
 
 
+def test_a_run_that_diverges_is_named(tmp_path, monkeypatch):
+    def diverges(*arguments):
+        raise NonFiniteLossError("not finite at step 3")
+
+    monkeypatch.setattr(claim, "train", diverges)
+    monkeypatch.setattr(sys, "argv", ["claim", "--data=digits", f"--workdir={tmp_path}"])
+    with pytest.raises(SystemExit, match=r"none of weight 0\.0, seed 0: not finite at step 3"):
+        claim.main()
+
+
 def test_wrong_use(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["claim", "--seeds=0"])
     with pytest.raises(SystemExit) as stop:
         claim.main()
     assert stop.value.code == 2
     assert "must be at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", ["imagenet2012", "sonnets"])
+def test_data_that_the_network_cannot_read_are_no_choice(data, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["claim", f"--data={data}"])
+    with pytest.raises(SystemExit) as stop:
+        claim.main()
+    assert stop.value.code == 2
+    assert "choose from" in capsys.readouterr().err

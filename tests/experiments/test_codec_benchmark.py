@@ -6,28 +6,24 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.benchmarks import codec, random_checkpoint
-from tests.helpers import RESULTS, run_module
-
-SETS = """
-import numpy as np
-
-KNOWN = {"x": (100, 120, None), "y": (100, 120, 130)}
+from experiments.benchmarks import codec, codec_sets, random_checkpoint
+from tests.helpers import RESULTS
 
 
-def load(name):
+def small_set(name):
     rng = np.random.default_rng(0)
-    return [("w", rng.integers(-1, 2, (20, 10)).astype(np.int8), 1),
-            ("v", rng.integers(-8, 9, (20, 10)).astype(np.int8), 16)]
-"""
+    return [
+        ("w", rng.integers(-1, 2, (20, 10)).astype(np.int8), 1),
+        ("v", rng.integers(-8, 9, (20, 10)).astype(np.int8), 16),
+    ]
 
 
-def test_it_measures_sets_of_a_folder(tmp_path, monkeypatch, capsys):
-    (tmp_path / "codec_sets.py").write_text(SETS)
+def test_it_measures_a_set(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(codec_sets, "KNOWN", {"x": (100, 120, None), "y": (100, 120, 130)})
+    monkeypatch.setattr(codec_sets, "load", small_set)
     output = tmp_path / "record.json"
-    command = ["codec", "--sets", str(tmp_path), "--only", "y", "--output", str(output)]
+    command = ["codec", "--only", "y", "--output", str(output)]
     monkeypatch.setattr(sys, "argv", command)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     codec.main()
     assert "NNCodec" in capsys.readouterr().out
     record = json.loads(output.read_text())["sets"]["y"]
@@ -36,11 +32,20 @@ def test_it_measures_sets_of_a_folder(tmp_path, monkeypatch, capsys):
     assert record["encode_million_per_second"] > 0
 
 
-@pytest.mark.slow
-def test_a_folder_without_sets_is_named(tmp_path):
-    done = run_module("experiments.benchmarks.codec", f"--sets={tmp_path}")
-    assert done.returncode == 1
-    assert "there is no codec_sets.py in" in done.stderr
+def entropy_bytes(levels):
+    _, counts = np.unique(levels, return_counts=True)
+    return -(counts * np.log2(counts / levels.size)).sum() / 8
+
+
+LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ("d", "e", "d2", "e2")]
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c", *LARGE])
+def test_the_sets_have_the_entropy_that_is_known_of_them(name):
+    tensors = codec_sets.load(name)
+    found = sum(entropy_bytes(levels) for _, levels, _ in tensors)
+    assert found == pytest.approx(codec_sets.KNOWN[name][0], abs=1)
+    assert {levels.dtype for _, levels, _ in tensors} == {np.dtype(np.int8)}
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,10 @@
 """One record of several runs."""
 
+import sys
+
 import pytest
 
-from experiments.collect import collect
+from experiments.collect import collect, main
 
 
 def report(seed, accuracy, steps=10):
@@ -46,3 +48,17 @@ def test_runs_of_different_experiments_are_not_mixed():
 def test_a_seed_counts_once():
     with pytest.raises(ValueError, match=r"twice: \[1, 1\]"):
         collect([report(1, 0.5), report(1, 0.5)])
+
+
+def test_a_number_that_is_not_finite_is_named():
+    with pytest.raises(ValueError, match="test_bits_compressed of seed 1 is not finite"):
+        collect([report(2, 0.5), {**report(1, 0.5), "test_bits": {"compressed": None}}])
+
+
+def test_a_report_that_was_cut_off_is_named(tmp_path, monkeypatch):
+    (tmp_path / "report.json").write_text('{"seed": 1, "conf')
+    monkeypatch.setattr(sys, "argv", ["collect", str(tmp_path)])
+    with pytest.raises(
+        SystemExit, match=rf"{tmp_path}/report\.json is damaged.*make the run again"
+    ):
+        main()

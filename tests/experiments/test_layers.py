@@ -17,6 +17,7 @@ def test_units_can_be_taken_out_where_there_is_no_batch_norm():
 
 
 @pytest.mark.usefixtures("standard_promotion")
+@pytest.mark.filterwarnings("ignore:nothing is left of")
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[pytest.mark.slow] * (name in IMAGES)) for name in LAYERS],

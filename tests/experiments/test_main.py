@@ -1,6 +1,7 @@
 """The main job from command to files, shortened: the way a user runs it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -140,3 +141,22 @@ def test_evaluate_names_what_is_missing(tmp_path):
     done = run_module("experiments.evaluate", str(tmp_path))
     assert done.returncode == 2
     assert "give the workdir of a finished run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", '{"seed": 7, "mod', "config.json is damaged"),
+        ("config.json", '{"seed": 7}', "config.json is not a configuration: 'model'"),
+        ("model.jxc", "", "model.jxc: not a .jxc file"),
+    ],
+)
+def test_evaluate_names_what_is_damaged(workdir, tmp_path, name, content, message):
+    for whole in ("config.json", "model.jxc"):
+        shutil.copy(workdir / whole, tmp_path)
+    (tmp_path / name).write_text(content)
+    done = run_module("experiments.evaluate", str(tmp_path))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert message in line

@@ -3,10 +3,12 @@
 import json
 import sys
 
+import jax
 import numpy as np
 import pytest
 
 from experiments.sweeps import path
+from jaxcomp.data import digits
 
 
 @pytest.mark.slow
@@ -34,3 +36,20 @@ def test_wrong_use(wrong, monkeypatch, capsys):
         path.main()
     assert stop.value.code == 2
     assert "must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", ["imagenet2012", "sonnets"])
+def test_data_that_the_network_cannot_read_are_no_choice(data, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["path", f"--data={data}"])
+    with pytest.raises(SystemExit) as stop:
+        path.main()
+    assert stop.value.code == 2
+    assert "choose from" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("standard_promotion")
+def test_networks_that_diverge_are_counted():
+    params, diverged = path.train(digits(0), "l1", [0.0, 1e38], seeds=2, steps=2)
+    assert diverged.tolist() == [0, 2]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))

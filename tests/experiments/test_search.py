@@ -2,19 +2,25 @@
 
 import json
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import jax
+import numpy as np
 import optuna
 import pytest
+import sqlalchemy
 from ml_collections import ConfigDict
 
 from experiments.configuration import DEFAULT, load
 from experiments.sweeps import search
 from jaxcomp.analysis.pareto import pareto_front
+from jaxcomp.data import Splits, Stream
 from jaxcomp.models import MODELS
 from jaxcomp.prune import apply_mask, top_k_mask
 from jaxcomp.quantize import dequantize, ternarize
+from jaxcomp.train import NonFiniteLossError
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 SHORT = ("train.steps=5", "penalty.steps=30", "finetune.steps=0", "quantize.steps=20")
@@ -63,6 +69,7 @@ def command(monkeypatch, workdir, trials, *more):
     return json.loads((workdir / "search.json").read_text())
 
 
+@pytest.mark.filterwarnings("ignore:nothing is left of")  # after so few steps
 def test_a_search_goes_on_and_makes_no_trial_again(tmp_path, monkeypatch, capsys):
     made = []
 
@@ -117,3 +124,70 @@ def test_what_is_trained_on_cannot_be_chosen_by(tmp_path, monkeypatch, capsys):
         command(monkeypatch, tmp_path, 1, "--set", "data.train_on_validation=True")
     assert stop.value.code == 2
     assert "data.train_on_validation=False" in capsys.readouterr().err
+
+
+def test_searches_that_start_at_once_on_a_new_data_base(tmp_path):
+    start = threading.Barrier(4)
+
+    def ask(number):
+        start.wait()
+        with search.opened(None, "one", tmp_path) as study:
+            study.tell(study.ask(), (number, -number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(4)))
+    with search.opened(None, "one", tmp_path) as study:
+        assert sorted(trial.values[0] for trial in study.trials) == list(range(4))
+
+
+def made_by_others(times, monkeypatch):
+    """A data base whose tables others make at the same moment, so many times."""
+    tried, make = [], optuna.storages.RDBStorage.__init__
+    others = sqlalchemy.exc.IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed"))
+
+    def init(self, *arguments, **options):
+        tried.append(1)
+        if len(tried) <= times:
+            raise others
+        make(self, *arguments, **options)
+
+    monkeypatch.setattr(optuna.storages.RDBStorage, "__init__", init)
+    monkeypatch.setattr(search, "_PAUSES", (0, 0, 0))
+    return tried
+
+
+def test_tables_that_others_make_are_found_in_the_next_try(tmp_path, monkeypatch):
+    tried = made_by_others(3, monkeypatch)
+    with search.opened(None, "one", tmp_path):
+        assert len(tried) == 4
+
+
+def test_a_data_base_that_cannot_be_used_is_one_line(tmp_path, monkeypatch):
+    made_by_others(4, monkeypatch)
+    with pytest.raises(OSError, match=r"search\.db cannot be used: .*UNIQUE constraint"):
+        search.opened(None, "one", tmp_path).__enter__()
+    monkeypatch.undo()
+    monkeypatch.setattr(search, "_PAUSES", ())
+    (tmp_path / "text.db").write_text("not a data base, " * 100)
+    for url in (f"sqlite:///{tmp_path}/text.db", f"sqlite:///{tmp_path}/no/where.db", "nonsense"):
+        with pytest.raises(OSError, match=r"^the data base [^\n]* cannot be used: [^\n]+$"):
+            search.opened(url, "one", tmp_path).__enter__()
+
+
+def test_a_password_is_not_shown():
+    assert "secret" not in search._shown("mysql://me:secret@host/base")
+
+
+def test_a_trial_that_diverges_on_a_stream_counts_as_a_dense_random_network(config, monkeypatch):
+    def diverges(config, splits, watch):
+        raise NonFiniteLossError("not finite at step 3")
+
+    monkeypatch.setattr(search, "train_and_compress", diverges)
+    rows = [{"image": np.zeros((9, 9, 3), np.uint8), "label": 1}] * 3
+    splits = Splits(*3 * [Stream(rows, np.arange(3), size=8)])
+    trial = optuna.trial.FixedTrial({"penalty.l2": 0.0})
+    space = dict([search.varied(config, "penalty.l2=0:1")])
+    size, wrong = search.judged(trial, config, space, splits)
+    assert trial.user_attrs["diverged"] == "not finite at step 3"
+    assert size > 4 * 8 * 8 * 3 * 300 * 0.5
+    assert wrong in (0.0, 100.0)

@@ -1,5 +1,7 @@
 """Bootstrap intervals."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -26,3 +28,8 @@ def test_without_spread_the_interval_is_the_mean(values):
     result = mean_with_interval(values)
     assert result["low"] == result["mean"] == result["high"] == values[0]
     assert result["values"] == values
+
+
+def test_numbers_that_are_not_finite_are_not_hidden():
+    found = mean_with_interval([1.0, math.nan, 2.0])
+    assert all(math.isnan(found[key]) for key in ("mean", "low", "high"))

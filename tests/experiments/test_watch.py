@@ -1,6 +1,8 @@
 """What is noted of a run while it trains."""
 
 import json
+import logging
+import math
 
 import jax.numpy as jnp
 import numpy as np
@@ -70,3 +72,19 @@ def test_points_of_a_run_before_stay_until_their_phase_begins(tmp_path):
         assert lines() == [*of_dense, *of_penalty]
         watcher.go_on("penalty", 1)
         assert lines() == watcher.history == [*of_dense, of_penalty[0]]
+
+
+def test_damaged_lines_are_left_out_and_numbers_that_are_not_finite_stay(tmp_path, caplog):
+    file = tmp_path / "metrics.jsonl"
+    point = {"phase": "dense", "step": 1, "validation_accuracy": 0.5, "penalty": math.nan}
+    with watching(file, 4) as watcher:
+        watcher._add(point)
+    (line,) = file.read_text().splitlines()
+    assert json.loads(line, parse_constant=pytest.fail)["penalty"] is None
+    damaged = [b"\0" * 40, b"\xff\xfe", b'{"phase": "den', b"[1]", b'{"step": 3}']
+    file.write_bytes(b"\n".join([line.encode(), *damaged, line.encode(), b""]))
+    with caplog.at_level(logging.WARNING, "experiments"), watching(file, 4) as watcher:
+        watcher.go_on("dense", 2)
+    assert f"{file}: 5 of 7 lines are damaged" in caplog.text
+    assert [one["step"] for one in watcher.history] == [1, 1]
+    assert all(math.isnan(one["penalty"]) for one in watcher.history)

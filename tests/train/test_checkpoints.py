@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 
@@ -92,7 +93,10 @@ def test_one_that_is_damaged_is_passed_over(tmp_path, caplog):
     with Checkpoints(tmp_path) as checkpoints, caplog.at_level(logging.WARNING, "jaxcomp"):
         assert_same(checkpoints.latest(start()), two)
         checkpoints.save(four)
-    assert f"{tmp_path / '5'} is passed over" in caplog.text
+    (record,) = caplog.records
+    message = record.getMessage()
+    assert message.startswith(f"checkpoints in {tmp_path} are passed over (step 5: ")
+    assert message.endswith("): the one of step 2 is used")
     with Checkpoints(tmp_path) as checkpoints:
         assert_same(checkpoints.latest(start()), four)
         checkpoints.save(five)
@@ -113,7 +117,10 @@ def test_those_of_another_training_are_named(tmp_path):
     other = init_state({"kernel": jnp.ones((3, 2))}, optax.sgd(0.1))
     with (
         Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(CheckpointError, match=f"none of the checkpoints in {tmp_path} can be used"),
+        pytest.raises(
+            CheckpointError,
+            match=rf"^none of the checkpoints in {tmp_path} can be used \(step 2: .+\): delete",
+        ),
     ):
         checkpoints.latest(other)
 
@@ -149,3 +156,54 @@ def test_on_a_full_disk_there_is_an_error_and_the_state_before_stays(tmp_path):
     )
     assert f"no checkpoint can be written in {tmp_path / 'run'}: " in done.stdout
     assert "the last is 1" in done.stdout
+
+
+def shortened(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def inverted(path):
+    """The bytes in the middle are others."""
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) // 2, min(len(content), len(content) // 2 + 8)):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+# Of what Orbax leaves behind, see above.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "damage", [shortened, inverted, lambda path: path.write_bytes(b""), lambda path: path.unlink()]
+)
+def test_whatever_is_damaged_a_good_state_comes_back(tmp_path, damage):
+    two, five = states(2, 5)
+    whole = tmp_path / "whole"
+    with Checkpoints(whole) as checkpoints:
+        checkpoints.save(two)
+        checkpoints.save(five)
+    files = [path.relative_to(whole) for path in (whole / "5").rglob("*") if path.is_file()]
+    passed_over = 0
+    for number, name in enumerate(files):
+        folder = tmp_path / str(number)
+        shutil.copytree(whole, folder)
+        damage(folder / name)
+        with Checkpoints(folder) as checkpoints:
+            state = checkpoints.latest(start())
+            passed_over += int(state.step) == 2
+            assert_same(state, two if int(state.step) == 2 else five)
+    assert passed_over >= 1
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
+def test_a_bit_that_has_changed_among_the_arrays_is_seen(tmp_path, part):
+    params = {"kernel": jax.random.normal(jax.random.key(0), (100, 100))}
+    state = init_state(params, optax.sgd(0.1))._replace(step=jnp.int32(1))
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state)
+    path = max((path for path in tmp_path.rglob("d/*")), key=lambda path: path.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[int(part * len(content))] ^= 4
+    path.write_bytes(content)
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(CheckpointError, match="step 1: "):
+        checkpoints.latest(state)

@@ -146,6 +146,7 @@ def test_what_is_pruned_stays_at_exact_zero_under_momentum_and_decay():
     np.testing.assert_array_equal(mask["a"]["kernel"], ~gone)
 
 
+@pytest.mark.filterwarnings("ignore:nothing is left of 'b/kernel'")
 @pytest.mark.parametrize("scope", ["global", "tensor"])
 def test_a_constant_density_is_one_shot_pruning(scope):
     tx = optax.chain(optax.set_to_zero(), jaxcomp.prune_gradually(0.25, scope=scope))

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
 from jaxcomp.analysis.plots.intervals import whiskers
 
 _STYLES = {
@@ -17,6 +17,12 @@ _STYLES = {
     "l1/l2 per tensor": (ORANGE, "-", "v"),
     "l1/l2 global + 100 c": (BLUE, "--", "P"),
 }
+_COLOURS = (GREEN, VERMILLION, ORANGE, BLUE, BLACK)
+_OTHER_STYLES = [
+    (colour, line, marker)
+    for line, marker in (("--", "X"), ("-.", "p"), (":", "*"), ("-", "h"))
+    for colour in _COLOURS
+]
 
 
 def claim_figure(record: Mapping[str, Any]) -> Figure:
@@ -60,8 +66,9 @@ def _by_penalty(record: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]
 
 
 def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
-    for penalty, settings in _by_penalty(record).items():
-        colour, style, marker = _STYLES[penalty]
+    settings_of = _by_penalty(record)
+    for penalty, (colour, style, marker) in styles_of(settings_of, _STYLES, _OTHER_STYLES).items():
+        settings = settings_of[penalty]
         x = [s["end"]["lit_live"]["mean"] for s in settings]
         ends = [s["end"][key] for s in settings]
         axes.errorbar(
@@ -81,8 +88,9 @@ def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
 
 
 def _curves(axes: Axes, record: Mapping[str, Any], key: str) -> None:
-    for penalty, settings in _by_penalty(record).items():
-        colour, style, _ = _STYLES[penalty]
+    settings_of = _by_penalty(record)
+    for penalty, (colour, style, _) in styles_of(settings_of, _STYLES, _OTHER_STYLES).items():
+        settings = settings_of[penalty]
         middle = settings[len(settings) // 2]  # one weight for each, to be readable
         axes.plot(middle["step"], middle["curve"][key], style, color=colour)
     axes.set_xlabel("step")

@@ -4,4 +4,18 @@ They are those of Okabe and Ito, told apart by colour-blind readers; figures als
 style and bars in lightness, so that they survive in grey.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
+from typing import TypeVar
+
+Style = TypeVar("Style")
+
 BLUE, ORANGE, GREEN, VERMILLION, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#000000"
+
+
+def styles_of(
+    names: Iterable[str], known: Mapping[str, Style], others: Sequence[Style]
+) -> dict[str, Style]:
+    """Return a style for each name: its own, or in turn one of the others that is not taken."""
+    free = cycle([style for style in others if style not in known.values()])
+    return {name: known[name] if name in known else next(free) for name in names}

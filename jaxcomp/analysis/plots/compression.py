@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE
+from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
 
 _STYLES = {
     "dense": (BLACK, ":"),
@@ -18,7 +18,11 @@ _STYLES = {
     "settle": (ORANGE, "-"),
 }
 
+_COLOURS = (GREEN, VERMILLION, BLUE, ORANGE, BLACK)
+_OTHER_STYLES = [(colour, style) for style in ("--", "-", "-.", ":") for colour in _COLOURS]
+
 HISTOGRAMS = 4  # of the layers with the most weights; more are too narrow to read
+_BARS = ("white", BLUE, ORANGE, GREEN, VERMILLION)
 LABELLED = 6  # layers whose bars have names and numbers
 
 Layers = Mapping[str, np.ndarray]
@@ -96,7 +100,7 @@ def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
             positions + offset,
             shares,
             width,
-            color=("white", BLUE, ORANGE)[index],
+            color=_BARS[index % len(_BARS)],
             label=stage,
             edgecolor=BLACK,
             linewidth=0.6,
@@ -117,9 +121,9 @@ def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
 
 def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:
     """One quantity over the steps of each phase, all phases from their own step 0."""
-    for phase in dict.fromkeys(point["phase"] for point in history):
+    phases = dict.fromkeys(point["phase"] for point in history)
+    for phase, (colour, style) in styles_of(phases, _STYLES, _OTHER_STYLES).items():
         points = [point for point in history if point["phase"] == phase]
-        colour, style = _STYLES[phase]
         steps, values = [p["step"] for p in points], [p[key] for p in points]
         # A single point has no line.
         marker = "o" if len(points) == 1 else None
@@ -131,6 +135,8 @@ def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:
 
 def _small_share(w: np.ndarray) -> float:
     magnitudes = np.abs(w)
+    if not magnitudes.any():
+        return 1.0
     level = np.sum(magnitudes**2) / np.sum(magnitudes)
     return float(np.mean(magnitudes < level / 10))
 

@@ -1,7 +1,7 @@
 """The loss in two and three dimensions: level sets, descent, and the ternary directions."""
 
 from collections.abc import Mapping, Sequence
-from itertools import product
+from itertools import cycle, product
 
 import jax
 import numpy as np
@@ -139,11 +139,11 @@ def push_on_entries(axes: Axes, vectors: Mapping[str, np.ndarray]) -> None:
 
     Args:
       axes: where to draw.
-      vectors: by label, [n] each; at most three.
+      vectors: by label, [n] each; after three the looks repeat.
     """
     looks = ((BLUE, "o", 11), (VERMILLION, "^", 6), (ORANGE, "s", 6))
     furthest = 0.0
-    for (label, w), (colour, marker, size) in zip(vectors.items(), looks, strict=False):
+    for (label, w), (colour, marker, size) in zip(vectors.items(), cycle(looks), strict=False):
         slopes = np.asarray(jax.grad(compressibility)(w)) * np.linalg.norm(w)
         push = np.where(w == 0, -np.abs(slopes), -np.sign(w) * slopes)
         multiple = np.abs(w) / float(ternary_level(w))

@@ -1,6 +1,7 @@
 """Error against size, with the front of what is not beaten."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 from matplotlib.figure import Figure
 
@@ -25,7 +26,7 @@ def pareto_figure(
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for (name, points), (colour, marker) in zip(results.items(), _STYLES * 3, strict=False):
+    for (name, points), (colour, marker) in zip(results.items(), cycle(_STYLES), strict=False):
         axes.plot(*zip(*points, strict=True), marker, color=colour, alpha=0.8, label=name)
     drawn = [point for points in results.values() for point in points]
     front = [drawn[i] for i in pareto_front(drawn)]

@@ -1,6 +1,7 @@
 """The theorem in pictures: descent, saddles, and the composite condition."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -47,7 +48,7 @@ def slices(axes: Axes, w: np.ndarray, directions: Mapping[str, np.ndarray]) -> N
     """
     steps = np.linspace(-_REACH, _REACH, 121)
     styles = ((BLUE, "-"), (VERMILLION, "--"), (ORANGE, "-."))
-    for (label, direction), (colour, style) in zip(directions.items(), styles, strict=False):
+    for (label, direction), (colour, style) in zip(directions.items(), cycle(styles), strict=False):
         unit = direction * np.linalg.norm(w) / np.linalg.norm(direction)
         values = [float(compressibility(w + step * unit)) for step in steps]
         axes.plot(steps, values, style, color=colour, label=label, linewidth=1.8)

@@ -59,3 +59,22 @@ def test_of_many_layers_the_largest_have_histograms_and_bars_no_names():
     assert figure.axes[4].get_xlabel() == "layer, in the order of names"
     assert len(figure.axes[4].patches) == 3 * 13
     assert all(place.is_integer() for place in figure.axes[4].get_xticks())
+
+
+def test_phases_that_are_not_known_have_styles_of_their_own(axes):
+    phases = ["dense", "a new one", "penalty", "another"]
+    history = [{"phase": p, "step": s, "penalty": s} for p in phases for s in (1, 2)]
+    curves(axes, history, "penalty")
+    assert [line.get_label() for line in axes.lines] == phases
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == len(phases)
+
+
+def test_more_stages_than_colours_are_drawn(axes):
+    stages = {str(number): {"a": np.ones(3)} for number in range(7)}
+    small_weight_bars(axes, stages)
+    assert len(axes.patches) == 7
+
+
+def test_a_layer_that_is_pruned_away_is_small_as_a_whole(axes):
+    small_weight_bars(axes, {"one": {"a": np.zeros(5)}})
+    assert [bar.get_height() for bar in axes.patches] == [100.0]

@@ -26,6 +26,12 @@ def test_slices_go_through_the_point_and_show_maximum_kink_and_scale(axes):
     np.testing.assert_allclose(lines(axes)["scale"][:, 1], np.sqrt(2), rtol=1e-6)
 
 
+def test_slices_are_drawn_in_however_many_directions(axes):
+    directions = {str(number): np.array([1.0, number]) for number in range(5)}
+    slices(axes, np.array([1.0, 2.0]), directions)
+    assert {*directions} <= lines(axes).keys()
+
+
 def test_only_the_support_is_scattered(axes):
     composite_scatter(
         axes,
