@@ -341,8 +341,10 @@ def test_a_command_can_run_in_another_thread(checkpoint):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_process_that_is_stopped_leaves_nothing_for_long(checkpoint, number):
     program = """
-        import sys
+        import signal, sys
         from jaxcomp import cli, compress
+
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also below nohup
 
         def slow(*arguments):
             print("writing", flush=True)
