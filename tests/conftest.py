@@ -1,6 +1,7 @@
 """The test process is stricter than production, compiles quickly, and has eight devices."""
 
 import os
+import signal
 
 from tests import xla
 
@@ -80,3 +81,17 @@ def standard_promotion():
     """JAX's usual mixing of types, for tests that go through optimizers of optax."""
     with jax.numpy_dtype_promotion("standard"):
         yield
+
+
+@pytest.fixture
+def signals_not_ignored():
+    """Signals as a shell has them for the processes of one test.
+
+    Below nohup and in the background some are ignored, and so they would be there.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -338,13 +338,12 @@ def test_a_command_can_run_in_another_thread(checkpoint):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("signals_not_ignored")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_process_that_is_stopped_leaves_nothing_for_long(checkpoint, number):
     program = """
-        import signal, sys
+        import sys
         from jaxcomp import cli, compress
-
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also below nohup
 
         def slow(*arguments):
             print("writing", flush=True)

@@ -68,6 +68,7 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("signals_not_ignored")
 def test_it_is_killed_and_stopped_at_any_moment(undisturbed, tmp_path):
     def goes_on(count, *changes):
         process = begin(tmp_path, *changes)

@@ -96,6 +96,7 @@ def test_a_search_goes_on_and_makes_no_trial_again(tmp_path, monkeypatch, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:nothing is left of")
 def test_a_trial_is_judged_by_what_its_file_holds(tmp_path, monkeypatch):
     (trial,) = command(monkeypatch, tmp_path, 1)["trials"]
     assert trial["nonzero_weights"] <= trial["values"]["prune.density"] * 50_200 + 1
