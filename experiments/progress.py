@@ -36,7 +36,7 @@ class Progress:
     """
 
     def __init__(self, folder: Path, seconds: float):
-        """At least `seconds` lie between two checkpoints."""
+        """Save to `folder`, with at least `seconds` between two checkpoints."""
         self._folder, self._seconds = folder, seconds
         self._open: dict[str, Checkpoints] = {}
         self._closing = ExitStack()

@@ -128,10 +128,11 @@ def resolve_mask(mask: Mask | None, params: PyTree) -> PyTree:
       TypeError: if a leaf of the mask is not a bool.
     """
     full = _extended(weight_mask if mask is None else mask, params)
-    for name, leaf in named_leaves(full).items():
+    for path, leaf in jax.tree_util.tree_leaves_with_path(full):
         if not (isinstance(leaf, bool | np.bool_) or _is_bool_array(leaf, ())):
             raise TypeError(
-                f"the mask of {name!r} must be one bool for the whole leaf, got {_described(leaf)}"
+                f"the mask of {path_name(path)!r} must be one bool for the whole leaf, "
+                f"got {_described(leaf)}"
             )
     return full
 
@@ -180,7 +181,20 @@ def select(params: PyTree, mask: Mask | None) -> list[jax.Array]:
     Raises:
       ValueError: if the mask selects nothing, since a penalty or a pruning of nothing is a mistake.
     """
-    return list(_selected(params, check_selects(params, resolve_mask(mask, params))).values())
+    full = check_selects(params, resolve_mask(mask, params))
+    return [leaf for _, leaf in named_selection(params, full)]
+
+
+def named_selection(params: PyTree, mask: Mask | None) -> list[tuple[str, Any]]:
+    """The leaves that `select` gives, each with its name; none if the mask selects nothing."""
+    chosen = jax.tree.leaves(resolve_mask(mask, params))
+    # Not `named_leaves`: two leaves may have one name, as those of {"a/b": x, "a": {"b": y}}.
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return [
+        (path_name(path), leaf)
+        for (path, leaf), selected in zip(leaves, chosen, strict=True)
+        if selected
+    ]
 
 
 def check_selects(params: PyTree, full: PyTree) -> PyTree:
@@ -201,7 +215,7 @@ def check_floating(params: PyTree, use: str, mask: Mask = True) -> None:
       use: who asks, as in "ternarize".
       mask: which leaves are looked at (see `resolve_mask`); all by default.
     """
-    for name, leaf in _selected(params, mask).items():
+    for name, leaf in named_selection(params, mask):
         if not jnp.issubdtype(getattr(leaf, "dtype", type(leaf)), jnp.floating):
             raise TypeError(
                 f"{use} takes real floating-point weights, but {name!r} is "
@@ -214,7 +228,7 @@ def check_finite(params: PyTree, use: str, mask: Mask = True) -> None:
 
     Arguments as in `check_floating`. Leaves that are traced have no values yet, and are left alone.
     """
-    for name, leaf in _selected(params, mask).items():
+    for name, leaf in named_selection(params, mask):
         if isinstance(leaf, jax.core.Tracer):
             continue
         finite = jnp.isfinite(leaf)
@@ -224,15 +238,6 @@ def check_finite(params: PyTree, use: str, mask: Mask = True) -> None:
                 f"{use} takes finite weights, but {bad:,} of the {leaf.size:,} entries of {name!r} "
                 "are NaN or infinite: look where training diverged, or leave it out with a mask"
             )
-
-
-def _selected(params: PyTree, mask: Mask | None) -> dict[str, Any]:
-    chosen = jax.tree.leaves(resolve_mask(mask, params))
-    return {
-        name: leaf
-        for (name, leaf), selected in zip(named_leaves(params).items(), chosen, strict=True)
-        if selected
-    }
 
 
 def _described(leaf: Any) -> str:

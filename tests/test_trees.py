@@ -13,6 +13,7 @@ from jaxcomp.trees import (
     named_leaves,
     resolve_mask,
     scale_integers,
+    select,
     weight_mask,
 )
 
@@ -115,3 +116,9 @@ def test_indices_beside_weights_are_no_quantized_weights():
         ("a.row", jax.ShapeDtypeStruct((1, 1), jnp.float32)),
     ]
     assert scale_integers(leaves) == [False, False]
+
+
+def test_leaves_whose_names_join_to_the_same_are_all_selected():
+    params = {"a/b": jnp.ones((2, 2)), "a": {"b": 2 * jnp.ones((2, 2))}}
+    assert len(named_leaves(params)) == 1
+    assert sorted(float(leaf.sum()) for leaf in select(params, None)) == [4, 8]

@@ -15,7 +15,7 @@ class Record:
     """The rows of a benchmark, in a file from the first one on."""
 
     def __init__(self, module: str, arguments: list[str], output: Path, **about: Any):
-        """Of `python -m experiments.benchmarks.MODULE ARGUMENTS`."""
+        """Begin that of `python -m experiments.benchmarks.MODULE ARGUMENTS`."""
         self.rows: list[dict[str, Any]] = []
         self._output = output
         self._record = {

@@ -173,7 +173,7 @@ def explored(
 
 
 def _wider(values: tuple[float, ...], best: float) -> tuple[float, ...]:
-    """With one more beyond the best, if that is the first or the last: as far from it as the next.
+    """Add one more beyond the best, if that is the first or the last: as far from it as the next.
 
     Rounded to three digits, as settings name files.
     """
@@ -238,12 +238,12 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
 
 
 def validation_error(result: dict[str, Any]) -> float:
-    """What settings are chosen by, in percent; 100 where training diverged."""
+    """Return what settings are chosen by, in percent; 100 where training diverged."""
     return 100.0 if "diverged" in result else result[JUDGED]["validation_error"]
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of each network, means with 95 % bootstrap intervals over the seeds that did not diverge."""
+    """Average over the seeds that did not diverge, with 95 % bootstrap intervals, by network."""
     ended = [one for one in runs if "diverged" not in one]
     if not ended:
         return {}

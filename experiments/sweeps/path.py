@@ -127,7 +127,7 @@ def train(
 def judged(
     params: PyTree, splits: Splits, weights: int, seeds: int
 ) -> list[list[dict[str, float]]]:
-    """Of each network, by weight and seed, what its file holds; and measures of its weights."""
+    """Measure the file and the weights of each network, by weight of the penalty and seed."""
     metrics = classification_metrics(MODELS[MODEL]().apply)
     results: list[list[dict[str, float]]] = [[] for _ in range(weights)]
     for of_weight, seed in itertools.product(range(weights), range(seeds)):

@@ -79,7 +79,7 @@ def write_safetensors(
 
 
 def _read_header(file: BinaryIO) -> tuple[int, dict[str, Any]]:
-    """Where the arrays begin, and the header of a file that the library has checked."""
+    """Return where the arrays begin, and the header of a file that the library has checked."""
     (length,) = struct.unpack("<Q", file.read(8))
     return 8 + length, json.loads(file.read(length))
 

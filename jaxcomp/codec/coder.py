@@ -157,14 +157,7 @@ class Decoder:
 class MeteringDecoder(Decoder):
     """A decoder that knows what the symbols up to now have cost."""
 
-    def __init__(
-        self,
-        code: bytes = b"",
-        raw: memoryview | bytes = b"",
-        budget: Budget | None = None,
-    ) -> None:
-        super().__init__(code, raw, budget)
-        self.spent = 0.0  # bytes
+    spent = 0.0  # bytes
 
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
         """See `Coder`."""

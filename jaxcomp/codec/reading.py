@@ -157,7 +157,7 @@ def _levels_and_codebook(record: Record) -> tuple[np.ndarray, np.ndarray | None]
     if record.quantised is None:
         return record.values(), None
     levels, codebook = record.quantised
-    native = codebook.astype(codebook.dtype.newbyteorder("="))
+    native = codebook.astype(codebook.dtype.newbyteorder("="), copy=False)
     return levels.astype(smallest_dtype(levels), copy=False), native
 
 

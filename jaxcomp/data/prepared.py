@@ -135,7 +135,7 @@ def rows_of(
         raise FileNotFoundError(_missing(name, version, folder, makeable))
     try:
         sources = builder.as_data_source(list(splits))
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # how TFDS refuses formats without access by index
         form = builder.info.file_format
         raise FileNotFoundError(
             f"{name} {version} is prepared as {form.value if form else 'an unknown format'} in "

@@ -13,7 +13,7 @@ from jaxcomp.trees import (
     Mask,
     PyTree,
     check_finite,
-    path_name,
+    named_selection,
     resolve_entries,
     resolve_mask,
     select,
@@ -156,9 +156,7 @@ def _warn_of_lost(
     """Warn of tensors of which nothing is left, where their values are known."""
     if any(isinstance(keep, jax.core.Tracer) for keep in kept):
         return
-    chosen = jax.tree.leaves(resolve_mask(mask, params))
-    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-    names = [path_name(path) for path, one in zip(paths, chosen, strict=True) if one]
+    names = [name for name, _ in named_selection(params, mask)]
     lost = [name for name, one in zip(names, _lost(magnitudes, kept), strict=True) if one]
     if lost:
         warnings.warn(
