@@ -15,12 +15,9 @@ from jaxcomp.codec.names import EMPTY, check_names, flatten
 from jaxcomp.prune.streamed import keep_above, kth_largest, with_floor
 from jaxcomp.quantize.error import Error, error_of, total, trimmed_error
 from jaxcomp.quantize.rate_distortion import rate_distortion
-from jaxcomp.trees import are_weights, scale_integers
+from jaxcomp.weights import are_weights, is_variance, scale_integers
 
 Quantizer = Callable[[np.ndarray], Quantised]
-
-# Variances, of which 1 / sqrt is what counts: rounded to zero, they are gains of some hundred.
-_VARIANCES = ("var", "running_var", "moving_variance", "variance")
 
 
 class TensorChange(NamedTuple):
@@ -105,7 +102,7 @@ def compress(
         check_any([entry.names for entry in entries], chosen[: len(entries)])
     named = [(entry.name, entry) for entry in entries]
     weights = [
-        one and is_weight and entry.elements > 0 and not _is_variance(entry)
+        one and is_weight and entry.elements > 0
         for one, is_weight, entry in zip(chosen, are_weights(named), entries, strict=False)
     ]
     scales = scale_integers(named)
@@ -159,11 +156,7 @@ def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
 def _is_bias(entry: Entry) -> bool:
     """Whether an array that is not of weights is one of numbers that may be rounded."""
     floating = jnp.issubdtype(entry.dtype, jnp.floating)
-    return floating and entry.elements > 0 and not _is_variance(entry)
-
-
-def _is_variance(entry: Entry) -> bool:
-    return entry.name.replace("/", ".").rpartition(".")[2] in _VARIANCES
+    return floating and entry.elements > 0 and not is_variance(entry.name)
 
 
 def _positive_stay(before: np.ndarray, rounded: Quantised) -> Quantised | np.ndarray:

@@ -173,7 +173,7 @@ WRONG = {
         lambda v: losses.penalty_tree(PARAMS, "l1", groups=v),
         minus(CHOICE, None),
     ),
-    ("group_norms", "kernel"): (lambda v: losses.group_norms(v, "output"), (*ARRAY, W[0])),
+    ("group_norms", "kernel"): (lambda v: losses.group_norms(v, "unit"), (*ARRAY, W[0])),
     ("group_norms", "groups"): (lambda v: losses.group_norms(W, v), CHOICE),
     ("distillation", "temperature"): (lambda v: losses.distillation(W, W, v), (*NUMBER, 0, -1)),
     ("distillation", "logits"): (lambda v: losses.distillation(v, W), (W[0], None, "x", PARAMS)),

@@ -9,13 +9,12 @@ import pytest
 from flax import nnx
 
 from jaxcomp.trees import (
-    are_weights,
     named_leaves,
     resolve_mask,
-    scale_integers,
     select,
     weight_mask,
 )
+from jaxcomp.weights import are_weights, scale_integers
 
 
 class LinenNet(nn.Module):
