@@ -126,7 +126,7 @@ def top_k_mask(
     mask = mask_or_weights(mask, network)
     check_finite(params, "top_k_mask", mask)
     magnitudes = [jnp.abs(p) for p in select(params, mask)]
-    needs = pattern_needs(pattern, "tensor" if floor else scope)
+    needs = pattern_needs(pattern, "tensor")  # also to warn of stacked tensors that are lost
     axes = selected_axes(params, mask, needs, network=network, layout=layout)
     if floor == 0:
         kept = keep_of_arrays(pattern, magnitudes, density, scope, axes)

@@ -50,6 +50,8 @@ def keep_of_arrays(
 ) -> list[jax.Array]:
     """Keep weights by a pattern in arrays with these axes; stacked ones are separate tensors."""
     if isinstance(pattern, Entries):
+        if scope == "global":
+            return pattern.keep(scores, density, scope)
         axes = [_stack_alone(own, score.ndim) for own, score in zip(axes, scores, strict=True)]
     tensors = [matrices(score, own) for score, own in zip(scores, axes, strict=True)]
     kept = iter(pattern.keep([one for each in tensors for one in each], density, scope))
