@@ -22,9 +22,10 @@ from safetensors.numpy import save_file
 
 from jaxcomp.checkpoints import (
     CheckpointError,
-    channel_axis,
+    Entry,
     open_checkpoint,
     read_checkpoint,
+    unit_axis,
     write_checkpoint,
 )
 from jaxcomp.quantize.error import relative_error
@@ -135,8 +136,23 @@ def test_names_that_a_format_would_lose_are_refused(tmp_path, suffix, names, mes
         assert set(read_checkpoint(tmp_path / f"m{other}")) == {name}
 
 
-def test_channels_are_where_the_format_s_users_have_them():
-    assert [channel_axis(p) for p in ("a.safetensors", "a.npz", "a.msgpack", "a")] == [0, 0, -1, -1]
+@pytest.mark.parametrize(
+    ("name", "metadata", "axis", "why"),
+    [
+        ("fc/weight", {}, 0, "by the name"),
+        ("attention.in_proj_weight", {}, 0, "by the name"),
+        ("Dense_0/kernel", {}, -1, "by the name"),
+        ("embed.embedding", {}, -1, "by the name"),
+        ("linear/w", {}, -1, "a guess"),
+        ("linear/w", {"format": "np"}, -1, "a guess"),
+        ("linear.w", {"format": "pt"}, 0, "PyTorch"),
+        ("fc.weight", {"format": "flax"}, -1, "Flax"),
+    ],
+)
+def test_output_units_are_found_by_metadata_and_name(name, metadata, axis, why):
+    found = unit_axis(Entry((name,), (4, 8), np.dtype("float32")), metadata)
+    assert found.axis == axis
+    assert why in found.why
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".msgpack"])
@@ -295,7 +311,6 @@ def test_files_of_flax_without_a_suffix_and_their_folder(tmp_path):
         (tmp_path / f"checkpoint_{step}").write_bytes(data)
     np.testing.assert_array_equal(read_checkpoint(tmp_path / "checkpoint_9")["w"], [9, 9, 9])
     np.testing.assert_array_equal(read_checkpoint(tmp_path)["w"], [10, 10, 10])
-    assert channel_axis(tmp_path / "checkpoint_9") == -1
     (tmp_path / "checkpoint_9").write_bytes(b"no")
     with pytest.raises(CheckpointError, match="not a valid flax checkpoint"):
         read_checkpoint(tmp_path / "checkpoint_9")

@@ -176,18 +176,48 @@ def test_few_values_on_the_command_line(checkpoint, tmp_path, option, values):
     assert file.stat().st_size < size
 
 
-def test_channels_are_first_in_safetensors_and_last_in_orbax(checkpoint, tmp_path):
+def test_a_step_for_each_output_unit(checkpoint, tmp_path, capsys):
     weight, file = read_checkpoint(checkpoint)["fc.weight"], str(tmp_path / "model.jxc")
-    assert main(["compress", str(checkpoint), "-o", file, "--bits=4", "--per-channel"]) == 0
+    assert main(["compress", str(checkpoint), "-o", file, "--bits=4", "--per-unit"]) == 0
     assert codec.read(file)["fc.weight"][1].shape == (100, 1)
+    said = "output units are the first axis of 1 array (as PyTorch and Equinox have it, by the name"
+    assert said in capsys.readouterr().out
     with ocp.StandardCheckpointer() as saver:
         saver.save(tmp_path / "folder", {"layer": {"kernel": weight}})
     folder = str(tmp_path / "folder")
-    assert main(["compress", folder, "-o", file, "--bits=4", "--per-channel"]) == 0
+    assert main(["compress", folder, "-o", file, "--bits=4", "--per-unit"]) == 0
     levels, steps = codec.read(file)["layer/kernel"]
     assert steps.shape == (1, 50)
     assert (steps[0] <= np.abs(weight).max(axis=0) / 7 * (1 + 1e-6)).all()
     np.testing.assert_array_equal(np.abs(levels).max(axis=0), 7)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_units_of_a_convolution_of_flax_in_files_of_other_programs(suffix, tmp_path):
+    """`decompress` writes them as they were: [height, width, inputs, outputs]."""
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 4, 6)).astype(np.float32)
+    jaxcomp.save(tmp_path / "a.jxc", {"Conv_0": {"kernel": kernel}})
+    other, file = tmp_path / f"a{suffix}", tmp_path / "b.jxc"
+    assert main(["decompress", str(tmp_path / "a.jxc"), "-o", str(other)]) == 0
+    assert main(["compress", str(other), "-o", str(file), "--bits=4", "--per-unit"]) == 0
+    assert codec.read(file)["Conv_0/kernel"][1].shape == (1, 1, 1, 6)
+    options = ["--ternary", "--per-unit", "--unit-axis=2", "--report", str(tmp_path / "r.json")]
+    assert main(["compress", str(other), "-o", str(file), *options]) == 0
+    assert codec.read(file)["Conv_0/kernel"][1].shape == (1, 1, 4, 1)
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["unit_axes"] == ["axis 2 of 1 array (as given)"]
+
+
+def test_units_in_memory_and_an_axis_that_is_a_guess(tmp_path):
+    params = {"w": np.eye(3, 4, dtype=np.float32), "v": np.ones((2, 5), np.float32)}
+    done = compress(params, tmp_path / "a.jxc", quantizer=ternary_levels, per_unit=True)
+    assert done.unit_axes == (
+        "the last axis of 2 arrays (a guess, nothing says which: see --unit-axis)",
+    )
+    with pytest.raises(ValueError, match="per_unit is for weights that are rounded"):
+        compress(params, tmp_path / "a.jxc", per_unit=True)
+    with pytest.raises(ValueError, match="units_on=1 is for levels of units"):
+        compress(params, tmp_path / "a.jxc", quantizer=ternary_levels, units_on=1)
 
 
 def test_ways_to_round_exclude_each_other(checkpoint, capsys):
@@ -209,7 +239,9 @@ MODEL = ["compress", "model.safetensors", "-o", "x.jxc"]
         ([*MODEL, "--step=1e-9"], "give a larger step"),
         ([*MODEL, "--lambda=1"], "--lambda needs one of --ternary"),
         ([*MODEL, "--bits=4", "--lambda=-1"], "--lambda must be at least 0"),
-        ([*MODEL, "--levels=4", "--per-channel"], "--per-channel needs --ternary or --bits"),
+        ([*MODEL, "--levels=4", "--per-unit"], "--per-unit needs --ternary or --bits"),
+        ([*MODEL, "--bits=4", "--unit-axis=0"], "--unit-axis needs --per-unit"),
+        ([*MODEL, "--bits=4", "--per-unit", "--unit-axis=2"], "2 axes, and none of number 2: give"),
         ([*MODEL, "--prune=2"], r"in [0, 1), got 2.0"),
         ([*MODEL, "--floor=0.1"], "--floor needs --prune"),
         ([*MODEL, "--prune=0.9", "--floor=0.2"], "from 0 to 0.1, which --prune leaves, got 0.2"),

@@ -32,7 +32,7 @@ def test_every_configuration_can_be_used_and_is_named_after_its_file(path):
         ("batch_size", 0, "greater than 0"),
         ("prune.density", 1.5, r"in \(0, 1\]"),
         ("penalty.name", "l3", "none, l1_over_l2"),
-        ("penalty.groups", "row", "none, output"),
+        ("penalty.groups", "row", "none, unit"),
         ("distill.weight", 1.5, r"in \[0, 1\]"),
         ("dropout.hidden_dropout", 1.0, r"in \[0, 1\)"),
         ("prune.steps", 3000, "at most penalty.steps=2000"),
