@@ -1,10 +1,11 @@
 """The one rule for which arrays are weights: in training, pruning, quantizing and files."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
+
+from jaxcomp.leaf_names import parent_and_last
 
 # Arrays of two axes or more with these names are left alone, unless a network tells their use.
 _NOT_WEIGHTS = ("bias", "scale")
@@ -142,12 +143,6 @@ def scale_integers(leaves: Sequence[tuple[str, Any]]) -> list[bool]:
 def is_variance(name: str) -> bool:
     """Whether the last part of a name is one that variances have."""
     return parent_and_last(name)[1] in _VARIANCES
-
-
-def parent_and_last(name: str) -> tuple[str, str]:
-    """The name of the dict that a leaf is in, and the last part of its own."""
-    *parent, last = re.split(r"[/.](?=[^/.]*$)", name)
-    return "".join(parent), last
 
 
 def _by_use(name: str, network: Network) -> tuple[bool, str]:

@@ -226,7 +226,7 @@ OF_TENSORS = {
         lambda **source: jaxcomp.prune_gradually(0.5, scope="tensor", **source)
     ),
     "the prox of the ratio": once(
-        lambda **source: jaxcomp.apply_prox("ratio", 20.0, 1.0, **source)
+        lambda **source: jaxcomp.apply_prox("ratio", 2e-3, 1.0, **source)
     ),
     "the prox of the ratio in the metric of the optimizer": once(
         lambda **source: jaxcomp.apply_preconditioned_prox(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from jaxcomp.checkpoints.checkpoint import Entry
-from jaxcomp.weights import parent_and_last
+from jaxcomp.leaf_names import parent_and_last
 
 _FIRST, _LAST = 0, -1
 # What writes a `format` into the metadata of a .safetensors file.
