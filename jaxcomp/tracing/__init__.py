@@ -1,0 +1,6 @@
+"""A network as JAX sees it: the operations, and what each of them does with which parameter."""
+
+from jaxcomp.tracing.network import Network, Parameter
+from jaxcomp.tracing.trace import trace
+
+__all__ = ["Network", "Parameter", "trace"]
