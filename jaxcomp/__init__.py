@@ -20,6 +20,7 @@ _HOMES = {
     "prune_gradually": "jaxcomp.transforms",
     "save": "jaxcomp.codec",
     "ternary_level": "jaxcomp.losses",
+    "trace": "jaxcomp.tracing",
 }
 _SUBPACKAGES = (
     "analysis",
@@ -33,6 +34,7 @@ _SUBPACKAGES = (
     "prune",
     "quantize",
     "schedules",
+    "tracing",
     "train",
     "transforms",
     "trees",

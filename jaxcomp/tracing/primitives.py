@@ -45,6 +45,9 @@ def reshape_groups(
       >>> list(reshape_groups((2, 3, 4), (6, 4)))
       [([0, 1], [0]), ([2], [1])]
     """
+    if 0 in before:
+        yield list(range(len(before))), list(range(len(after)))
+        return
     i = j = 0
     while i < len(before) or j < len(after):
         left, right = [], []

@@ -45,7 +45,7 @@ class Program(NamedTuple):
 
     operations: tuple[Operation, ...]
     shapes: tuple[jax.ShapeDtypeStruct, ...]  # of each array, by its number
-    constants: dict[int, np.ndarray]  # arrays whose values are part of the program
+    constants: dict[int, Any]  # arrays whose values are part of the program
     parameters: tuple[int, ...]  # the arrays that are leaves of the parameters, in tree order
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -106,7 +106,7 @@ class _Builder:
         self.every_step = every_step
         self.operations: list[Operation] = []
         self.shapes: list[jax.ShapeDtypeStruct] = []
-        self.constants: dict[int, np.ndarray] = {}
+        self.constants: dict[int, Any] = {}
         self.from_parameters: set[int] = set()  # arrays that follow from parameters alone
 
     def new(self, aval: Any) -> int:
@@ -114,8 +114,10 @@ class _Builder:
         return len(self.shapes) - 1
 
     def constant(self, value: Any) -> int:
-        number = self.new(jax.typeof(value))
-        self.constants[number] = value
+        aval = jax.typeof(value)
+        number = self.new(aval)
+        is_key = jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended)
+        self.constants[number] = value if is_key else np.asarray(value, aval.dtype)
         return number
 
     def add(self, eqn: JaxprEqn, inputs: Sequence[int]) -> list[int]:
