@@ -12,7 +12,6 @@ All of it is read off the traced program of the network (`jaxcomp.trace`), whate
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 

@@ -20,7 +20,7 @@ from jaxcomp.tracing.constants import (
 from jaxcomp.tracing.layout import LAYOUT, Sources, Stays, one_of_each
 from jaxcomp.tracing.program import Operation, Program
 
-_POOLED = frozenset("reduce_window_max reduce_window_min reduce_max reduce_min".split())
+_POOLED = frozenset(["reduce_window_max", "reduce_window_min", "reduce_max", "reduce_min"])
 
 
 class Change(NamedTuple):
@@ -113,7 +113,9 @@ class Folding:
             ]
             return fields.join(parts, shapes, settings["dimension"])
         if name == "reduce_sum":
-            wide = [shapes[0][a] if a in settings["axes"] else n for a, n in enumerate(amount.shape)]
+            wide = [
+                shapes[0][a] if a in settings["axes"] else n for a, n in enumerate(amount.shape)
+            ]
             return np.broadcast_to(amount, wide).sum(axis=tuple(settings["axes"]))
         if name in _POOLED or name == "reduce_window_sum":
             return self._pooled(operation, amount)
@@ -131,7 +133,9 @@ class Folding:
         settings = operation.settings
         if "axes" in settings:
             axes = tuple(settings["axes"])
-            return one_of_each(amount, [1 if a in axes else 2 for a in range(amount.ndim)]).squeeze(axes)
+            return one_of_each(amount, [1 if a in axes else 2 for a in range(amount.ndim)]).squeeze(
+                axes
+            )
         windows = settings["window_dimensions"]
         plain = zip(windows, settings["window_strides"], settings["padding"], strict=True)
         moved = [axis for axis, one in enumerate(plain) if one != (1, 1, (0, 0))]

@@ -72,9 +72,14 @@ def _in_product(operation, weights, arguments, shapes) -> Meeting | None:
     except Stays:
         return None
     placed = "".join(own[axis] for axis in shared)
-    used = np.einsum(
-        f"{own},{others}->{placed}", constant.astype(np.float32), (kernel.value != 0).astype(np.float32)
-    ) > 0
+    used = (
+        np.einsum(
+            f"{own},{others}->{placed}",
+            constant.astype(np.float32),
+            (kernel.value != 0).astype(np.float32),
+        )
+        > 0
+    )
     if not used.any():
         return None
     values = np.broadcast_to(value.reshape([value.shape[a] for a in shared]), used.shape)
@@ -85,7 +90,10 @@ def _in_product(operation, weights, arguments, shapes) -> Meeting | None:
     order = [placed.index(name) for name in others if name in placed]
     mask = constant.reshape([constant.shape[a] for a in shared]).transpose(order)
     mask = mask.reshape(
-        [mask.shape[[n for n in others if n in placed].index(name)] if name in placed else 1 for name in others]
+        [
+            mask.shape[[n for n in others if n in placed].index(name)] if name in placed else 1
+            for name in others
+        ]
     )
     return Meeting(units, mask, sums, "")
 
@@ -104,12 +112,16 @@ def _in_convolution(operation, weights, arguments, shapes) -> Meeting | None:
         ((int(group * value.shape[1] + unit),), float(value[group, unit]))
         for group, unit in np.argwhere(used)
     )
-    mask = as_kernel(operation, np.broadcast_to(constant[:, None, :, None], kernel.value.shape), shapes[1])
+    mask = as_kernel(
+        operation, np.broadcast_to(constant[:, None, :, None], kernel.value.shape), shapes[1]
+    )
     if is_padded(settings["padding"], settings["lhs_dilation"]):
         why = "zero padding makes the next layer see it end at the border"
         return Meeting(units, mask, None, why)
     total = np.einsum(
-        "goip,gi->go", kernel.value.astype(np.float64), np.where(constant, value, 0).astype(np.float64)
+        "goip,gi->go",
+        kernel.value.astype(np.float64),
+        np.where(constant, value, 0).astype(np.float64),
     )
     out = settings["dimension_numbers"].out_spec[1]
     rank = len(shapes[0])

@@ -75,9 +75,11 @@ def shrink(params: PyTree, live: Live) -> PyTree:
     A tree of masks of the same structure can be given as well.
     """
     return jax.tree_util.tree_map_with_path(
-        lambda path, array: np.asarray(array)[_places(array, live.indices[path_name(path)])]
-        if path_name(path) in live.indices
-        else array,
+        lambda path, array: (
+            np.asarray(array)[_places(array, live.indices[path_name(path)])]
+            if path_name(path) in live.indices
+            else array
+        ),
         params,
     )
 

@@ -16,9 +16,14 @@ from jaxcomp.tracing.primitives import ELEMENTWISE
 from jaxcomp.tracing.program import Operation
 
 _POOLING = frozenset(
-    """
-    reduce_window_max reduce_window_min reduce_window_sum reduce_max reduce_min reduce_sum
-    """.split()
+    [
+        "reduce_window_max",
+        "reduce_window_min",
+        "reduce_window_sum",
+        "reduce_max",
+        "reduce_min",
+        "reduce_sum",
+    ]
 )
 
 
@@ -175,4 +180,3 @@ def _same(field: np.ndarray, axes: tuple[int, ...], name: str) -> np.ndarray:
 
 def _no_chain(why: str) -> ValueError:
     return ValueError(f"the layers are no chain in which units can be taken out: {why}")
-

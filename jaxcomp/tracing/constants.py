@@ -88,9 +88,7 @@ def constants_of(program: Program, leaves: Sequence[np.ndarray]) -> Constants:
     return Constants(known, tuple(walls))
 
 
-def _results(
-    program: Program, operation: Operation, arguments: list[Known]
-) -> list[Known] | None:
+def _results(program: Program, operation: Operation, arguments: list[Known]) -> list[Known] | None:
     """What is known of the results of an operation; None if it is not understood."""
     name = operation.name
     if name == LOOP:
@@ -279,7 +277,9 @@ def _gather(operation, arguments, before, after) -> Known | None:
             places = np.broadcast_to(indices.value, before[1]).ravel()
             places = np.clip(places, 0, before[0][axis] - 1)
             argument = _moved(
-                lambda f: np.moveaxis(np.take(fields.spread(f, (axis,), before[0]), places, axis), axis, 0),
+                lambda f: np.moveaxis(
+                    np.take(fields.spread(f, (axis,), before[0]), places, axis), axis, 0
+                ),
                 argument,
             )
             return _moved(
@@ -300,10 +300,14 @@ def _gather(operation, arguments, before, after) -> Known | None:
 
 def collapsed(known: Known, axes: Iterable[int]) -> Known:
     """What is known of all indices of `axes` together: what differs among them varies."""
-    axes = tuple(axis for axis in axes if max(known.value.shape[axis], known.varies.shape[axis]) > 1)
+    axes = tuple(
+        axis for axis in axes if max(known.value.shape[axis], known.varies.shape[axis]) > 1
+    )
     if not axes:
         return known
-    first = known.value[tuple(slice(0, 1) if a in axes else slice(None) for a in range(known.value.ndim))]
+    first = known.value[
+        tuple(slice(0, 1) if a in axes else slice(None) for a in range(known.value.ndim))
+    ]
     same = np.all(known.value == first, axis=axes, keepdims=True)
     varies = np.any(known.varies, axis=axes, keepdims=True) | ~same
     return Known(np.where(varies, np.zeros((), first.dtype), first), varies)
@@ -353,9 +357,7 @@ def _dot_general(operation, arguments, before, after) -> Known:
     return Known(value, varies > 0)
 
 
-def product_letters(
-    operation: Operation, before: Sequence[Sequence[int]]
-) -> tuple[str, str, str]:
+def product_letters(operation: Operation, before: Sequence[Sequence[int]]) -> tuple[str, str, str]:
     """Return names for the axes of both arguments of a `dot_general`, and of its result."""
     (left, right), (left_batch, right_batch) = operation.settings["dimension_numbers"]
     names = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -399,7 +401,9 @@ def _convolution(operation, arguments, before, after) -> Known | None:
         varies = varies | (value != 0)
         value = np.where(varies, 0, value)
     moved = np.einsum("goi,gi->go", used, varies.astype(np.float32)) > 0
-    total = np.einsum("goi,gi->go", entries.sum(axis=-1, dtype=np.float64), value.astype(np.float64))
+    total = np.einsum(
+        "goi,gi->go", entries.sum(axis=-1, dtype=np.float64), value.astype(np.float64)
+    )
     channel = settings["dimension_numbers"].out_spec[1]
     shape = [-1 if axis == channel else 1 for axis in range(len(after[0]))]
     return Known(total.reshape(shape), moved.reshape(shape))
@@ -417,9 +421,7 @@ def convolution_fields(
     groups = operation.settings["feature_group_count"]
     channel = numbers.lhs_spec[1]
     images = collapsed(arguments[0], [a for a in range(len(before[0])) if a != channel])
-    by_group = [
-        fields.spread(field, (channel,), before[0]).reshape(groups, -1) for field in images
-    ]
+    by_group = [fields.spread(field, (channel,), before[0]).reshape(groups, -1) for field in images]
     value, varies = by_group
     return value, varies, Known(*(kernel_field(operation, f, before[1]) for f in arguments[1]))
 

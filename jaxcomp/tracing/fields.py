@@ -54,9 +54,7 @@ def narrow(field: np.ndarray, before: Sequence[int], combine: Any = np.any) -> n
     """
     if not before:
         return np.asarray(combine(field))
-    longer = tuple(
-        axis for axis, own in enumerate(field.shape) if own > 1 and before[axis] == 1
-    )
+    longer = tuple(axis for axis, own in enumerate(field.shape) if own > 1 and before[axis] == 1)
     return combine(field, axis=longer, keepdims=True) if longer else field
 
 
@@ -127,7 +125,9 @@ def pad(
     field: np.ndarray, before: Sequence[int], config: Sequence[tuple[int, int, int]], fill: Any
 ) -> np.ndarray:
     """Return the field of a padded array; `config` has what `jax.lax.pad` takes."""
-    padded = [axis for axis, (low, high, inner) in enumerate(config) if (low, high, inner) != (0, 0, 0)]
+    padded = [
+        axis for axis, (low, high, inner) in enumerate(config) if (low, high, inner) != (0, 0, 0)
+    ]
     part = spread(field, padded, before)
     for axis in padded:
         low, high, inner = (int(n) for n in config[axis])

@@ -10,9 +10,16 @@ from jaxcomp.tracing.program import Operation, Program
 
 # Moves entries of an array, or converts them.
 LAYOUT = frozenset(
-    """
-    reshape squeeze transpose broadcast_in_dim convert_element_type slice copy stop_gradient
-    """.split()
+    [
+        "reshape",
+        "squeeze",
+        "transpose",
+        "broadcast_in_dim",
+        "convert_element_type",
+        "slice",
+        "copy",
+        "stop_gradient",
+    ]
 )
 
 

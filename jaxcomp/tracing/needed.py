@@ -40,9 +40,7 @@ def needed_of(
 
 
 class _Backward:
-    def __init__(
-        self, program: Program, known: Mapping[int, Known], also: Sequence[int]
-    ) -> None:
+    def __init__(self, program: Program, known: Mapping[int, Known], also: Sequence[int]) -> None:
         self.program, self.known = program, known
         self.without_data = program.without_data()
         self.fields: dict[int, np.ndarray] = {}
@@ -253,4 +251,6 @@ _RULES: dict[str, Callable[..., Needs]] = {
     "reduce_window_sum": _reduce_window,
     "reduce_window_max": _reduce_window,
     "reduce_window_min": _reduce_window,
-} | dict.fromkeys(("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or"), _reduce)
+} | dict.fromkeys(
+    ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or"), _reduce
+)

@@ -128,9 +128,7 @@ class _Builder:
             )
         outputs = [self.new(var.aval) for var in eqn.outvars]
         self.operations.append(
-            Operation(
-                eqn.primitive, eqn.primitive.name, eqn.params, tuple(inputs), tuple(outputs)
-            )
+            Operation(eqn.primitive, eqn.primitive.name, eqn.params, tuple(inputs), tuple(outputs))
         )
         known = self.from_parameters
         if inputs and all(i in known or i in self.constants for i in inputs):

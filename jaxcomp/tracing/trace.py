@@ -61,8 +61,10 @@ def trace(apply: Callable[..., Any], params: PyTree, *inputs: Any, **kwargs: Any
 
 def _shapes(tree: PyTree) -> PyTree:
     return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
-        if hasattr(leaf, "shape") and hasattr(leaf, "dtype")
-        else leaf,
+        lambda leaf: (
+            jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+            if hasattr(leaf, "shape") and hasattr(leaf, "dtype")
+            else leaf
+        ),
         tree,
     )

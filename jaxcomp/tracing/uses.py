@@ -202,9 +202,7 @@ class _Reader:
                 self._note(part, UNKNOWN, why, operation, place)
 
     def _contracted(self, operation: Operation, place: int, part: _Derived) -> None:
-        contracted, batch = (
-            pair[place] for pair in operation.settings["dimension_numbers"]
-        )
+        contracted, batch = (pair[place] for pair in operation.settings["dimension_numbers"])
         if not contracted:
             self._note(part, ELEMENT, "multiplies data", operation, place)
             return
@@ -278,11 +276,7 @@ class _Reader:
             roles["outputs"] = rest
         elif rest:
             roles["stack"] |= rest
-        twice = [
-            axis
-            for axis in taken
-            if sum(axis in axes for axes in roles.values()) > 1
-        ]
+        twice = [axis for axis in taken if sum(axis in axes for axes in roles.values()) > 1]
         if twice:
             why = f"axis {twice[0]} is both contracted and free"
             use = Use(UNKNOWN, Axes((), ()), 1, why, operation, place)
@@ -330,4 +324,3 @@ def _elementwise(name: str) -> str:
         LOOP: "is the start of a loop's state",
     }
     return words.get(name, f"meets data in `{name}`")
-
