@@ -26,7 +26,8 @@ class Parameter(NamedTuple):
 class Network:
     """The parameters of a traced function, by name, and the program that uses them.
 
-    Made by `jaxcomp.trace`.
+    Made by `jaxcomp.trace`. `parameters` has a `Parameter` for each leaf, by its name; `weights`
+    are the names of those that are contracted with data, in the order in which they are first used.
     """
 
     def __init__(
@@ -45,6 +46,13 @@ class Network:
             name: _parameter(program.shapes[array].shape, own)
             for name, array, own in zip(names, program.parameters, uses, strict=True)
         }
+        place = {operation.outputs: i for i, operation in enumerate(program.operations)}
+        first = {
+            name: min(place[use.operation.outputs] for use in own if use.kind in CONTRACTIONS)
+            for name, own in zip(names, uses, strict=True)
+            if self.parameters[name].use in CONTRACTIONS
+        }
+        self.weights = tuple(sorted(first, key=first.get))
 
     def describe(self) -> str:
         """Return a table of all parameters: shape, use, and the meaning of each axis."""
