@@ -1,11 +1,12 @@
 """What tracing found out about a network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxcomp.axes import Axes
+from jaxcomp.tracing import moments
 from jaxcomp.tracing.program import Program
 from jaxcomp.tracing.uses import CONTRACTIONS, ELEMENT, EMBEDDING, UNKNOWN, UNUSED, Use
 
@@ -70,6 +71,44 @@ class Network:
         ]
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join(line.rstrip() for line in lines)
+
+    def input_moments(
+        self, params: PyTree, batches: Iterable[Any], *, diagonal: bool = False
+    ) -> PyTree:
+        r"""Return the mean second moments of what each weight is multiplied with.
+
+        For a dense layer :math:`y = x W` it is :math:`E[x^T x]`, for a convolution that of the
+        patches. Rounding the weights by :math:`D` changes the outputs by
+        :math:`\operatorname{tr}(D^T E[x^T x] D)` in the mean.
+
+        Args:
+          params: tree of arrays, as given to `jaxcomp.trace`.
+          batches: inputs of the network: a tuple where it takes several. All may be of another
+            length than the traced ones, and sharded over devices.
+          diagonal: the diagonals alone, for layers too wide for a matrix.
+
+        Returns:
+          A tree like `params`, with float32 [inputs, inputs] for each weight that is multiplied
+          with data; [matrices, inputs, inputs] if it has stack axes or groups; [..., inputs] of the
+          diagonals; None for others. Inputs are in the order in which the weight has them: all of
+          its axes but those of outputs and of the stack, in row-major order. The mean is over the
+          rows of the inputs: examples times places, times uses where a weight is used several
+          times. It takes memory of the sum of `inputs^2`, and for a convolution that of the patches
+          of one batch.
+
+        Raises:
+          ValueError: if there are no batches, or it is not known what a weight is multiplied with.
+
+        Example:
+          >>> import jax.numpy as jnp
+          >>> from jaxcomp.tracing import trace
+          >>> params = {"kernel": jnp.ones((2, 3)), "bias": jnp.zeros(3)}
+          >>> network = trace(lambda p, x: x @ p["kernel"] + p["bias"], params, jnp.ones((1, 2)))
+          >>> batches = [jnp.array([[1.0, 2.0], [3.0, 0.0]])]
+          >>> network.input_moments(params, batches)["kernel"].tolist()
+          [[5.0, 1.0], [1.0, 2.0]]
+        """
+        return moments.input_moments(self, params, batches, diagonal)
 
     def leaves_of(self, params: PyTree) -> list[Any]:
         """Return the leaves of parameters that have the structure and the shapes traced.
