@@ -63,9 +63,10 @@ def _one_pass(
     for leaf, uses in enumerate(uses_of(program)):
         one = network.parameters[network.names[leaf]]
         for use in uses:
-            if use.kind in (DENSE, CONVOLUTION):
-                reader = _reader(program, leaf, network.names[leaf], one, use, diagonal)
-                meetings.setdefault(use.operation.outputs, []).append((leaf, reader))
+            if use.kind in (DENSE, CONVOLUTION) and one.axes is not None:
+                reader = _reader(program, leaf, one, use, diagonal)
+                if reader is not None:
+                    meetings.setdefault(use.operation.outputs, []).append((leaf, reader))
 
     def run(params: PyTree, *inputs: Any) -> Sums:
         arrays: dict[int, Any] = dict(program.constants)
@@ -114,18 +115,20 @@ class _Reader(NamedTuple):
 
     def _is_in_order(self) -> bool:
         matrices, inputs = self.shape
-        return np.array_equal(self.matrix, np.arange(matrices)) and bool(
-            (self.places == np.arange(inputs)).all() and self.places.shape[1] == inputs
+        in_order = np.broadcast_to(np.arange(inputs), self.shape)
+        return np.array_equal(self.matrix, np.arange(matrices)) and np.array_equal(
+            self.places, in_order
         )
 
 
 def _reader(
-    program: Program, leaf: int, name: str, one: "Parameter", use: Use, diagonal: bool
-) -> _Reader:
-    if one.axes is None:
-        raise ValueError(f"the inputs of {name!r} are not understood: {one.reason}")
+    program: Program, leaf: int, one: "Parameter", use: Use, diagonal: bool
+) -> _Reader | None:
+    """Return how to read the inputs of one use; None if the weights are no longer recognized."""
     operation = use.operation
-    entries = _entries(program, leaf, name, operation.inputs[use.operand])
+    entries = _entries(program, leaf, operation.inputs[use.operand])
+    if entries is None:
+        return None
     make = _of_convolution if use.kind == CONVOLUTION else _of_product
     rows, met = make(program, operation, use.operand, entries)  # met: [matrices, inputs, free]
     outputs, stack = one.axes.outputs, one.axes.stack
@@ -139,7 +142,7 @@ def _reader(
 
     places, matrix = numbered(inner), numbered(stack)
     if (places != places[..., :1]).any() or (matrix != matrix[:, :1, :1]).any():
-        raise ValueError(f"different outputs of {name!r} are made of different inputs")
+        return None  # different outputs are made of different inputs
     matrix = matrix[:, 0, 0]
     if one.groups > 1:
         matrix = matrix * one.groups + np.arange(len(matrix)) % one.groups
@@ -148,12 +151,12 @@ def _reader(
     return _Reader(rows, matrix, places[..., 0], (count, size), diagonal)
 
 
-def _entries(program: Program, leaf: int, name: str, array: int) -> np.ndarray:
-    """For each entry of an array of weights the entry of the parameter that it is, as a number."""
+def _entries(program: Program, leaf: int, array: int) -> np.ndarray | None:
+    """Return for each entry of an array of weights which entry of the parameter it is, if known."""
     sources = Sources(program)
     way = sources.way(array, leaf)
     if way is None:
-        raise ValueError(f"{name!r} is changed too much before it is used to say what it meets")
+        return None
     shape = program.shapes[program.parameters[leaf]].shape
     entries = np.arange(math.prod(shape)).reshape(shape)
     for operation in reversed(way):
@@ -175,9 +178,7 @@ def _of_product(
     def rows(values: Sequence[jax.Array]) -> jax.Array:
         return values[data].transpose(order).reshape(matrices, -1, inputs)
 
-    others = [
-        a for a in range(entries.ndim) if a not in (*contracted[place], *batch[place])
-    ]
+    others = [a for a in range(entries.ndim) if a not in (*contracted[place], *batch[place])]
     met = entries.transpose(*batch[place], *contracted[place], *others)
     return rows, met.reshape(matrices, inputs, -1)
 
