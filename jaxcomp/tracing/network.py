@@ -90,12 +90,12 @@ class Network:
         Returns:
           A tree like `params`, with float32 [inputs, inputs] for each weight that is multiplied
           with data; [matrices, inputs, inputs] if it has stack axes or groups; [..., inputs] of the
-          diagonals; None for others, and for weights that are not understood, of which `describe`
-          says why, or that are computed from several parameters. Inputs are in the order in which the weight has them: all of
-          its axes but those of outputs and of the stack, in row-major order. The mean is over the
-          rows of the inputs: examples times places, times uses where a weight is used several
-          times. It takes memory of the sum of `inputs^2`, and for a convolution that of the patches
-          of one batch.
+          diagonals. None for others, for weights that are not understood (`describe` says why), and
+          for those that are computed from several parameters. Inputs are in the order in which the
+          weight has them: all of its axes but those of outputs and of the stack, in row-major
+          order. The mean is over the rows of the inputs: examples times places, times uses where a
+          weight is used several times. It takes memory of the sum of `inputs^2`, and for a
+          convolution that of the patches of one batch.
 
         Raises:
           ValueError: if there are no batches, or a `while` loop has no known number of steps.

@@ -154,9 +154,13 @@ class _Reader:
         if name in ("rev", "pad", "split"):
             return first
         if name == "concatenate":
-            return tuple(frozenset().union(*sets) for sets in zip(*(p.axes for _, p in parts)))
+            return tuple(
+                frozenset().union(*sets) for sets in zip(*(p.axes for _, p in parts), strict=True)
+            )
         if name == "stack":
-            joined = [frozenset().union(*sets) for sets in zip(*(p.axes for _, p in parts))]
+            joined = [
+                frozenset().union(*sets) for sets in zip(*(p.axes for _, p in parts), strict=True)
+            ]
             joined.insert(settings["axis"], frozenset())
             return tuple(joined)
         if name == "dot_general":

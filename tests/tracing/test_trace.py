@@ -340,7 +340,7 @@ def test_what_no_output_depends_on_is_unused():
 
 def test_the_description_is_a_table_of_all_parameters():
     text = trace(
-        lambda p, x: x @ p["w"] + p["b"], {"w": W, "b": shaped(6)}, shaped(2, 4)
+        lambda p, x: x @ p["w"] + p["b"][None], {"w": W, "b": shaped(6)}, shaped(2, 4)
     ).describe()
     head, rule, *rows = text.splitlines()
     assert head.split() == [
