@@ -11,6 +11,7 @@ from flax import nnx
 from jaxcomp.trees import (
     are_weights,
     named_leaves,
+    replace_leaves,
     resolve_mask,
     scale_integers,
     select,
@@ -122,3 +123,19 @@ def test_leaves_whose_names_join_to_the_same_are_all_selected():
     params = {"a/b": jnp.ones((2, 2)), "a": {"b": 2 * jnp.ones((2, 2))}}
     assert len(named_leaves(params)) == 1
     assert sorted(float(leaf.sum()) for leaf in select(params, None)) == [4, 8]
+
+
+def test_leaves_are_replaced_by_name_in_any_tree():
+    layer = eqx.nn.Linear(2, 3, key=jax.random.key(0))
+    named = {name: np.full(w.shape, 7.0) for name, w in named_leaves(layer).items()}
+    back = replace_leaves(layer, dict(reversed(named.items())))
+    assert isinstance(back, eqx.nn.Linear)
+    assert back.weight is named["weight"]
+    assert back.bias is named["bias"]
+    for wrong, message in (
+        ({"weight": named["weight"]}, "there is no 'bias' among"),
+        (named | {"more": 1}, "has no leaf 'more', only"),
+        (named | {"bias": np.ones(2)}, r"'bias' has shape \(2,\), and \(3,\) in the tree"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace_leaves(layer, wrong)
