@@ -103,7 +103,7 @@ class Network:
         Example:
           >>> import jax.numpy as jnp
           >>> from jaxcomp.tracing import trace
-          >>> params = {"kernel": jnp.ones((2, 3)), "bias": jnp.zeros(3)}
+          >>> params = {"kernel": jnp.ones((2, 3)), "bias": jnp.zeros((1, 3))}
           >>> network = trace(lambda p, x: x @ p["kernel"] + p["bias"], params, jnp.ones((1, 2)))
           >>> batches = [jnp.array([[1.0, 2.0], [3.0, 0.0]])]
           >>> network.input_moments(params, batches)["kernel"].tolist()
