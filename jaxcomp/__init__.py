@@ -21,6 +21,7 @@ _HOMES = {
     "prune_gradually": "jaxcomp.transforms",
     "save": "jaxcomp.codec",
     "ternary_level": "jaxcomp.losses",
+    "trace": "jaxcomp.tracing",
 }
 _SUBPACKAGES = (
     "analysis",
@@ -35,6 +36,7 @@ _SUBPACKAGES = (
     "prune",
     "quantize",
     "schedules",
+    "tracing",
     "train",
     "transforms",
     "trees",

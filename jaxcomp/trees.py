@@ -1,6 +1,6 @@
 """Parameter trees: the names of their leaves, and which leaves are weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,34 @@ def path_name(path: tuple[Any, ...]) -> str:
 def named_leaves(tree: PyTree) -> dict[str, Any]:
     """The leaves of `tree` by name, in tree order."""
     return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def replace_leaves(tree: PyTree, named: Mapping[str, Any]) -> PyTree:
+    """Return the tree with the leaves of `named` in place of its own: the way back from a file.
+
+    Args:
+      tree: tree of arrays of any framework.
+      named: one array for each leaf, by the names that `named_leaves` gives.
+
+    Raises:
+      ValueError: if a name is missing or too many, or a shape differs.
+
+    Example:
+      >>> import numpy as np
+      >>> replace_leaves([np.zeros(2), np.zeros(1)], {"1": np.ones(1), "0": np.ones(2)})
+      [array([1., 1.]), array([1.])]
+    """
+    own = named_leaves(tree)
+    for name in own:
+        if name not in named:
+            raise ValueError(f"there is no {name!r} among {sorted(named)}")
+        if np.shape(named[name]) != np.shape(own[name]):
+            raise ValueError(
+                f"{name!r} has shape {np.shape(named[name])}, and {np.shape(own[name])} in the tree"
+            )
+    if more := sorted(set(named) - set(own)):
+        raise ValueError(f"the tree has no leaf {more[0]!r}, only {sorted(own)}")
+    return jax.tree_util.tree_map_with_path(lambda path, _: named[path_name(path)], tree)
 
 
 @dataclass(frozen=True)

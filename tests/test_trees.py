@@ -9,7 +9,14 @@ import pytest
 from flax import nnx
 
 import jaxcomp
-from jaxcomp.trees import describe_mask, named_leaves, resolve_mask, select, weight_mask
+from jaxcomp.trees import (
+    describe_mask,
+    named_leaves,
+    replace_leaves,
+    resolve_mask,
+    select,
+    weight_mask,
+)
 from jaxcomp.weights import are_weights, scale_integers
 from tests.units import Network, Parameter
 
@@ -157,3 +164,19 @@ def test_a_network_chooses_weights_by_their_use():
 
 def test_an_empty_tree_is_described():
     assert str(describe_mask({})) == "leaf  shape  weights  why"
+
+
+def test_leaves_are_replaced_by_name_in_any_tree():
+    layer = eqx.nn.Linear(2, 3, key=jax.random.key(0))
+    named = {name: np.full(w.shape, 7.0) for name, w in named_leaves(layer).items()}
+    back = replace_leaves(layer, dict(reversed(named.items())))
+    assert isinstance(back, eqx.nn.Linear)
+    assert back.weight is named["weight"]
+    assert back.bias is named["bias"]
+    for wrong, message in (
+        ({"weight": named["weight"]}, "there is no 'bias' among"),
+        (named | {"more": 1}, "has no leaf 'more', only"),
+        (named | {"bias": np.ones(2)}, r"'bias' has shape \(2,\), and \(3,\) in the tree"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace_leaves(layer, wrong)

@@ -6,70 +6,25 @@ Pruned networks have many of both. A *bias* is not needed where nothing but pool
 the next layer: it is folded into that one's bias. Arrays keep their shapes; what is removed becomes
 exact zeros.
 
-Folding is exact in dense layers and in convolutions without padding. Where it is not, the unit
-stays and the report says why.
+All of it is read off the traced program of the network (`jaxcomp.trace`), whatever its layers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxcomp.prune.folding import Change, Folding
+from jaxcomp.prune.meeting import meeting
+from jaxcomp.tracing import Network
+from jaxcomp.tracing.constants import Known, constants_of
+from jaxcomp.tracing.layout import Stays
+from jaxcomp.tracing.needed import needed_of
+from jaxcomp.tracing.program import Operation
+
 PyTree = Any
-
-
-class Dense(NamedTuple):
-    """A dense layer: `kernel` [in, out] and, if there is one, `bias` [out]."""
-
-    name: str  # path in the parameters, such as "Dense_0" or "block/Dense_0"
-
-
-class Conv(NamedTuple):
-    """A convolution: `kernel` [..., in, out] and, if there is one, `bias` [out]."""
-
-    name: str
-    padding: str = "VALID"  # anything else counts as padding with zeros
-
-
-class BatchNorm(NamedTuple):
-    """Batch normalisation: `scale` and `bias`, and fixed `mean` and `var`, all [channels]."""
-
-    name: str
-    use_running_average: bool
-    epsilon: float = 1e-5
-
-
-class Activation(NamedTuple):
-    """A function of each entry by itself."""
-
-    function: Callable[[Any], Any]
-
-
-class MaxPool(NamedTuple):
-    """The largest entry of windows; its padding never wins, so that constants stay constant."""
-
-
-class AveragePool(NamedTuple):
-    """The mean of windows."""
-
-    padding: str = "VALID"  # anything else counts as padding with zeros
-
-
-class Flatten(NamedTuple):
-    """All axes but the first as one, channels last and fastest."""
-
-    positions: int  # number of places in the image: height * width
-
-
-class Residual(NamedTuple):
-    """`shortcut(x) + branch(x)`; an empty shortcut is the identity."""
-
-    branch: "tuple[Layer, ...]"
-    shortcut: "tuple[Layer, ...]" = ()
-
-
-Layer = Dense | Conv | BatchNorm | Activation | MaxPool | AveragePool | Flatten | Residual
+_MAX_ROUNDS = 100
 
 
 class DeadUnits(NamedTuple):
@@ -81,187 +36,170 @@ class DeadUnits(NamedTuple):
     refused: tuple[str, ...]  # units that had to stay, with the reason
 
 
-def remove_dead_units(
-    params: PyTree,
-    layers: Sequence[Layer],
-    *,
-    inputs: int,
-    batch_stats: PyTree | None = None,
-) -> DeadUnits:
+def remove_dead_units(params: PyTree, network: Network) -> DeadUnits:
     """Zero every weight and bias that is not needed for what the network computes.
 
+    A constant is folded where nothing but sums, products with known factors, dense layers,
+    convolutions without padding and pooling lie between it and the next bias (or running mean).
+    Where it cannot be, the unit stays and the report says why.
+
     Args:
-      params: nested dict of arrays, as Linen makes it. Parameters of layers that are not named in
-        `layers` are left alone.
-      layers: the layers in order, from input to output. All outputs of the last one count.
-      inputs: number of channels (or features) of the input.
-      batch_stats: running statistics, nested like `params`, if there is a `BatchNorm`.
+      params: tree of arrays, as given to `jaxcomp.trace`. Running statistics count as parameters if
+        they are part of it. Leaves of other types than floating point are left alone.
+      network: what `jaxcomp.trace(apply, params, ...)` returned, for the network as it is
+        evaluated. All of its outputs count.
 
     Returns:
       Parameters of the same structure, shapes and types, and what was done. The outputs are the
-      same up to rounding: only sums of biases are formed anew.
+      same up to rounding: only sums of biases are formed anew, in float64. It is taken for granted
+      that all values stay finite: zero times what comes in is zero.
 
     Raises:
-      ValueError: if a `BatchNorm` uses the statistics of its batch, in which nothing is constant.
-      KeyError: if a layer is not there; names it and those that are.
+      ValueError: if `params` are not those that were traced; it names the leaf.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import jaxcomp
+      >>> params = {"in": jnp.array([[2.0, 0.0]]), "b": jnp.array([[0.0, 3.0]]),
+      ...           "out": jnp.array([[1.0], [4.0]]), "c": jnp.array([[1.0]])}
+      >>> def apply(p, x):
+      ...     return jnp.maximum(x @ p["in"] + p["b"], 0) @ p["out"] + p["c"]
+      >>> network = jaxcomp.trace(apply, params, jnp.ones((1, 1)))
+      >>> small = remove_dead_units(params, network).params  # the second unit always is 3
+      >>> small["out"].tolist(), small["b"].tolist(), small["c"].tolist()
+      ([[1.0], [0.0]], [[0.0, 0.0]], [[13.0]])
     """
-    network = _Network(params, batch_stats or {})
-    before, after = network.nonzeros(), None
-    while after != network.nonzeros():
-        after = network.nonzeros()
-        network.refused.clear()
-        network.fold_biases(layers)
-        constants = network.fold(layers, np.full(inputs, np.nan))
-        network.drop(layers, np.ones(constants.size, bool))
-    return DeadUnits(network.params, before, after, tuple(network.refused))
+    work = _Removal(network, [np.array(leaf) for leaf in network.leaves_of(params)])
+    before = work.nonzeros()
+    for _ in range(_MAX_ROUNDS):
+        last = [leaf.copy() for leaf in work.leaves]
+        work.fold_biases()
+        work.fold_constants()
+        work.drop()
+        if all(np.array_equal(a, b) for a, b in zip(last, work.leaves, strict=True)):
+            break
+    result = network.structure.unflatten(work.leaves)
+    return DeadUnits(result, before, work.nonzeros(), tuple(work.refused))
 
 
-class _Network:
-    """Parameters as they are changed, and the sweeps over the layers.
+class _Removal:
+    """Parameters as they change, in tree order."""
 
-    A vector of constants has, for each channel, the value that it always has, or NaN if it varies.
-    """
-
-    def __init__(self, params: PyTree, batch_stats: PyTree):
-        self.params = _copied(params)
-        self.batch_stats = batch_stats
-        self.refused: list[str] = []
+    def __init__(self, network: Network, leaves: list[np.ndarray]) -> None:
+        self.network, self.program = network, network.program
+        self.leaves = leaves
+        self.folding = Folding(network.program)
+        self.refused: dict[str, None] = {}
 
     def nonzeros(self) -> int:
-        return sum(int(np.count_nonzero(leaf)) for leaf in jax.tree.leaves(self.params))
+        return sum(int(np.count_nonzero(leaf)) for leaf in self.leaves)
 
-    def fold_biases(self, layers: Sequence[Layer]) -> None:
-        """From input to output: biases that the next layer gets as they are, into its own bias."""
-        passed: dict[str, np.ndarray] = {}  # arrays of the layer before, if its biases come through
-        positions = 1
-        for layer in layers:
-            match layer:
-                case Dense(name) | Conv(name):
-                    arrays = self._layer(name)
-                    if "bias" in passed and "bias" in arrays and not _is_padded(layer):
-                        _add_to_bias(arrays, np.tile(passed["bias"], positions))
-                        passed["bias"][...] = 0
-                    passed, positions = arrays, 1
-                case Flatten(positions):
-                    pass
-                case MaxPool() | AveragePool("VALID"):
-                    pass
-                case Residual(branch, shortcut):
-                    self.fold_biases(branch)
-                    self.fold_biases(shortcut)
-                    passed = {}
-                case _:
-                    passed = {}
+    def known(self) -> dict[int, Known]:
+        return constants_of(self.program, self.leaves).known
 
-    def fold(self, layers: Sequence[Layer], constants: np.ndarray) -> np.ndarray:
-        """From input to output: constants into the next bias. Gives the constants of the output."""
-        for layer in layers:
-            match layer:
-                case Dense() | Conv():
-                    constants = self._fold_into(layer, constants)
-                case BatchNorm():
-                    constants = self._normalised(layer, constants)
-                case Activation(function):
-                    values = function(np.nan_to_num(constants).astype(np.float32))
-                    constants = np.where(np.isnan(constants), np.nan, np.asarray(values))
-                case AveragePool(padding) if padding != "VALID":
-                    constants = np.where(constants == 0, 0, np.nan)
-                case Flatten(positions):
-                    constants = np.tile(constants, positions)
-                case Residual(branch, shortcut):
-                    constants = self.fold(branch, constants) + self.fold(shortcut, constants)
-        return constants
+    def fold_biases(self) -> None:
+        """Fold biases into later ones where that leaves no more non-zeros."""
+        known = self.known()
+        for operation in self.program.operations:
+            if operation.name not in ("add", "sub"):
+                continue
+            if operation.outputs[0] in self.folding.sources.without_data:
+                continue
+            for place, array in enumerate(operation.inputs):
+                if array in self.folding.sources.without_data:
+                    self._fold_bias(operation, place, known)
 
-    def drop(self, layers: Sequence[Layer], needed: np.ndarray) -> np.ndarray:
-        """From output to input: units without influence. Gives which inputs have one."""
-        for layer in reversed(layers):
-            match layer:
-                case Dense(name) | Conv(name):
-                    kernel = self._layer(name)["kernel"]
-                    kernel[..., ~needed] = 0
-                    self._zero(name, ("bias",), ~needed)
-                    needed = kernel.reshape(-1, *kernel.shape[-2:]).any(axis=(0, 2))
-                case BatchNorm(name):
-                    self._zero(name, ("scale", "bias"), ~needed)
-                    # A channel with a scale of zero is its bias, whatever comes in.
-                    needed = needed & (self._layer(name).get("scale", needed) != 0)
-                case Flatten(positions):
-                    needed = needed.reshape(positions, -1).any(axis=0)
-                case Residual(branch, shortcut):
-                    needed = self.drop(branch, needed) | self.drop(shortcut, needed)
-        return needed
+    def _fold_bias(self, operation: Operation, place: int, known: Mapping[int, Known]) -> None:
+        try:
+            source = self.folding.sources.of(operation.inputs[place])
+        except Stays:
+            return  # no bias, or one that is used twice
+        values = self.leaves[source.leaf]
+        amount = source.of_leaf(values.astype(np.float64))
+        if not amount.any() or not jnp.issubdtype(values.dtype, jnp.floating):
+            return
+        sign = -1.0 if operation.name == "sub" and place == 1 else 1.0
+        try:
+            changes = self.folding.change_for(operation.outputs[0], sign * amount, known, set())
+        except Stays:
+            return  # most biases stay where they are
+        folded = source.to_leaf(np.ones_like(amount, dtype=bool))
+        after = self._after(changes) | {source.leaf: np.where(folded, 0, values)}
+        less = sum(
+            np.count_nonzero(self.leaves[leaf]) - np.count_nonzero(array)
+            for leaf, array in after.items()
+        )
+        if less >= 0 and all(change.leaf != source.leaf for change in changes):
+            self._take(after)
 
-    def _fold_into(self, layer: Dense | Conv, constants: np.ndarray) -> np.ndarray:
-        arrays = self._layer(layer.name)
-        kernel = arrays["kernel"]
-        by_input = kernel.reshape(-1, *kernel.shape[-2:])  # [positions, in, out]
-        if by_input.shape[1] != constants.size:
-            raise ValueError(
-                f"{layer.name} has {by_input.shape[1]} inputs, the layer before it "
-                f"{constants.size} outputs: check the order of the layers"
-            )
-        known = ~np.isnan(constants)
-        used = by_input.any(axis=(0, 2))
-        for stays, reason in (
-            (_is_padded(layer), "zero padding makes the next layer see it end at the border"),
-            ("bias" not in arrays, "the next layer has no bias to fold it into"),
-        ):
-            if stays:
-                refused = known & used & (constants != 0)
-                known &= ~refused
-                self.refused += [
-                    f"input {unit} of {layer.name} always is {constants[unit]:.6g}: {reason}"
-                    for unit in np.flatnonzero(refused)
-                ]
-        if "bias" in arrays:
-            _add_to_bias(arrays, np.where(known, constants, 0))
-        kernel[..., known, :] = 0
-        silent = ~kernel.reshape(-1, kernel.shape[-1]).any(axis=0)
-        bias = arrays.get("bias", np.zeros(silent.size))
-        return np.where(silent, bias.astype(np.float64), np.nan)
+    def fold_constants(self) -> None:
+        """Fold what constant units send into the next layer, and zero the weights they meet."""
+        known, passed = self.known(), set()
+        self.refused.clear()
+        for operation in self.program.operations:
+            if operation.name not in ("dot_general", "conv_general_dilated"):
+                continue
+            free = [array in self.folding.sources.without_data for array in operation.inputs]
+            # What has changed in this round is known in the next one.
+            if sum(free) == 1 and passed.isdisjoint(operation.inputs):
+                self._fold_into(operation, free.index(True), known, passed)
 
-    def _normalised(self, layer: BatchNorm, constants: np.ndarray) -> np.ndarray:
-        if not layer.use_running_average:
-            raise ValueError(
-                f"{layer.name} normalises by the statistics of its batch, which no unit leaves "
-                "constant: give the network as it is evaluated, with use_running_average=True"
-            )
-        arrays, statistics = self._layer(layer.name), _find(self.batch_stats, layer.name)
-        scale, bias = arrays.get("scale", 1.0), arrays.get("bias", 0.0)
-        normal = (constants - statistics["mean"]) / np.sqrt(statistics["var"] + layer.epsilon)
-        # A channel whose scale is zero is constant whatever comes in.
-        return np.where(np.asarray(scale) == 0, bias, normal * scale + bias)
+    def _fold_into(
+        self, operation: Operation, weights: int, known: Mapping[int, Known], passed: set[int]
+    ) -> None:
+        met = meeting(self.program, operation, weights, known)
+        if met is None:
+            return
+        on_the_way: set[int] = set()
+        name = "a layer"
+        try:
+            source = self.folding.sources.of(operation.inputs[weights])
+            name = repr(self.network.names[source.leaf])
+            mask = source.to_leaf(met.weights)
+            amount = met.amount()
+            changes = self.folding.change_for(operation.outputs[0], amount, known, on_the_way)
+        except Stays as reason:
+            for unit, value in met.units:
+                where = " ".join(map(str, unit))
+                self.refused[f"input {where} of {name} always is {value:.6g}: {reason}"] = None
+            return
+        passed |= on_the_way
+        self._take(self._after(changes))
+        self._take({source.leaf: np.where(mask, 0, self.leaves[source.leaf])})
 
-    def _layer(self, name: str) -> dict[str, np.ndarray]:
-        return _find(self.params, name)
+    def drop(self) -> None:
+        """Zero what no output depends on, but for what keeps other values finite."""
+        known, also = self.known(), []
+        before = list(self.leaves)
+        while True:
+            needs = needed_of(self.program, known, also)
+            self.leaves = [
+                np.where(need, leaf, np.zeros((), leaf.dtype))
+                if jnp.issubdtype(leaf.dtype, jnp.floating)
+                else leaf
+                for leaf, need in zip(before, needs, strict=True)
+            ]
+            bad = _first_not_finite(known, self.known())
+            if bad is None:
+                return
+            also.append(bad)
 
-    def _zero(self, name: str, leaves: Sequence[str], which: np.ndarray) -> None:
-        for leaf in leaves:
-            if leaf in self._layer(name):
-                self._layer(name)[leaf][which] = 0
+    def _after(self, changes: Sequence[Change]) -> dict[int, np.ndarray]:
+        """The parameters with these changes, in float64."""
+        after: dict[int, np.ndarray] = {}
+        for leaf, amount in changes:
+            after[leaf] = after.get(leaf, self.leaves[leaf].astype(np.float64)) + amount
+        return after
+
+    def _take(self, after: Mapping[int, np.ndarray]) -> None:
+        for leaf, array in after.items():
+            self.leaves[leaf] = array.astype(self.leaves[leaf].dtype)
 
 
-def _is_padded(layer: Dense | Conv) -> bool:
-    return isinstance(layer, Conv) and layer.padding != "VALID"
-
-
-def _add_to_bias(arrays: dict[str, np.ndarray], constants: np.ndarray) -> None:
-    """What a layer without padding makes of constants [in], to its bias."""
-    kernel = arrays["kernel"]
-    by_input = kernel.reshape(-1, *kernel.shape[-2:])  # [positions, in, out]
-    arrays["bias"][...] = arrays["bias"] + constants @ by_input.sum(axis=0, dtype=np.float64)
-
-
-def _find(tree: PyTree, name: str) -> dict[str, np.ndarray]:
-    node = tree
-    for part in name.split("/"):
-        if part not in node:
-            raise KeyError(f"there is no layer {name!r}: {part!r} is not among {sorted(node)}")
-        node = node[part]
-    return node
-
-
-def _copied(tree: PyTree) -> PyTree:
-    if isinstance(tree, Mapping):
-        return {key: _copied(child) for key, child in tree.items()}
-    return np.array(tree)
+def _first_not_finite(before: Mapping[int, Known], after: Mapping[int, Known]) -> int | None:
+    """The first array that always holds NaN or an infinity and did not."""
+    for array, now in after.items():
+        if jnp.issubdtype(now.value.dtype, jnp.floating) and not np.isfinite(now.value).all():
+            if np.isfinite(before[array].value).all():
+                return array
+    return None

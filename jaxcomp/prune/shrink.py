@@ -4,141 +4,111 @@ Where `jaxcomp.prune.remove_dead_units` writes zeros and keeps the shapes, so th
 the result, this changes the shapes: for training on, or for inference with a narrower network.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from jaxcomp.prune.dead_units import Activation, AveragePool, Conv, Dense, Flatten, Layer, MaxPool
+from jaxcomp.tracing import Network
+from jaxcomp.tracing.chain import Layer, chain_of
+from jaxcomp.trees import named_leaves, path_name
 
 PyTree = Any
 
 
 class Live(NamedTuple):
-    """The units of one layer that stay, as indices."""
+    """The units of a chain of layers that stay."""
 
-    inputs: np.ndarray  # int [inputs that stay]
-    outputs: np.ndarray  # int [outputs that stay]
+    widths: tuple[int, ...]  # how many of each hidden layer
+    # For each parameter that loses entries, by name: the indices that stay, by axis.
+    indices: Mapping[str, Mapping[int, np.ndarray]]
 
 
-def live_units(params: Mapping[str, Any], layers: Sequence[Layer]) -> dict[str, Live]:
-    """Which units of a chain of layers are used by the next layer.
+def live_units(params: PyTree, network: Network) -> Live:
+    """Find the units of a chain of layers that the next layer uses.
 
     All inputs of the first layer and all outputs of the last one stay, and one unit of a layer that
     has no used one, so that no array is empty. A unit that emits a constant counts as used: call
     `remove_dead_units` first.
 
     Args:
-      params: dict of the layers' parameters, as Linen makes it.
-      layers: dense layers and convolutions in order, with what stands between them.
-
-    Returns:
-      For each dense layer and convolution, by its name.
+      params: tree of arrays, as given to `jaxcomp.trace`.
+      network: what `jaxcomp.trace` returned for it. Dense layers and convolutions must follow one
+        another with nothing but activations, pooling and flattening between them.
 
     Raises:
-      ValueError: if a layer is of another kind, such as `BatchNorm` or `Residual`.
+      NotAChainError: if the layers are no such chain; it names what is in the way.
     """
-    kernels, positions = _chain(params, layers)
-    outputs = []
-    for after, places in zip(list(kernels.values())[1:], positions, strict=True):
-        used = after.any(axis=(*range(after.ndim - 2), -1)).reshape(places, -1).any(axis=0)
-        used[0] |= not used.any()
-        outputs.append(np.flatnonzero(used))
-    return _live(kernels, positions, outputs)
+    network.leaves_of(params)
+    layers, arrays = chain_of(network), named_leaves(params)
+    stay = []
+    for layer, after in itertools.pairwise(layers):
+        kernel = np.asarray(arrays[after.kernel])
+        others = tuple(axis for axis in range(kernel.ndim) if axis != after.inputs)
+        (place,) = (p for p in layer.places if p.parameter == after.kernel)
+        used = np.unique(place.units[kernel.any(axis=others)])
+        stay.append(used if used.size else np.array([1]))
+    return _live(layers, stay)
 
 
-def first_units(
-    params: Mapping[str, Any], layers: Sequence[Layer], widths: Sequence[int]
-) -> dict[str, Live]:
-    """The first units of each hidden layer, `widths[i]` of the i-th; see `live_units`.
+def first_units(network: Network, widths: Sequence[int]) -> Live:
+    """Return the first units of each hidden layer, `widths[i]` of the i-th; see `live_units`.
 
     Raises:
-      ValueError: also if there is not one width for each hidden layer, from 1 to its units.
+      NotAChainError: as `live_units`.
+      ValueError: if there is not one width for each hidden layer, from 1 to its units.
     """
-    kernels, positions = _chain(params, layers)
-    units = [kernel.shape[-1] for kernel in kernels.values()][:-1]
+    layers = chain_of(network)
+    units = [layer.units for layer in layers[:-1]]
     if len(widths) != len(units) or any(
         not 1 <= width <= most for width, most in zip(widths, units, strict=True)
     ):
         raise ValueError(
             f"widths {tuple(widths)} must be one for each hidden layer, from 1 to {tuple(units)}"
         )
-    return _live(kernels, positions, [np.arange(width) for width in widths])
+    return _live(layers, [np.arange(1, width + 1) for width in widths])
 
 
-def shrink(params: Mapping[str, Any], live: Mapping[str, Live]) -> dict[str, Any]:
-    """The parameters without the other units, in numpy; layers that are not in `live` as they are.
+def shrink(params: PyTree, live: Live) -> PyTree:
+    """Return the parameters without the other units, in numpy; other leaves as they are.
 
     A tree of masks of the same structure can be given as well.
     """
-    return {
-        name: {leaf: np.asarray(array)[_places(array, live[name])] for leaf, array in of.items()}
-        if name in live
-        else of
-        for name, of in params.items()
-    }
+    return jax.tree_util.tree_map_with_path(
+        lambda path, array: (
+            np.asarray(array)[_places(array, live.indices[path_name(path)])]
+            if path_name(path) in live.indices
+            else array
+        ),
+        params,
+    )
 
 
-def expand(
-    params: Mapping[str, Any], live: Mapping[str, Live], like: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The inverse of `shrink`: zeros in the shapes and types of `like` where there is no unit."""
+def expand(params: PyTree, live: Live, like: PyTree) -> PyTree:
+    """Invert `shrink`: zeros in the shapes and types of `like` where there is no unit."""
 
-    def filled(small: Any, large: Any, where: Live) -> np.ndarray:
+    def filled(path: tuple[Any, ...], small: Any, large: Any) -> Any:
+        if path_name(path) not in live.indices:
+            return small
         array = np.zeros(np.shape(large), np.asarray(large).dtype)
-        array[_places(array, where)] = small
+        array[_places(array, live.indices[path_name(path)])] = small
         return array
 
-    return {
-        name: {leaf: filled(small, like[name][leaf], live[name]) for leaf, small in of.items()}
-        if name in live
-        else of
-        for name, of in params.items()
-    }
+    return jax.tree_util.tree_map_with_path(filled, params, like)
 
 
-def _chain(
-    params: Mapping[str, Any], layers: Sequence[Layer]
-) -> tuple[dict[str, np.ndarray], list[int]]:
-    """Kernels by name; for each but the first, into how many inputs a unit before it is flattened.
-
-    That is 1, or the number of places in the image.
-    """
-    kernels: dict[str, np.ndarray] = {}
-    positions: list[int] = []
-    places = 1
-    for layer in layers:
-        match layer:
-            case Dense(name) | Conv(name):
-                if kernels:
-                    positions.append(places)
-                kernels[name] = np.asarray(params[name]["kernel"])
-                places = 1
-            case Flatten(places):
-                pass
-            case Activation() | MaxPool() | AveragePool():
-                pass
-            case _:
-                raise ValueError(f"units of a chain with {layer} cannot be taken out yet")
-    return kernels, positions
+def _live(layers: Sequence[Layer], stay: Sequence[np.ndarray]) -> Live:
+    """From the units that stay of each hidden layer to the indices that stay of parameters."""
+    indices: dict[str, dict[int, np.ndarray]] = {}
+    for layer, units in zip(layers, stay, strict=False):
+        for place in layer.places:
+            here = np.flatnonzero(np.isin(place.units, units))
+            indices.setdefault(place.parameter, {})[place.axis] = here
+    return Live(tuple(len(units) for units in stay), indices)
 
 
-def _live(
-    kernels: Mapping[str, np.ndarray], positions: Sequence[int], outputs: Sequence[np.ndarray]
-) -> dict[str, Live]:
-    """From the units that stay of each hidden layer to those of all layers, with their inputs."""
-    *hidden, last = kernels
-    live: dict[str, Live] = {}
-    inputs = np.arange(next(iter(kernels.values())).shape[-2])
-    for name, places, stay in zip(hidden, positions, outputs, strict=True):
-        live[name] = Live(inputs, stay)
-        inputs = (np.arange(places)[:, None] * kernels[name].shape[-1] + stay).ravel()
-    live[last] = Live(inputs, np.arange(kernels[last].shape[-1]))
-    return live
-
-
-def _places(array: Any, where: Live) -> tuple[Any, ...]:
-    """The index of what stays of a kernel [..., in, out] or a bias [out]."""
-    if np.ndim(array) == 1:
-        return (where.outputs,)
-    return (..., where.inputs[:, None], where.outputs)
+def _places(array: Any, by_axis: Mapping[int, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Return the index of what stays."""
+    return np.ix_(*(by_axis.get(a, np.arange(size)) for a, size in enumerate(np.shape(array))))

@@ -1,0 +1,256 @@
+"""Which entries of a network's arrays its outputs depend on.
+
+The program is gone through once, backward, with one field (`jaxcomp.tracing.fields`) for each
+array. What is multiplied by an exact zero is not needed. The outputs follow from needed entries
+alone; so all others can have any value, all of them at once. Where both factors are zero, only one
+of them is let go.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from jaxcomp.tracing import fields
+from jaxcomp.tracing.constants import (
+    Known,
+    convolution_fields,
+    product_letters,
+)
+from jaxcomp.tracing.primitives import ELEMENTWISE
+from jaxcomp.tracing.program import Operation, Program
+
+Needs = list[np.ndarray | bool]
+
+
+def needed_of(
+    program: Program, known: Mapping[int, Known], also: Sequence[int] = ()
+) -> list[np.ndarray]:
+    """Return for each parameter, in tree order, a bool array: which of its entries are needed.
+
+    Args:
+      program: the network.
+      known: what is known of its arrays (`jaxcomp.tracing.constants.constants_of`).
+      also: arrays that are needed whether an output depends on them or not.
+    """
+    backward = _Backward(program, known, also)
+    return [
+        np.broadcast_to(backward.needed(array), program.shapes[array].shape)
+        for array in program.parameters
+    ]
+
+
+class _Backward:
+    def __init__(self, program: Program, known: Mapping[int, Known], also: Sequence[int]) -> None:
+        self.program, self.known = program, known
+        self.without_data = program.without_data()
+        self.fields: dict[int, np.ndarray] = {}
+        for array in (*program.outputs, *also):
+            self._need(array, True)
+        for operation in reversed(program.operations):
+            if any(self.needed(array).any() for array in operation.outputs):
+                self._through(operation)
+
+    def needed(self, array: int) -> np.ndarray:
+        rank = len(self.program.shapes[array].shape)
+        return self.fields.get(array, np.zeros((1,) * rank, bool))
+
+    def _need(self, array: int, field: np.ndarray | bool) -> None:
+        field = self.needed(array) | field
+        self.fields[array] = np.ones((1,) * field.ndim, bool) if field.all() else field
+
+    def _through(self, operation: Operation) -> None:
+        shapes = [self.program.shapes[array].shape for array in operation.inputs]
+        after = [self.program.shapes[array].shape for array in operation.outputs]
+        needs = [self.needed(array) for array in operation.outputs]
+        known = [self.known[array] for array in operation.inputs]
+        if operation.name in ELEMENTWISE:
+            found = self._elementwise(operation, needs[0], known, shapes)
+        elif operation.name == "dot_general":
+            found = self._product(operation, needs[0], known, shapes)
+        elif operation.name == "conv_general_dilated":
+            found = self._convolution(operation, needs[0], known, shapes)
+        elif operation.name in _RULES:
+            found = _RULES[operation.name](operation, needs, shapes, after)
+        else:
+            found = [True] * len(shapes)
+        for array, field in zip(operation.inputs, found, strict=True):
+            self._need(array, field)
+
+    def _elementwise(
+        self, operation: Operation, need: np.ndarray, known: list[Known], shapes: list
+    ) -> Needs:
+        found = [need] * len(known)
+        if operation.name in ("mul", "and"):
+            first, second = self._let_go(operation, known)
+            found = [need & ~first, need & ~second]
+        elif operation.name == "select_n" and not known[0].varies.any():
+            which = known[0].value
+            found = [need, *(need & (which == case) for case in range(len(known) - 1))]
+        return [fields.narrow(field, shape) for field, shape in zip(found, shapes, strict=True)]
+
+    def _let_go(self, operation: Operation, known: list[Known]) -> tuple[np.ndarray, np.ndarray]:
+        """Entries of two factors that need not be known, since the other one is zero."""
+        first, second = (one.zero for one in known)
+        if self._relies_on_second(operation):
+            return second, first & ~second
+        return second & ~first, first
+
+    def _relies_on_second(self, operation: Operation) -> bool:
+        """Of two zeros the one of parameters is kept: it is there for all inputs."""
+        return operation.inputs[1] in self.without_data
+
+    def _product(
+        self, operation: Operation, need: np.ndarray, known: list[Known], shapes: list
+    ) -> Needs:
+        one, other, result = product_letters(operation, shapes)
+        names = (one, other)
+        zeros = [factor.zero for factor in known]
+        kept = 1 if self._relies_on_second(operation) else 0
+        loose = 1 - kept
+
+        def reaches(place: int, field: np.ndarray) -> np.ndarray:
+            """Entries of a factor that are multiplied with an entry of `field` for a needed sum."""
+            return _any_product((names[1 - place], field), (result, need), names[place])
+
+        found: Needs = [True, True]
+        found[loose] = reaches(loose, ~zeros[kept])
+        # Its zeros are needed too: the other factor was let go for them.
+        everything = np.ones_like(zeros[loose])
+        found[kept] = reaches(kept, ~zeros[loose]) | (reaches(kept, everything) & zeros[kept])
+        return found
+
+    def _convolution(
+        self, operation: Operation, need: np.ndarray, known: list[Known], shapes: list
+    ) -> Needs:
+        if operation.settings["batch_group_count"] != 1 or known[1].varies.any():
+            return [True, True]
+        numbers = operation.settings["dimension_numbers"]
+        groups = operation.settings["feature_group_count"]
+        channel = numbers.out_spec[1]
+        others = tuple(axis for axis in range(need.ndim) if axis != channel)
+        size = self.program.shapes[operation.outputs[0]].shape[channel]
+        outputs = np.broadcast_to(need.any(axis=others), size).reshape(groups, -1)
+        value, varies, kernel = convolution_fields(operation, known, shapes)
+        entries = kernel.value != 0  # [groups, out, in, places]
+        images = (entries.any(axis=-1) & outputs[:, :, None]).any(axis=1)  # [groups, in]
+        silent = ~varies & (value == 0)
+        weights = outputs[:, :, None, None] & ~(silent[:, None, :, None] & entries)
+        shape = [-1 if axis == numbers.lhs_spec[1] else 1 for axis in range(len(shapes[0]))]
+        return [images.reshape(shape), as_kernel(operation, weights, shapes[1])]
+
+
+def as_kernel(operation: Operation, field: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Return a field [groups, out, in, places] with the axes of a convolution's kernel."""
+    spec = operation.settings["dimension_numbers"].rhs_spec
+    ordered = field.reshape([shape[axis] for axis in spec])
+    return ordered.transpose(np.argsort(spec))
+
+
+def _any_product(
+    one: tuple[str, np.ndarray], other: tuple[str, np.ndarray], target: str
+) -> np.ndarray:
+    """Tell for each entry of `target` whether a product of entries of two bool fields is True.
+
+    A field comes with names of its axes.
+    """
+    floats = (field.astype(np.float32) for _, field in (one, other))
+    return np.einsum(f"{one[0]},{other[0]}->{target}", *floats) > 0
+
+
+# Operations that move entries
+
+
+def _transpose(operation, needs, shapes, after) -> Needs:
+    return [fields.transpose(needs[0], np.argsort(operation.settings["permutation"]))]
+
+
+def _broadcast(operation, needs, shapes, after) -> Needs:
+    dimensions = operation.settings["broadcast_dimensions"]
+    return [fields.unbroadcast(needs[0], dimensions, shapes[0])]
+
+
+def _slice(operation, needs, shapes, after) -> Needs:
+    settings = operation.settings
+    where = settings["start_indices"], settings["limit_indices"], settings["strides"]
+    return [fields.place(needs[0], shapes[0], *where)]
+
+
+def _reverse(operation, needs, shapes, after) -> Needs:
+    return [np.flip(needs[0], operation.settings["dimensions"])]
+
+
+def _pad(operation, needs, shapes, after) -> Needs:
+    return [fields.unpad(needs[0], shapes[0], operation.settings["padding_config"], False), True]
+
+
+def _concatenate(operation, needs, shapes, after) -> Needs:
+    return fields.split(needs[0], shapes, operation.settings["dimension"])
+
+
+def _stack(operation, needs, shapes, after) -> Needs:
+    axis = operation.settings["axis"]
+    if needs[0].shape[axis] == 1:
+        return [needs[0].squeeze(axis)] * len(shapes)
+    return [np.take(needs[0], i, axis) for i in range(len(shapes))]
+
+
+def _split(operation, needs, shapes, after) -> Needs:
+    axis = operation.settings["axis"]
+    return [fields.join(needs, after, axis)]
+
+
+# Operations that look up or add up
+
+
+def _dynamic_slice(operation, needs, shapes, after) -> Needs:
+    sizes = operation.settings["slice_sizes"]
+    moved = tuple(axis for axis, size in enumerate(shapes[0]) if sizes[axis] != size)
+    return [needs[0].any(axis=moved, keepdims=True), *[True] * (len(shapes) - 1)]
+
+
+def _gather(operation, needs, shapes, after) -> Needs:
+    numbers = operation.settings["dimension_numbers"]
+    sizes = operation.settings["slice_sizes"]
+    gone = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
+    outer = tuple(a for a in range(needs[0].ndim) if a not in numbers.offset_dims)
+    field = np.expand_dims(needs[0].any(axis=outer), tuple(sorted(gone)))
+    moved = tuple(axis for axis, size in enumerate(shapes[0]) if sizes[axis] != size)
+    return [field.any(axis=moved, keepdims=True), True]
+
+
+def _reduce(operation, needs, shapes, after) -> Needs:
+    return [np.expand_dims(needs[0], operation.settings["axes"])]
+
+
+def _reduce_window(operation, needs, shapes, after) -> Needs:
+    settings = operation.settings
+    plain = zip(
+        settings["window_dimensions"], settings["window_strides"], settings["padding"], strict=True
+    )
+    moved = tuple(axis for axis, one in enumerate(plain) if one != (1, 1, (0, 0)))
+    return [needs[0].any(axis=moved, keepdims=True)]
+
+
+def _reshape(operation, needs, shapes, after) -> Needs:
+    return [fields.reshape(needs[0], after[0], shapes[0])]
+
+
+_RULES: dict[str, Callable[..., Needs]] = {
+    "transpose": _transpose,
+    "broadcast_in_dim": _broadcast,
+    "reshape": _reshape,
+    "squeeze": _reshape,
+    "slice": _slice,
+    "rev": _reverse,
+    "pad": _pad,
+    "concatenate": _concatenate,
+    "stack": _stack,
+    "split": _split,
+    "dynamic_slice": _dynamic_slice,
+    "gather": _gather,
+    "reduce_window_sum": _reduce_window,
+    "reduce_window_max": _reduce_window,
+    "reduce_window_min": _reduce_window,
+} | dict.fromkeys(
+    ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or"), _reduce
+)

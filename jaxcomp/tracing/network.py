@@ -1,0 +1,169 @@
+"""What tracing found out about a network."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxcomp.axes import Axes
+from jaxcomp.tracing import moments
+from jaxcomp.tracing.program import Program
+from jaxcomp.tracing.uses import CONTRACTIONS, ELEMENT, EMBEDDING, UNKNOWN, UNUSED, Use
+
+PyTree = Any
+
+
+class Parameter(NamedTuple):
+    """One leaf of the parameters, and what the network does with it."""
+
+    shape: tuple[int, ...]
+    use: str  # "dense", "convolution", "embedding", "elementwise", "unused" or "unknown"
+    axes: Axes | None  # None where it has none, or they are not understood
+    groups: int  # of a convolution, else 1
+    count: int  # in how many operations it meets data
+    reason: str  # for a person: how it is used, or why that is not understood
+
+
+class Network:
+    """The parameters of a traced function, by name, and the program that uses them.
+
+    Made by `jaxcomp.trace`. `parameters` has a `Parameter` for each leaf, by its name; `weights`
+    are the names of those that are contracted with data, in the order in which they are first used.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        structure: Any,
+        names: Sequence[str],
+        program: Program,
+        uses: Sequence[Sequence[Use]],
+    ) -> None:
+        self.function = function
+        self.structure = structure
+        self.names = tuple(names)
+        self.program = program
+        self.parameters: Mapping[str, Parameter] = {
+            name: _parameter(program.shapes[array].shape, own)
+            for name, array, own in zip(names, program.parameters, uses, strict=True)
+        }
+        place = {operation.outputs: i for i, operation in enumerate(program.operations)}
+        first = {
+            name: min(place[use.operation.outputs] for use in own if use.kind in CONTRACTIONS)
+            for name, own in zip(names, uses, strict=True)
+            if self.parameters[name].use in CONTRACTIONS
+        }
+        self.weights = tuple(sorted(first, key=first.get))
+
+    def describe(self) -> str:
+        """Return a table of all parameters: shape, use, and the meaning of each axis."""
+        rows = [("parameter", "shape", "used as", "in", "out", "window", "stack", "times", "")]
+        for name, one in self.parameters.items():
+            axes = one.axes or Axes((), ())
+            kind = f"{one.use}, {one.groups} groups" if one.groups > 1 else one.use
+            cells = (" ".join(map(str, own)) or "-" for own in axes)
+            shape = " ".join(map(str, one.shape)) or "scalar"
+            rows.append((name, shape, kind, *cells, str(one.count), one.reason))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+        lines = [
+            "  ".join([*(c.ljust(w) for c, w in zip(row[:-1], widths, strict=True)), row[-1]])
+            for row in rows
+        ]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join(line.rstrip() for line in lines)
+
+    def input_moments(
+        self, params: PyTree, batches: Iterable[Any], *, diagonal: bool = False
+    ) -> PyTree:
+        r"""Return the mean second moments of what each weight is multiplied with.
+
+        For a dense layer :math:`y = x W` it is :math:`E[x^T x]`, for a convolution that of the
+        patches. Rounding the weights by :math:`D` changes the outputs by
+        :math:`\operatorname{tr}(D^T E[x^T x] D)` in the mean.
+
+        Args:
+          params: tree of arrays, as given to `jaxcomp.trace`.
+          batches: inputs of the network: a tuple where it takes several. All may be of another
+            length than the traced ones, and sharded over devices.
+          diagonal: the diagonals alone, for layers too wide for a matrix.
+
+        Returns:
+          A tree like `params`, with float32 [inputs, inputs] for each weight that is multiplied
+          with data; [matrices, inputs, inputs] if it has stack axes or groups; [..., inputs] of the
+          diagonals. None for others, for weights that are not understood (`describe` says why), and
+          for those that are computed from several parameters. Inputs are in the order in which the
+          weight has them: all of its axes but those of outputs and of the stack, in row-major
+          order. The mean is over the rows of the inputs: examples times places, times uses where a
+          weight is used several times. It takes memory of the sum of `inputs^2`, and for a
+          convolution that of the patches of one batch.
+
+        Raises:
+          ValueError: if there are no batches, or a `while` loop has no known number of steps.
+
+        Example:
+          >>> import jax.numpy as jnp
+          >>> from jaxcomp.tracing import trace
+          >>> params = {"kernel": jnp.ones((2, 3)), "bias": jnp.zeros((1, 3))}
+          >>> network = trace(lambda p, x: x @ p["kernel"] + p["bias"], params, jnp.ones((1, 2)))
+          >>> batches = [jnp.array([[1.0, 2.0], [3.0, 0.0]])]
+          >>> network.input_moments(params, batches)["kernel"].tolist()
+          [[5.0, 1.0], [1.0, 2.0]]
+        """
+        return moments.input_moments(self, params, batches, diagonal)
+
+    def leaves_of(self, params: PyTree) -> list[Any]:
+        """Return the leaves of parameters that have the structure and the shapes traced.
+
+        Raises:
+          ValueError: if the structure or a shape is another one; it names the leaf.
+        """
+        leaves, structure = jax.tree.flatten(params)
+        if structure != self.structure:
+            raise ValueError(
+                f"the network was traced with parameters of the structure {self.structure}, got "
+                f"{structure}: trace it again with these"
+            )
+        for name, leaf, (_, traced) in zip(
+            self.names, leaves, self.parameters.items(), strict=True
+        ):
+            if tuple(leaf.shape) != traced.shape:
+                raise ValueError(
+                    f"{name!r} had shape {traced.shape} when the network was traced, now "
+                    f"{tuple(leaf.shape)}: trace it again with these parameters"
+                )
+        return leaves
+
+
+def _parameter(shape: tuple[int, ...], uses: Sequence[Use]) -> Parameter:
+    """Return what several uses have in common."""
+    if not uses:
+        return Parameter(shape, UNUSED, None, 1, 0, "no output depends on it")
+    count = len({use.operation[-1] if use.operation else None for use in uses})
+    unknown = [use for use in uses if use.kind == UNKNOWN]
+    if unknown:
+        return Parameter(shape, UNKNOWN, None, 1, count, unknown[0].detail)
+    contracted = [use for use in uses if use.kind in CONTRACTIONS]
+    if not contracted:
+        axes = _common([use.axes for use in uses])
+        details = dict.fromkeys(use.detail for use in uses)
+        return Parameter(shape, ELEMENT, axes, 1, count, "; ".join(details))
+    # A table that is also multiplied, as tied embeddings are, is described by the product.
+    main = [use for use in contracted if use.kind != EMBEDDING] or contracted
+    axes = _common([use.axes for use in main])
+    if axes is None:
+        why = "one axis is contracted in one use and free in another"
+        return Parameter(shape, UNKNOWN, None, 1, count, why)
+    reasons = dict.fromkeys(use.detail for use in main)
+    if len(main) < len(contracted):
+        reasons["rows are looked up too"] = None
+    if len(contracted) < len(uses):
+        reasons.update(dict.fromkeys(use.detail for use in uses if use.kind == ELEMENT))
+    reason = "; ".join(filter(None, reasons))
+    return Parameter(shape, main[0].kind, axes, main[0].groups, count, reason)
+
+
+def _common(axes: Sequence[Axes]) -> Axes | None:
+    """Return the union of each role over all uses, or None if an axis has two roles."""
+    union = Axes(*(tuple(sorted(set().union(*own))) for own in zip(*axes, strict=True)))
+    every = [axis for own in union for axis in own]
+    return union if len(every) == len(set(every)) else None
