@@ -214,14 +214,21 @@ def beside(values: jax.Array, ndim: int, axes: Sequence[int]) -> jax.Array:
 
 def _of_network(name: str, ndim: int, needs: str, network: Network) -> Axes | None:
     known = parameter_of(network, name)
-    if known.axes is not None:
-        _check_fits(name, known.axes, ndim)
-    elif needs != STACK:
+    axes = known.axes
+    if axes is not None:
+        _check_fits(name, axes, ndim)
+    has = {
+        STACK: True,
+        UNITS: axes is not None and bool(axes.inputs or axes.outputs),
+        KERNEL: axes is not None and bool(axes.inputs),  # not so for a bias
+    }
+    if not has[needs]:
+        units = "units" if needs == UNITS else "inputs and output units"
         raise ValueError(
-            f"the network does not know which axes of {name!r} are units: {known.reason}; leave "
-            "it out with a mask, or choose a scope without units"
+            f"the network does not know axes of {name!r} that are {units}: {known.reason}; leave "
+            "it out with a mask, or choose a scope or a pattern without units"
         )
-    return known.axes
+    return axes
 
 
 def _check_fits(name: str, axes: Axes, ndim: int) -> None:

@@ -149,7 +149,8 @@ def _by_use(name: str, network: Network) -> tuple[bool, str]:
     parameter, last = parameter_of(network, name), parent_and_last(name)[1]
     if name not in network.parameters and last in _BESIDE:
         return False, f"it is trained beside {_BESIDE[last]!r}"
-    return parameter.use in _USES, f"its use: {parameter.use}; {parameter.reason}"
+    why = "; ".join(filter(None, (f"its use: {parameter.use}", parameter.reason)))
+    return parameter.use in _USES, why
 
 
 def _by_name_and_shape(name: str, leaf: Any, scales: bool, names: set[str]) -> tuple[bool, str]:

@@ -14,7 +14,7 @@ from jaxcomp.axes import KERNEL, STACK, UNITS, Axes, leaf_axes, own_axes
 from jaxcomp.losses import compressibility_tree, gate, group_norms, penalty_tree
 from jaxcomp.prune import Units, apply_mask, top_k_mask
 from jaxcomp.quantize import Quantized, dequantize, few_levels, latent_mask, ternarize
-from jaxcomp.trees import weight_mask
+from jaxcomp.trees import named_leaves, weight_mask
 from tests.units import Network, Parameter, network
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -86,7 +86,7 @@ class Scanned(nn.Module):
 class Layer(nn.Module):
     @nn.compact
     def __call__(self, x, _):
-        return nn.Dense(4)(x), None
+        return nn.Dense(4)(x + nn.MultiHeadDotProductAttention(num_heads=2)(x)), None
 
 
 def test_leaves_are_found_in_wrapped_trees():
@@ -111,23 +111,30 @@ def test_leaves_are_found_in_wrapped_trees():
     assert (kernel != 0).any(axis=0).sum() == 2
 
 
-def test_scanned_layers_of_linen_are_separate():
-    params = Scanned().init(jax.random.key(0), jnp.ones((2, 4)))["params"]
-    (name,) = params
-    path = f"{name}/Dense_0"
-    known = Network(
-        {
-            f"{path}/kernel": Parameter("dense", Axes((1,), (2,), stack=(0,))),
-            f"{path}/bias": Parameter("elementwise", None, "it is added"),
-        }
-    )
-    found = ternarize(params, per="unit", network=known)[name]["Dense_0"]
-    assert found["kernel"].levels.shape == (1, 3, 1, 4)
-    assert found["bias"].ndim == 2  # stacked, and no weights whatever their name is
-    kernel = params[name]["Dense_0"]["kernel"]
+def test_scanned_attention_of_linen_by_the_trace():
+    """Its kernels are [layers, d, heads, features], which no layout knows."""
+    model, x = Scanned(), jnp.ones((1, 2, 4))
+    params = model.init(jax.random.key(0), x)["params"]
+    known = jaxcomp.trace(lambda params, x: model.apply({"params": params}, x), params, x)
+    found = ternarize(params, per="unit", network=known)["ScanLayer_0"]
+    shapes = {
+        name.removeprefix("MultiHeadDotProductAttention_0/"): leaf.shape
+        for name, leaf in named_leaves(found).items()
+        if name.endswith("levels")
+    }
+    heads = {f"{name}/kernel/levels": (1, 3, 1, 2, 2) for name in ("query", "key", "value")}
+    assert shapes == heads | {
+        "out/kernel/levels": (1, 3, 1, 1, 4),
+        "Dense_0/kernel/levels": (1, 3, 1, 4),
+    }
+    kernel = params["ScanLayer_0"]["MultiHeadDotProductAttention_0"]["query"]["kernel"]
+    levels = found["MultiHeadDotProductAttention_0"]["query"]["kernel"].levels
     for i in range(3):
-        alone = ternarize({"kernel": kernel[i]}, per="unit")["kernel"]
-        np.testing.assert_allclose(found["kernel"].levels[:, i, 0], alone.levels, rtol=1e-6)
+        alone = ternarize({"kernel": kernel[i].reshape(4, 4)}, per="unit")["kernel"]
+        np.testing.assert_allclose(levels[:, i].reshape(1, 4), alone.levels, rtol=1e-6)
+    # A bias is stacked, but has no inputs.
+    with pytest.raises(ValueError, match=r"axes of '.*bias' that are inputs.*: is added to data"):
+        top_k_mask(params, 0.5, pattern=Units(), mask=True, network=known)
 
 
 @pytest.mark.parametrize("source", OUT_IN.values(), ids=OUT_IN)
@@ -171,7 +178,7 @@ def test_nodes_are_known_by_the_name_of_their_tensor():
 def test_what_a_network_does_not_know_is_named():
     known = Network({"w": Parameter("unknown", None, "it is used by a custom call")})
     params = {"w": jnp.ones((2, 3))}
-    message = "which axes of 'w' are units: it is used by a custom call; leave it out"
+    message = "axes of 'w' that are units: it is used by a custom call; leave it out"
     with pytest.raises(ValueError, match=message):
         compressibility_tree(params, "unit", mask=True, network=known)
     assert leaf_axes(params, True, STACK, network=known) == [None]
