@@ -66,8 +66,8 @@ class Budget:
         Args:
           file_bytes: the size of the file; None for a writer, which is refused nothing.
           limits: other limits of memory and time than those of the file's size.
-          keeps: whether all arrays stay in memory; else each stays until the next one is read, which
-            is as long as the variable of a loop holds it.
+          keeps: whether all arrays stay in memory; else each stays until the next one is read, as
+            long as the variable of a loop holds it.
         """
         memory, seconds = _checked(Limits() if limits is None else limits)
         self._file_bytes, self._keeps = file_bytes, keeps
