@@ -1,6 +1,7 @@
 """Values that are multiples of one step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def fit_grid(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return None
 
 
-_Candidates = Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]  # multiples, and steps for them
+_Candidates = Iterator[tuple[np.ndarray, Iterable[np.ndarray]]]  # multiples, and steps for them
 
 
 def _integers(values: np.ndarray) -> _Candidates:
@@ -56,7 +57,7 @@ def _integers(values: np.ndarray) -> _Candidates:
 def _reals(values: np.ndarray, widest: int) -> _Candidates:
     exact = values.astype(np.float64)
     if np.isfinite(exact).all():
-        magnitudes = np.unique(np.append(np.abs(exact), 0))
+        magnitudes = np.unique(np.concatenate([np.abs(exact), [0.0]]))
         if len(values) < _MANY:
             yield from _of_few(values, magnitudes)
         else:
@@ -73,7 +74,7 @@ def _of_few(values: np.ndarray, magnitudes: np.ndarray) -> _Candidates:
         # is; of values of few digits, the smallest gap would not say it for the largest.
         known = value / (np.rint(value / known) or 1)
     numbers = np.rint(values.astype(np.float64) / known) if known else np.array([np.inf])
-    yield numbers, (step, *_near(known, values.dtype))
+    yield numbers, chain([step], _near(known, values.dtype))
 
 
 def _of_many(values: np.ndarray, magnitudes: np.ndarray, widest: int) -> _Candidates:
@@ -86,8 +87,9 @@ def _of_many(values: np.ndarray, magnitudes: np.ndarray, widest: int) -> _Candid
             yield np.rint(values.astype(np.float64) / float(step)), (step,)
 
 
-def _near(number: float, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+def _near(number: float, dtype: np.dtype) -> Iterator[np.ndarray]:
     """A number, rounded, and the next ones of its type."""
     rounded = np.array(number).astype(dtype)
-    ends = (np.array(end).astype(dtype) for end in (np.inf, -np.inf))
-    return (rounded, *(np.nextafter(rounded, end) for end in ends))
+    yield rounded
+    for end in (np.inf, -np.inf):
+        yield np.nextafter(rounded, np.array(end).astype(dtype))
