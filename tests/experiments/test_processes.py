@@ -55,9 +55,9 @@ def free_port(*choices):
     raise AssertionError("no port is free")
 
 
-def begin_by_hand(workdir):
-    address = f"--coordinator=127.0.0.1:{free_port(0)}"
-    return [begin(workdir, 2, address, "--processes=2", f"--process={number}") for number in (0, 1)]
+def begin_by_hand(workdir, *flags):
+    flags = *flags, f"--coordinator=127.0.0.1:{free_port(0)}", "--processes=2"
+    return [begin(workdir, 2, *flags, f"--process={number}") for number in (0, 1)]
 
 
 def begin_by_slurm(workdir):
@@ -113,12 +113,16 @@ def test_two_processes_are_stopped_go_on_and_write_the_file_of_one(tmp_path):
 
 @pytest.mark.slow
 def test_two_more_processes_in_the_same_workdir_end_at_once(tmp_path):
-    first = begin_by_hand(tmp_path)
-    wait_for_points(first, tmp_path, 1)
-    outputs, statuses = ends(begin_by_hand(tmp_path))
-    assert [process.poll() for process in first] == [None, None]
-    for process in first:
-        process.kill()
+    first = begin_by_hand(tmp_path, "--config.train.steps=1000000")
+    second = []
+    try:
+        wait_for_points(first, tmp_path, 1)
+        second = begin_by_hand(tmp_path, "--config.train.steps=1000000")
+        outputs, statuses = ends(second)
+        assert [process.poll() for process in first] == [None, None]
+    finally:
+        for process in first + second:
+            process.kill()
     ends(first)
     assert statuses == [1, 1], outputs
     holder = rf"error: process {first[0].pid} on \S+ is at work in {tmp_path}: [^\n]*--workdir\n"
