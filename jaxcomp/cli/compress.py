@@ -90,7 +90,8 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep-state",
         action="store_true",
-        help="store exactly what is not taken for the network, rather than leave it out",
+        help="store exactly what is not taken for the network, rather than leave it out; a Linen "
+        "network with batch normalization needs it, for the running statistics in `batch_stats`",
     )
     parser.add_argument("--report", metavar="FILE.json", help="write what was done to each tensor")
     return parser
