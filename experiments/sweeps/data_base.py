@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import optuna
 import sqlalchemy
@@ -49,12 +50,15 @@ def _data_base(url: str) -> optuna.storages.RDBStorage:
     Of searches that start at the same moment each makes the tables, and all but one fail somewhere
     on the way: they find the tables when they try again.
     """
-    waits = {"connect_args": {"timeout": _LOCKED_SECONDS}} if url.startswith("sqlite:") else {}
+    engine: dict[str, Any] = {}
+    if url.startswith("sqlite:"):
+        # Without a pool, a try that fails leaves no connection open.
+        engine = {"connect_args": {"timeout": _LOCKED_SECONDS}, "poolclass": sqlalchemy.NullPool}
     for pause in _PAUSES:
         with suppress(sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError):
-            return optuna.storages.RDBStorage(url, engine_kwargs=waits)
+            return optuna.storages.RDBStorage(url, engine_kwargs=engine)
         time.sleep(pause)
-    return optuna.storages.RDBStorage(url, engine_kwargs=waits)
+    return optuna.storages.RDBStorage(url, engine_kwargs=engine)
 
 
 def _fault_behind(error: BaseException | None) -> Exception | None:
