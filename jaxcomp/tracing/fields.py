@@ -95,7 +95,7 @@ def place(
     strides: Sequence[int] | None,
     fill: Any = False,
 ) -> np.ndarray:
-    """Return the field of an array [before] of which a slice has `field`, and the rest is `fill`."""
+    """Return the field of an array [before] whose slice has `field`, and whose rest is `fill`."""
     strides = strides or (1,) * field.ndim
     sliced = [
         axis
