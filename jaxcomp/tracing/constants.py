@@ -29,6 +29,21 @@ _ARITHMETIC: dict[str, Callable[..., np.ndarray]] = {
     "max": np.maximum,
     "min": np.minimum,
     "neg": np.negative,
+    "abs": np.abs,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "sqrt": np.sqrt,
+    "square": np.square,
+    "not": np.invert,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
     "stop_gradient": np.array,
     "copy": np.array,
 }
@@ -111,9 +126,19 @@ def _elementwise(operation: Operation, arguments: list[Known], dtype: np.dtype) 
         return Known(np.asarray(_ARITHMETIC[name](*values)), varies)
     if name == "convert_element_type" and _converts_as_numpy(values[0].dtype, dtype):
         return Known(values[0].astype(dtype), varies)
+    if name == "div" and jnp.issubdtype(dtype, jnp.floating):
+        return Known(np.asarray(values[0] / values[1]), varies)
+    return Known(_applied(operation, values), varies)
+
+
+def _applied(operation: Operation, values: Sequence[np.ndarray]) -> np.ndarray:
+    """Compute an operation on entries, in arrays of few lengths: each is compiled once."""
     shape = np.broadcast_shapes(*(value.shape for value in values))
-    full = [jnp.asarray(np.broadcast_to(value, shape)) for value in values]
-    return Known(np.asarray(operation.primitive.bind(*full, **operation.settings)), varies)
+    size = math.prod(shape)
+    length = 1 << max(size - 1, 0).bit_length()
+    lines = [jnp.asarray(np.resize(np.broadcast_to(value, shape), length)) for value in values]
+    result = operation.primitive.bind(*lines, **operation.settings)
+    return np.asarray(result)[:size].reshape(shape)
 
 
 def _selection_varies(which: Known, *cases: Known) -> np.ndarray:
