@@ -1,7 +1,6 @@
 """What tracing says of constants and needs is true of random programs, by brute force."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
