@@ -77,9 +77,12 @@ class Folding:
         changes: list[Change] = []
         ahead: list[int] = []
         arrived = [(array, amount)]
+        reason = "the network's output follows, without a bias to take it"
         while True:
             for array, amount in arrived:
                 if amount.any():
+                    if array in self.program.outputs:
+                        raise Stays(reason)
                     amounts[array] = self._checked(array, amount)
                     for position in self.takers.get(array, ()):
                         heapq.heappush(ahead, position)
@@ -89,13 +92,14 @@ class Folding:
             while ahead and ahead[0] == position:
                 heapq.heappop(ahead)
             operation = self.program.operations[position]
-            change = self._taken(operation, amounts)
+            try:
+                change = self._taken(operation, amounts)
+            except Stays as why:
+                change, reason = None, str(why)  # a later bias may take it
             changes += [change] if change else []
             arrived = [] if change else self._behind(operation, amounts, known)
 
     def _checked(self, array: int, amount: np.ndarray) -> np.ndarray:
-        if array in self.program.outputs:
-            raise Stays("the network's output follows, without a bias to take it")
         if not self._floats(array):
             raise Stays("whole or complex numbers follow")
         if not np.isfinite(amount).all():
@@ -107,19 +111,20 @@ class Folding:
         return jnp.issubdtype(self.program.shapes[array].dtype, jnp.floating)
 
     def _taken(self, operation: Operation, amounts: Mapping[int, np.ndarray]) -> Change | None:
-        """The change of the bias that an operation adds; None if it adds none that can take it."""
-        if operation.name not in ("add", "add_any", "sub"):
+        """The change of the bias that an operation adds; None if it adds none.
+
+        Raises:
+          Stays: if that bias cannot take it.
+        """
+        free = [array in self.sources.without_data for array in operation.inputs]
+        if operation.name not in ("add", "add_any", "sub") or not any(free):
             return None
-        for place, other in enumerate(operation.inputs):
-            if other in self.sources.without_data:
-                amount = _signs(operation)[1 - place] * amounts[operation.inputs[1 - place]]
-                try:
-                    source = self.source(other)
-                    narrowed = one_of_each(amount, self.program.shapes[other].shape)
-                    return Change(source.leaf, source.to_leaf(_signs(operation)[place] * narrowed))
-                except Stays:
-                    return None  # a later bias may take it
-        return None
+        place = free.index(True)
+        array, other = operation.inputs[1 - place], operation.inputs[place]
+        amount = _signs(operation)[1 - place] * amounts[array]
+        source = self.source(other)
+        narrowed = one_of_each(amount, self.program.shapes[other].shape)
+        return Change(source.leaf, source.to_leaf(_signs(operation)[place] * narrowed))
 
     def _behind(
         self, operation: Operation, amounts: Mapping[int, np.ndarray], known: Mapping[int, Known]

@@ -47,7 +47,7 @@ def random_program(seed: int, length: int = 10, samples: int = 6) -> Made:
             result = jax.eval_shape(
                 function, *(jax.ShapeDtypeStruct(shapes[i], jnp.float32) for i in taken)
             )
-        except (TypeError, ValueError):
+        except (IndexError, TypeError, ValueError):
             continue  # shapes that do not fit
         if result.size > MAX_SIZE or result.ndim > 5:
             continue

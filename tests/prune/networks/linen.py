@@ -114,7 +114,8 @@ def fused_attention(x):
 class LayerScale(nn.Module):
     @nn.compact
     def __call__(self, x):
-        return x * self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        return x * scale.reshape((1,) * (x.ndim - 1) + scale.shape)
 
 
 class Positions(nn.Module):
