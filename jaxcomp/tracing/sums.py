@@ -159,7 +159,9 @@ def _convolution(
         varies = varies | (value != 0)
         value = np.where(varies, 0, value)
     moved = np.einsum("goi,gi->go", used, varies.astype(np.float32)) > 0
-    total = np.einsum("goi,gi->go", wide(entries).sum(axis=-1), wide(value))
+    # The kernel is large, and most channels vary or are zero.
+    wanted = value.any(axis=0)
+    total = np.einsum("goip,gi->go", wide(entries[:, :, wanted]), wide(value[:, wanted]))
     channel = settings["dimension_numbers"].out_spec[1]
     shape = [-1 if axis == channel else 1 for axis in range(len(after[0]))]
     return Known(total.reshape(shape), moved.reshape(shape))
