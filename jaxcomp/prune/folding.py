@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcomp.tracing import fields
+from jaxcomp.tracing.averages import averaged_axis, averages
 from jaxcomp.tracing.known import Known, no_entry
 from jaxcomp.tracing.layout import LAYOUT, Source, Sources, Stays, one_of_each
 from jaxcomp.tracing.program import Operation, Program
@@ -19,6 +20,7 @@ from jaxcomp.tracing.sums import (
     contract,
     convolution_fields,
     is_padded,
+    mean,
     pooled_axes,
     product_letters,
 )
@@ -40,6 +42,7 @@ class Folding:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.sources = Sources(program)
+        self.averages = averages(program)
         self.takers: dict[int, set[int]] = {}  # for each array the positions of operations
         for position, operation in enumerate(program.operations):
             for array in operation.inputs:
@@ -170,6 +173,11 @@ class Folding:
             return _pooled(operation, amount)
         if name == "conv_general_dilated" and place == 0:
             return _convolved(operation, amount, known[operation.inputs[1]], shapes)
+        if name == "dot_general":
+            axis = averaged_axis(operation, place, self.averages)
+            if axis is not None:
+                wanted = [1 if a == axis else 2 for a in range(amount.ndim)]
+                return mean(operation, place, one_of_each(amount, wanted), shapes)
         if name in ("mul", "div", "dot_general") and (name, place) != ("div", 1):
             factor = known[operation.inputs[1 - place]]
             if not factor.varies.any() and self._floats(operation.outputs[0]):

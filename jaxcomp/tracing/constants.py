@@ -8,14 +8,15 @@ bias, whatever comes in; a function of it is a constant too, and so on.
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxcomp.tracing import moves, sums
-from jaxcomp.tracing.known import Known, constant, no_entry, unknown
+from jaxcomp.tracing.averages import averaged_axis, averages
+from jaxcomp.tracing.known import Known, collapsed, constant, no_entry, unknown
 from jaxcomp.tracing.primitives import ELEMENTWISE
 from jaxcomp.tracing.program import LOOP, Operation, Program
 
@@ -62,12 +63,15 @@ def constants_of(program: Program, leaves: Sequence[np.ndarray]) -> dict[int, Kn
         known[array] = constant(leaf)
     for array in program.inputs:
         known[array] = unknown(program.shapes[array])
+    shares = averages(program)
     for operation in program.operations:
         arguments = [known[array] for array in operation.inputs]
         with np.errstate(all="ignore"):
             results = _results(program, operation, arguments)
         if results is None:
             results = [unknown(program.shapes[array]) for array in operation.outputs]
+        if operation.name == "dot_general":
+            results = [_averaged(program, operation, arguments, shares, results[0])]
         known.update(zip(operation.outputs, results, strict=True))
     return known
 
@@ -96,6 +100,27 @@ def _results(program: Program, operation: Operation, arguments: list[Known]) -> 
         _settled(result, program.shapes[array])
         for array, result in zip(operation.outputs, results, strict=True)
     ]
+
+
+def _averaged(
+    program: Program,
+    operation: Operation,
+    arguments: list[Known],
+    shares: Mapping[int, int],
+    result: Known,
+) -> Known:
+    """The result of a product, also where it averages what is the same everywhere."""
+    before = [program.shapes[array].shape for array in operation.inputs]
+    for place, argument in enumerate(arguments):
+        axis = averaged_axis(operation, place, shares)
+        if axis is None:
+            continue
+        value, varies = (
+            sums.mean(operation, place, field, before) for field in collapsed(argument, [axis])
+        )
+        known = Known(np.where(result.varies, value, result.value), result.varies & varies)
+        result = _settled(known, program.shapes[operation.outputs[0]])
+    return result
 
 
 def _settled(known: Known, like: jax.ShapeDtypeStruct) -> Known:

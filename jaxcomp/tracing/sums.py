@@ -146,6 +146,21 @@ def contract(
     return repeats * np.einsum(f"{one},{other}->{result}", left, right, optimize=False)
 
 
+def mean(operation: Operation, place: int, field: np.ndarray, before: Shapes) -> np.ndarray:
+    """Return the field of a `dot_general` that averages what is the same along the axis.
+
+    Args:
+      operation: the product with weights whose sums are one.
+      place: which of its arguments is averaged.
+      field: of that argument, with one entry along the axis that is summed.
+      before: the shapes of both.
+    """
+    one, other, result = product_letters(operation, before)
+    weights = np.ones((1,) * len(before[1 - place]), field.dtype)
+    both = (field, weights) if place == 0 else (weights, field)
+    return np.einsum(f"{one},{other}->{result}", *both)
+
+
 def _convolution(
     operation: Operation, arguments: list[Known], before: Shapes, after: Shapes
 ) -> Known | None:

@@ -393,6 +393,19 @@ def test_a_bias_stays_before_an_activation():
     assert values(removed(two_layers, params, X))["b"] == [1]
 
 
+def test_biases_of_values_are_folded_past_attention():
+    def apply(params, x):
+        value = x @ params["a"] + params["b"][None]
+        shares = jax.nn.softmax((x @ params["q"]) @ x.T)
+        return jax.nn.relu(shares @ value @ params["c"] + params["d"][None])
+
+    params = layers(a=[[1, 0]] * 3, b=[2, 3], q=np.eye(3), c=[[1], [4]], d=[5])
+    result = values(removed(apply, params, X))
+    # The second value always is 3, and the first one's bias moves with it.
+    assert (result["b"], result["c"], result["d"]) == ([0, 0], [[1], [0]], [19])
+    assert result["q"] == params["q"].tolist()
+
+
 # Borders
 
 

@@ -65,6 +65,16 @@ def test_what_is_looked_up_at_known_places(mode, fill, expected):
     same(known(function, [0, 1, 2], [1, 1, 1]), expected)
 
 
+def test_what_is_cut_out_anywhere_and_at_known_places():
+    def cut(w, x, start):
+        return lax.dynamic_slice(x * w, (start.astype(jnp.int32), 0), (1, 2))
+
+    same(known(lambda w, x: cut(w, x, x[0, 0]), [[0, 0], [0, 1]], np.ones((2, 2))), [[0, NAN]])
+    same(known(lambda w, x: cut(w, x, w[0, 0]), [[0, 0], [0, 1]], np.ones((2, 2))), [[0, 0]])
+    # A place that is not there is the last one.
+    same(known(lambda w, x: cut(w, x, w[0, 0]), [[7, 0], [0, 1]], np.ones((2, 2))), [[0, NAN]])
+
+
 def test_windows():
     def sums(padding):
         return lambda w, x: lax.reduce_window(x * w, 0.0, lax.add, (3, 1), (1, 1), padding)
@@ -104,6 +114,38 @@ def test_convolutions_with_borders_and_without(padding, dilation, expected):
     w[0][1][0] = 1  # what varies meets the first output
     found = known(function, w, np.ones((1, 3)))
     same(found, np.where([True, False], NAN, expected))
+
+
+def test_products_of_what_varies_in_part():
+    same(
+        known(lambda w, x: (x * w) @ (x * w.T), [[0, 0], [0, 1]], np.ones((2, 2))),
+        [[0, 0], [0, NAN]],
+    )
+    same(known(lambda w, x: (x * w) @ w, [[0, 0], [0, 1]], np.ones((2, 2))), [[0, 0], [0, NAN]])
+
+
+def test_an_average_of_constants_is_the_constant():
+    def shares(x, axis):
+        return jax.nn.softmax(x, axis)
+
+    def values(w, x):
+        return 0 * x + w if w.shape == x.shape else x[:, :1] * w[:1] + w[1:]
+
+    x = np.ones((3, 3))
+    w = [[1, 0, 0], [0, 2, 7]]
+    expected = [[NAN, 2, 7]] * 3
+    same(known(lambda w, x: shares(x, 1) @ values(w, x), w, x), expected)
+    same(known(lambda w, x: shares(x, 0).T @ values(w, x), w, x), expected)
+    same(known(lambda w, x: values(w, x).T @ shares(x, 0), w, x), np.transpose(expected))
+    # These sums are not of one.
+    varies = [[NAN] * 3] * 3
+    same(known(lambda w, x: shares(x, 0) @ values(w, x), w, x), varies)
+    same(known(lambda w, x: shares(x, 1) ** 2 @ values(w, x), w, x), varies)
+    same(known(lambda w, x: (x / (x + 1).sum(1, keepdims=True)) @ values(w, x), w, x), varies)
+    same(known(lambda w, x: (x / x.sum(1)[None]) @ values(w, x), w, x), varies)
+    # Values that differ from place to place have an average that varies.
+    found = known(lambda w, x: shares(x, 1) @ values(w, x), [[1, 2, 3], [1, 2, 4], [1, 2, 5]], x)
+    same(found, [[1, 2, NAN]] * 3)
 
 
 def test_sums_of_many_and_of_none():

@@ -27,6 +27,10 @@ def needed(function, *inputs, **params):
 def test_of_two_zeros_one_is_needed():
     found = needed(lambda p, x: x[0] * p["a"] * p["b"], X, a=[1, 0, 0], b=[0, 1, 0])
     assert found == {"a": [0, 1, 0], "b": [1, 0, 1]}
+    found = needed(lambda p, x: p["a"] * (x[0] * p["b"]), X, a=[1, 0, 0], b=[0, 1, 0])
+    assert found == {"a": [0, 1, 1], "b": [1, 0, 0]}
+    found = needed(lambda p, x: (x[0] * p["a"]) * (x[1] * p["b"]), X, a=[1, 0, 0], b=[0, 1, 0])
+    assert found == {"a": [0, 1, 1], "b": [1, 0, 0]}
     found = needed(lambda p, x: x[0] * (p["a"] * p["b"]), X, a=[1, 0, 0], b=[0, 1, 0])
     assert found == {"a": [0, 1, 0], "b": [1, 0, 1]}
 

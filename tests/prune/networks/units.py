@@ -145,6 +145,7 @@ UNITS = {
         "attention",
         _head("0/value", np.s_[..., 0, 1]),
         _kernel("MultiHeadDotProductAttention_0/out", index=np.s_[0, 1]),
+        "in out constant",
     ),
     "attention, head": Unit(
         "attention",
@@ -161,7 +162,7 @@ UNITS = {
         | _head("0/query", np.s_[..., 1, :]),
     ),
     "attention, fused": Unit(
-        "attention, fused", _layer("Dense_1", np.s_[..., 17]), _kernel("Dense_2")
+        "attention, fused", _layer("Dense_1", np.s_[..., 17]), _kernel("Dense_2"), "in out constant"
     ),
     "positions": Unit(
         "positions",
@@ -242,6 +243,7 @@ UNITS = {
         "Equinox, attention",
         {"attention/value_proj/weight": 1, "attention/value_proj/bias": 1},
         {"attention/output_proj/weight": _LAST},
+        "in out constant",
     ),
     "Equinox, scanned": Unit(
         "Equinox, scanned",
