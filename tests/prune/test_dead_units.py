@@ -119,6 +119,20 @@ def test_a_constant_that_is_multiplied_by_itself_is_folded_once():
     assert values(removed(apply, params, X))["d"] == [18]
 
 
+def test_a_part_of_what_is_multiplied_by_itself():
+    def apply(params, x):
+        one = hidden(params, x) @ params["c"]
+        other = jax.nn.relu(x @ params["e"] + params["f"][None]) @ params["g"]
+        y = one + other  # always 3 + 5
+        return (y * (2 * y)) @ params["h"] + params["d"][None]
+
+    zeros = np.zeros((3, 1))
+    params = layers(a=zeros, b=[3], c=[[1]], e=zeros, f=[5], g=[[1]], h=[[1]], d=[0])
+    result = removed(apply, params, X)
+    assert values(result)["d"] == [128]
+    assert (result.nonzeros_after, result.refused) == (1, ())
+
+
 def test_a_constant_is_folded_into_a_bias_of_one_number():
     def apply(params, x):
         return hidden(params, x) @ params["c"] + params["d"]
@@ -430,6 +444,21 @@ def test_zero_padding_refuses_to_fold_and_says_why():
     params["b"][:] = -1
     result = removed(convolved, params, IMAGES)
     assert (result.nonzeros_after, result.refused) == (0, ())
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_a_bias_does_not_go_past_a_border(padding):
+    def apply(params, x):
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        y = x @ params["a"] + params["b"][None, None, None]
+        y = jax.lax.conv_general_dilated(
+            y, params["c"], (1, 1), padding, dimension_numbers=dimensions
+        )
+        return jax.nn.relu(y + params["d"][None, None, None])
+
+    params = layers(a=[[2]], b=[1], c=np.ones((3, 3, 1, 1)), d=[1])
+    result = values(removed(apply, params, IMAGES))
+    assert (result["b"], result["d"]) == {"SAME": ([1], [1]), "VALID": ([0], [10])}[padding]
 
 
 def test_without_padding_a_convolution_takes_constants():
