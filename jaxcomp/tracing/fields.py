@@ -62,7 +62,7 @@ def reshape(field: np.ndarray, before: Sequence[int], after: Sequence[int]) -> n
     """Return the field of the reshaped array; only axes that it needs become longer."""
     longer, shape = list(field.shape), [1] * len(after)
     for left, right in reshape_groups(before, after):
-        if any(field.shape[axis] > 1 for axis in left):
+        if any(field.shape[axis] != 1 for axis in left):
             for axis in left:
                 longer[axis] = before[axis]
             for axis in right:

@@ -1,6 +1,6 @@
 """Functions of random operations on small arrays of parameters and inputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,18 +23,21 @@ class Made(NamedTuple):
     names: list[str]  # of what made each result
 
 
-def random_program(seed: int, length: int = 10, samples: int = 6) -> Made:
-    """Draw operations until there are `length` results."""
+def random_program(
+    seed: int, length: int = 10, samples: int = 6, names: Sequence[str] = ()
+) -> Made:
+    """Draw operations, of all or of those with these names, until there are `length` results."""
     rng = np.random.default_rng(seed)
     params = [_sparse(rng, _shape(rng)) for _ in range(5)]
     inputs = rng.integers(-2, 3, (samples, *_shape(rng))).astype(np.float32)
     steps: list[tuple[Callable[..., Any], tuple[int, ...]]] = []
-    names: list[str] = []
+    choices = list(names or OPERATIONS)
+    drawn: list[str] = []
     shapes = [param.shape for param in params] + [inputs.shape[1:]]
     for _ in range(50 * length):
         if len(steps) == length:
             break
-        name = list(OPERATIONS)[rng.integers(len(OPERATIONS))]
+        name = choices[rng.integers(len(choices))]
         # What came last is taken more often, so that long ways arise.
         weights = np.arange(1, len(shapes) + 1) ** 1.5
         weights[len(params)] = weights.max()
@@ -53,7 +56,7 @@ def random_program(seed: int, length: int = 10, samples: int = 6) -> Made:
             continue
         steps.append((function, taken))
         shapes.append(result.shape)
-        names.append(name)
+        drawn.append(name)
 
     def apply(params: list[jax.Array], x: jax.Array) -> list[jax.Array]:
         values = [*params, x]
@@ -61,7 +64,7 @@ def random_program(seed: int, length: int = 10, samples: int = 6) -> Made:
             values.append(function(*(values[i] for i in taken)))
         return values[len(params) + 1 :]
 
-    return Made(apply, params, inputs, names)
+    return Made(apply, params, inputs, drawn)
 
 
 def _shape(rng: np.random.Generator) -> tuple[int, ...]:

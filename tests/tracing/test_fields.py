@@ -48,8 +48,9 @@ def test_reshape(before, after):
 def test_reshape_of_axes_of_one_and_of_none():
     assert list(reshape_groups((1, 3), (3, 1))) == [([0], []), ([1], [0]), ([], [1])]
     for before, after in (((1, 1), ()), ((), (1,)), ((0, 3), (3, 0)), ((2, 0), (0,))):
-        field = np.zeros((1,) * len(before))
-        assert fields.reshape(field, before, after).ndim == len(after)
+        for shape in ((1,) * len(before), before):
+            field = fields.reshape(np.zeros(shape), before, after)
+            assert spread(field, after).shape == after
 
 
 @pytest.mark.parametrize("seed", range(20))
