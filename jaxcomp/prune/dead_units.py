@@ -12,6 +12,7 @@ All of it is read off the traced program of the network (`jaxcomp.trace`), whate
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -71,14 +72,15 @@ def remove_dead_units(params: PyTree, network: Network) -> DeadUnits:
       >>> small["out"].tolist(), small["b"].tolist(), small["c"].tolist()
       ([[1.0], [0.0]], [0.0, 0.0], [13.0])
     """
-    work = _Removal(network, [np.array(leaf) for leaf in network.leaves_of(params)])
+    leaves = [leaf if _is_key(leaf) else np.array(leaf) for leaf in network.leaves_of(params)]
+    work = _Removal(network, leaves)
     before = work.nonzeros()
     for _ in range(_MAX_ROUNDS):
-        last = [leaf.copy() for leaf in work.leaves]
+        last = list(work.leaves)
         work.fold_biases()
         work.fold_constants()
         work.drop()
-        if all(np.array_equal(a, b) for a, b in zip(last, work.leaves, strict=True)):
+        if all(_same(one, other) for one, other in zip(last, work.leaves, strict=True)):
             break
     result = network.structure.unflatten(work.leaves)
     return DeadUnits(result, before, work.nonzeros(), tuple(work.refused))
@@ -87,14 +89,14 @@ def remove_dead_units(params: PyTree, network: Network) -> DeadUnits:
 class _Removal:
     """Parameters as they change, in tree order."""
 
-    def __init__(self, network: Network, leaves: list[np.ndarray]) -> None:
+    def __init__(self, network: Network, leaves: list[Any]) -> None:
         self.network, self.program = network, network.program
         self.leaves = leaves
         self.folding = Folding(network.program)
         self.refused: dict[str, None] = {}
 
     def nonzeros(self) -> int:
-        return sum(int(np.count_nonzero(leaf)) for leaf in self.leaves)
+        return sum(int(np.count_nonzero(leaf)) for leaf in self.leaves if not _is_key(leaf))
 
     def known(self) -> dict[int, Known]:
         return constants_of(self.program, self.leaves)
@@ -206,6 +208,15 @@ class _Removal:
             self.leaves[leaf] = array
         for array in passed:
             known[array] = unknown(self.program.shapes[array])
+
+
+def _is_key(leaf: Any) -> bool:
+    """Tell whether a leaf holds keys of random numbers, which have no values."""
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or one.tobytes() == other.tobytes()
 
 
 def _zeroed(array: np.ndarray, where: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from jaxcomp.models.batch_norm import unit_statistics
 from jaxcomp.prune import apply_mask, remove_dead_units, top_k_mask
 from tests.prune.removal import X, hidden, layers, removed, two_layers, values
 
+KEY = jax.random.key(0)
 LARGE = {"lenet_300_100": (4, 28, 28, 1), "resnet_20": (2, 16, 16, 3), "vgg_16": (2, 32, 32, 3)}
 
 # Constants
@@ -197,6 +198,21 @@ def test_whole_numbers_are_left_alone():
         lambda p, x: hidden(p, x) @ p["c"].astype(jnp.float32) + p["d"][None], rounded, X[:, :1]
     )
     assert values(result)["c"] == [[3], [4]]
+
+
+def test_keys_of_random_numbers_are_left_alone():
+    params = {"net": layers(a=[[0, 2]], b=[0.5, 0.5], c=[[3], [4]], d=[0.5]), "key": KEY}
+    network = jaxcomp.trace(lambda p, x: two_layers(p["net"], x), params, X[:, :1])
+    result = remove_dead_units(params, network)
+    assert (result.nonzeros_before, result.nonzeros_after) == (6, 4)
+    assert result.params["key"] is KEY
+
+
+def test_a_weight_that_is_no_number_stays():
+    params = layers(a=[[0, np.nan]], b=[0.5, 0.5], c=[[3], [4]], d=[0.5])
+    result = remove_dead_units(params, jaxcomp.trace(two_layers, params, X[:, :1]))
+    np.testing.assert_array_equal(result.params["a"], params["a"])
+    assert values(result)["c"] == [[0], [4]]
 
 
 # Whole networks, and wrong calls
