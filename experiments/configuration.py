@@ -12,7 +12,6 @@ from typing import NoReturn
 from absl import flags
 from ml_collections import ConfigDict
 
-from experiments.layers import CHAINS, LAYERS, with_weights
 from experiments.networks import PRECISIONS
 from experiments.optimizers import OPTIMIZERS
 from experiments.penalty import GROUP_NAMES, NAMES, PROX
@@ -202,23 +201,19 @@ def _check_model(values: dict[str, object]) -> None:
 
 
 def _check_layers(values: dict[str, object]) -> None:
-    """Refuse lists with a number for each layer that are not as long as the model's."""
+    """Refuse lists with a number for each layer that cannot be right for any network."""
     name, widths, levels = values["model"], values["prune.widths"], values["quantize.by_layer"]
-    layers = with_weights(LAYERS.get(name, ()))
-    if levels and (
-        len(levels) != len(layers) or any(not isinstance(m, int) or m < 1 for m in levels)
-    ):
+    if any(not isinstance(m, int) or m < 1 for m in levels):
         raise ValueError(
-            f"quantize.by_layer={levels}: a number of magnitudes, at least 1, for each layer of "
-            f"{name} ({', '.join(layers) or 'which has no list of them'}), or ()"
+            f"quantize.by_layer={levels}: a number of magnitudes, at least 1, for each layer, or ()"
         )
     if not widths:
         return
     if values["penalty.start"] != "init":
         raise ValueError(f"prune.widths={widths} needs new weights: set penalty.start to 'init'")
-    if name not in CHAINS:
+    most = getattr(MODELS[name], "widths", None)
+    if most is None:
         raise ValueError(f"prune.widths={widths}: units of {name} cannot be left out, set it to ()")
-    most = MODELS[name].widths
     if len(widths) != len(most) or any(not 1 <= a <= b for a, b in zip(widths, most, strict=True)):
         raise ValueError(
             f"prune.widths={widths}: one number for each hidden layer, from 1 to {most}, or ()"

@@ -36,6 +36,7 @@ from experiments.judge import judged, same_arrays
 from experiments.lock import LockedError, locked_by_first
 from experiments.mesh import RulesError, mesh_of
 from experiments.mistakes import in_one_line, show_warnings
+from experiments.networks import SettingError
 from experiments.objective import classification_metrics
 from experiments.processes import JoinError
 from experiments.progress import STOPPED, Progress, StoppedError, check_same_run
@@ -55,7 +56,7 @@ from jaxcomp.train import CheckpointError, NonFiniteLossError, TrainState
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 # What a user can act on, beside files and packages that are missing or damaged.
-MISTAKES = (JoinError, LockedError, RulesError, NonFiniteLossError, CheckpointError)
+MISTAKES = (JoinError, LockedError, RulesError, SettingError, NonFiniteLossError, CheckpointError)
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "configuration to run [experiments/configs/digits_lenet300.py]"

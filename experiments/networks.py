@@ -11,6 +11,10 @@ from jaxcomp.models import MODELS
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
+class SettingError(ValueError):
+    """A setting of the configuration that does not fit the network, with the remedy."""
+
+
 def trained_model(config: ConfigDict, **changes: Any) -> nn.Module:
     """With the dropout of the configuration, and computing in its precision.
 

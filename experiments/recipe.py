@@ -9,8 +9,7 @@ from ml_collections import ConfigDict
 
 import jaxcomp
 from experiments import feed, narrow
-from experiments.layers import LAYERS, with_weights
-from experiments.networks import PRECISIONS, trained_model
+from experiments.networks import PRECISIONS, SettingError, trained_model
 from experiments.objective import Network, settled, taught
 from experiments.optimizers import OPTIMIZERS
 from experiments.penalty import Method, coupled, method_of, with_l2
@@ -76,6 +75,9 @@ def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
     by, prune = OPTIMIZERS[config.optimizer], config.prune
     model = trained_model(config)
     start = _initial(model, config.seed, examples)
+    network = narrow.traced(config, start.params, examples)
+    few = narrow.of_widths(config, start.params, network)
+    check_by_layer(config, network)
     train = Trainer(config, model, examples, watch)
     plain = Method(with_l2(config.train.l2, by))
     dense = train(
@@ -87,7 +89,6 @@ def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
     if teacher is not None and always_same:
         examples, teacher = taught(model.apply, teacher, examples), None
 
-    few = narrow.of_widths(config, dense.params)
     if prune.widths:
         start = _initial(few.model, config.seed, examples)
     follow = jaxcomp.prune_gradually(
@@ -112,8 +113,8 @@ def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
 def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     """The second half of the recipe, on what the first has made; see `train_and_compress`.
 
-    3. The rest is pruned. Units that cannot matter, and biases that the next layer's can stand in
-       for, are taken out where the layers are a chain without batch norm: what follows is trained
+    3. The rest is pruned. Without batch norm, units that cannot matter, and biases that the next
+       layer's can stand in for, become zero; where the layers are a chain, what follows is trained
        as a smaller network.
     4. *fine-tune*: the survivors as floats.
     5. *gap*: the ternary gap of the survivors, ramped up.
@@ -123,14 +124,15 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     8. Statistics are merged, units that died since are removed, arrays take the type that they are
        stored in, and biases are rounded again, as all of these change them.
     """
-    image = feed.one_input(sparse.examples).shape[1:]
+    network = narrow.traced(config, sparse.penalized.params, sparse.examples)
     # After pruning on the way it finds the zeros that are there.
     keep = top_k_mask(sparse.penalized.params, config.prune.density, scope=config.prune.scope)
     pruned = apply_mask(sparse.penalized.params, keep)
+    few = narrow.Narrow(trained_model(config))
     if sparse.penalized.batch_stats is None:
-        pruned = narrow.without_dead_units(config, pruned, image)
+        pruned = narrow.without_dead_units(pruned, network)
         keep = jax.tree.map(lambda w: w != 0, pruned)  # nor do folded biases come back
-    few = narrow.of_live_units(config, pruned)
+        few = narrow.of_live_units(config, pruned, network)
     train = Trainer(config, few.model, sparse.examples, watch, few.whole, sparse.teacher)
     small, keep = sparse.penalized._replace(params=few.small(pruned)), few.small(keep)
     hold, by = jaxcomp.keep_masked(keep), OPTIMIZERS[config.optimizer]
@@ -146,7 +148,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
         return _round_biases(dequantize(trained), config.biases.bits)
 
     rounding = Method(
-        start=lambda params: _quantized(params, config),
+        start=lambda params: _quantized(params, config, network),
         sample=lambda trained, key: as_stored(trained),
         end=as_stored,
     )
@@ -154,7 +156,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     small = train("quantize", 2, config.quantize, small, method=rounding, after=(hold,))
     small = train("settle", 4, config.settle, small, method=rounding, after=(hold,))
     quantized = few.whole(settled(small))
-    alive = narrow.without_dead_units(config, quantized, image)
+    alive = narrow.without_dead_units(quantized, network)
     stored = jax.tree.map(lambda w: w.astype(PRECISIONS[config.stored]), alive)
     compressed = _round_biases(stored, config.biases.bits)
     return Outcome(settled(sparse.dense), settled(sparse.penalized), quantized, compressed)
@@ -171,15 +173,23 @@ def _density(density: float, small: PyTree, large: PyTree) -> float:
     return min(1.0, density * large_weights / small_weights)
 
 
-def _quantized(params: PyTree, config: ConfigDict) -> PyTree:
+def check_by_layer(config: ConfigDict, network: jaxcomp.tracing.Network) -> None:
+    """Raise a SettingError unless `quantize.by_layer` is empty or has a number for each layer."""
+    levels, layers = config.quantize.by_layer, network.weights
+    if levels and len(levels) != len(layers):
+        raise SettingError(
+            f"quantize.by_layer={levels}: a number of magnitudes for each of the {len(layers)} "
+            f"layers of {config.model} ({', '.join(layers)}), or ()"
+        )
+
+
+def _quantized(params: PyTree, config: ConfigDict, network: jaxcomp.tracing.Network) -> PyTree:
     """Signs and levels in place of each weight tensor, as many as its layer is to have."""
-    settings, numbers = config.quantize, {}
-    if settings.by_layer:
-        names = with_weights(LAYERS[config.model])
-        numbers = dict(zip(names, settings.by_layer, strict=True))
+    settings = config.quantize
+    numbers = dict(zip(network.weights, settings.by_layer, strict=False))
 
     def quantized(path: tuple[Any, ...], w: PyTree, is_weight: bool) -> PyTree:
-        levels = numbers.get(path_name(path[:-1]), settings.levels)
+        levels = numbers.get(path_name(path), settings.levels)
         if levels == 1:
             return ternarize(w, level=settings.level, per=settings.per, mask=is_weight)
         return few_levels(w, levels, per=settings.per, mask=is_weight)

@@ -15,6 +15,7 @@ _HOMES = {
     "compressibility": "jaxcomp.losses",
     "compressibility_tree": "jaxcomp.losses",
     "control_weight": "jaxcomp.transforms",
+    "describe_mask": "jaxcomp.trees",
     "keep_masked": "jaxcomp.transforms",
     "load": "jaxcomp.codec",
     "prune_gradually": "jaxcomp.transforms",
@@ -24,6 +25,7 @@ _HOMES = {
 }
 _SUBPACKAGES = (
     "analysis",
+    "axes",
     "checkpoints",
     "codec",
     "compress",

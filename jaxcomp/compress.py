@@ -2,12 +2,21 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcomp.checkpoints import Checkpoint, Entry, check_any, of_network
+from jaxcomp.checkpoints import (
+    Checkpoint,
+    Entry,
+    UnitAxis,
+    check_any,
+    describe_axes,
+    of_network,
+    unit_axis,
+)
 from jaxcomp.codec import Writer
 from jaxcomp.codec.levels import Quantised
 from jaxcomp.codec.metadata import names_of
@@ -15,12 +24,10 @@ from jaxcomp.codec.names import EMPTY, check_names, flatten
 from jaxcomp.prune.streamed import keep_above, kth_largest, with_floor
 from jaxcomp.quantize.error import Error, error_of, total, trimmed_error
 from jaxcomp.quantize.rate_distortion import rate_distortion
-from jaxcomp.trees import are_weights, scale_integers
+from jaxcomp.weights import are_weights, is_variance, scale_integers
 
-Quantizer = Callable[[np.ndarray], Quantised]
-
-# Variances, of which 1 / sqrt is what counts: rounded to zero, they are gains of some hundred.
-_VARIANCES = ("var", "running_var", "moving_variance", "variance")
+# From an array, and where there is a level for each output unit from their `axis`.
+Quantizer = Callable[..., Quantised]
 
 
 class TensorChange(NamedTuple):
@@ -42,6 +49,7 @@ class Compressed(NamedTuple):
     relative_error: float  # of all arrays that were pruned or rounded, as one vector
     left_out: tuple[Entry, ...]  # arrays that are not of the network
     remarks: tuple[str, ...]  # on what else of the checkpoint is not in the file as it was
+    unit_axes: tuple[str, ...]  # on which axes the output units were taken to be
 
 
 def compress(
@@ -55,6 +63,8 @@ def compress(
     floor: float = 0.0,
     quantizer: Quantizer | None = None,
     trade: float = 0.0,
+    per_unit: bool = False,
+    units_on: int | None = None,
     bias_quantizer: Quantizer | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Compressed:
@@ -78,15 +88,21 @@ def compress(
         least one weight unless it is 0.
       quantizer: function from a weight array to levels and a codebook that leaves exact zeros
         alone, such as `lambda w: codebook_levels(w, 16)` (see `jaxcomp.quantize.scalar`).
+      per_unit: give `quantizer` the `axis` of the output units, for a level or a step for each, as
+        `ternary_levels` and `bits_levels` have them.
+      units_on: that axis, of all weights. By default it is found for each array by
+        `jaxcomp.checkpoints.unit_axis`, from the metadata or the array's name; `unit_axes` of the
+        result says which it was.
       trade: :math:`\lambda` of `jaxcomp.quantize.rate_distortion`.
       bias_quantizer: the same for floating-point arrays of one axis or none. An array of positive
         numbers of which it would make zeros is stored exactly.
       progress: called with the bytes of each array that is done.
 
     Raises:
-      ValueError: if `sparsity` is outside [0, 1) or `floor` outside of its bounds, `trade` is given
-        without a quantizer, `only` or `exclude` is no regular expression, no array is left, a
-        weight is not finite where it has to be rounded, or as `Writer.add`.
+      ValueError: if `sparsity` is outside [0, 1) or `floor` outside of its bounds, `trade` or
+        `per_unit` is given without a quantizer, or `units_on` without `per_unit`, an array has no
+        such axis, `only` or `exclude` is no regular expression, no array is left, a weight is not
+        finite where it has to be rounded, or as `Writer.add`.
       TypeError, OSError: as `Writer.add`.
     """
     if not 0 <= sparsity < 1:
@@ -97,6 +113,10 @@ def compress(
         )
     if trade and quantizer is None:
         raise ValueError("lambda is for weights that are rounded: choose how")
+    if per_unit and quantizer is None:
+        raise ValueError("per_unit is for weights that are rounded: give a quantizer")
+    if units_on is not None and not per_unit:
+        raise ValueError(f"units_on={units_on} is for levels of units: give per_unit=True")
     checkpoint = source if isinstance(source, Checkpoint) else in_memory(source)
     entries = checkpoint.entries
     places = [entry.names for entry in entries] + list(checkpoint.empty)
@@ -105,11 +125,15 @@ def compress(
         check_any([entry.names for entry in entries], chosen[: len(entries)])
     named = [(entry.name, entry) for entry in entries]
     weights = [
-        one and is_weight and entry.elements > 0 and not _is_variance(entry)
+        one and is_weight and entry.elements > 0
         for one, is_weight, entry in zip(chosen, are_weights(named), entries, strict=False)
     ]
     scales = scale_integers(named)
     metadata, remarks = _metadata_that_fits(checkpoint)
+    axes: dict[Entry, UnitAxis] = {}
+    if per_unit:
+        of_weights = [entry for entry, one in zip(entries, weights, strict=True) if one]
+        axes = {entry: unit_axis(entry, checkpoint.metadata, units_on) for entry in of_weights}
     prune = _pruning(checkpoint, weights, sparsity, floor)
     changes, errors, left_out = [], [], []
     with Writer(path) as writer:
@@ -125,7 +149,8 @@ def compress(
                 after = prune(before)
                 if quantizer is not None:
                     pruned = after
-                    after = _quantise(entry, quantizer, pruned)
+                    own = {"axis": axes[entry].axis} if per_unit else {}
+                    after = _quantise(entry, partial(quantizer, **own), pruned)
                     if trade:
                         after = rate_distortion(pruned, after, trade)
             elif one and bias_quantizer is not None and _is_bias(entry) and not scale:
@@ -142,9 +167,9 @@ def compress(
         for names, one in zip(checkpoint.empty, chosen[len(entries) :], strict=True):
             if one or keep_state:
                 writer.add_empty_dict(names)
-    return Compressed(
-        writer.file_bytes, tuple(changes), total(errors).relative, tuple(left_out), remarks
-    )
+    error = total(errors).relative
+    found = describe_axes(axes.values())
+    return Compressed(writer.file_bytes, tuple(changes), error, tuple(left_out), remarks, found)
 
 
 def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
@@ -159,11 +184,7 @@ def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
 def _is_bias(entry: Entry) -> bool:
     """Whether an array that is not of weights is one of numbers that may be rounded."""
     floating = jnp.issubdtype(entry.dtype, jnp.floating)
-    return floating and entry.elements > 0 and not _is_variance(entry)
-
-
-def _is_variance(entry: Entry) -> bool:
-    return entry.name.replace("/", ".").rpartition(".")[2] in _VARIANCES
+    return floating and entry.elements > 0 and not is_variance(entry.name)
 
 
 def _positive_stay(before: np.ndarray, rounded: Quantised) -> Quantised | np.ndarray:

@@ -1,20 +1,17 @@
 """Parameter trees: the names of their leaves, and which leaves are weights."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcomp.weights import Choice, Network, are_weights, choices
+
 PyTree = Any
 Mask = PyTree | Callable[[PyTree], PyTree]
-
-# Also what is trained beside a tensor: its levels, the gates of its weights.
-NOT_WEIGHTS = ("bias", "scale", "levels", "log_alpha")
-# In the names of what turns the integers beside it into weights.
-_OF_INTEGERS = ("scale", "zero_point", "zeros", "absmax")
 
 
 def path_name(path: tuple[Any, ...]) -> str:
@@ -33,83 +30,93 @@ def named_leaves(tree: PyTree) -> dict[str, Any]:
     return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def are_weights(leaves: Sequence[tuple[str, Any]]) -> list[bool]:
-    """Tell of each named leaf whether it is weights: the one rule for training and for files.
-
-    A leaf counts as weights if it is of floating-point type, has two or more axes, does not scale
-    integers (see `scale_integers`), and the last part of its name is none of `NOT_WEIGHTS`.
+def replace_leaves(tree: PyTree, named: Mapping[str, Any]) -> PyTree:
+    """Return the tree with the leaves of `named` in place of its own: the way back from a file.
 
     Args:
-      leaves: names, with parts divided by `/` or `.`, and what has a `shape` and a `dtype`.
+      tree: tree of arrays of any framework.
+      named: one array for each leaf, by the names that `named_leaves` gives.
+
+    Raises:
+      ValueError: if a name is missing or too many, or a shape differs.
+
+    Example:
+      >>> import numpy as np
+      >>> replace_leaves([np.zeros(2), np.zeros(1)], {"1": np.ones(1), "0": np.ones(2)})
+      [array([1., 1.]), array([1.])]
     """
-    return [
-        jnp.issubdtype(leaf.dtype, jnp.floating)
-        and len(leaf.shape) >= 2
-        and _parent_and_last(name)[1] not in NOT_WEIGHTS
-        and not scales
-        for (name, leaf), scales in zip(leaves, scale_integers(leaves), strict=True)
-    ]
+    own = named_leaves(tree)
+    for name in own:
+        if name not in named:
+            raise ValueError(f"there is no {name!r} among {sorted(named)}")
+        if np.shape(named[name]) != np.shape(own[name]):
+            raise ValueError(
+                f"{name!r} has shape {np.shape(named[name])}, and {np.shape(own[name])} in the tree"
+            )
+    if more := sorted(set(named) - set(own)):
+        raise ValueError(f"the tree has no leaf {more[0]!r}, only {sorted(own)}")
+    return jax.tree_util.tree_map_with_path(lambda path, _: named[path_name(path)], tree)
 
 
-def scale_integers(leaves: Sequence[tuple[str, Any]]) -> list[bool]:
-    """Tell of each named leaf whether it scales the integers of a quantized tensor beside it.
+@dataclass(frozen=True)
+class MaskTable:
+    """What `weight_mask` chooses of a tree, leaf by leaf; printed, it is a table."""
 
-    It is of floating-point type, in the same dict as an array of integers of two axes or more, or
-    below its name, and either its name says so (`w_scale`, `absmax`), or its shape does: that of
-    the integers with some axes of size 1.
+    choices: tuple[Choice, ...]
 
-    Args:
-      leaves: as for `are_weights`.
-    """
-    integers: dict[str, set[tuple[int, ...]]] = {}
-    for name, leaf in leaves:
-        # Indices are of 64 bits, weights never.
-        is_integer = jnp.issubdtype(leaf.dtype, jnp.integer) and leaf.dtype.itemsize < 8
-        if is_integer and len(leaf.shape) >= 2:
-            for place in (_parent_and_last(name)[0], name):
-                integers.setdefault(place, set()).add(tuple(leaf.shape))
-
-    def scales(name: str, leaf: Any) -> bool:
-        parent, last = _parent_and_last(name)
-        if parent not in integers or not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return False
-        if any(word in last.lower() for word in _OF_INTEGERS):
-            return True
-        shape = tuple(leaf.shape)
-        return 1 in shape and any(
-            len(whole) == len(shape)
-            and whole != shape
-            and all(size in (1, full) for size, full in zip(shape, whole, strict=True))
-            for whole in integers[parent]
+    def __str__(self) -> str:
+        rows = [("leaf", "shape", "weights", "why")]
+        for name, shape, is_weight, why in self.choices:
+            rows.append((name, "x".join(map(str, shape)) or "-", "yes" if is_weight else "no", why))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
         )
 
-    return [scales(name, leaf) for name, leaf in leaves]
 
+def weight_mask(params: PyTree, network: Network | None = None) -> PyTree:
+    """The default choice of what is penalized, pruned and quantized: weights, and nothing else.
 
-def weight_mask(params: PyTree) -> PyTree:
-    """The default choice of what is penalised, pruned and quantised: weights, and nothing else.
-
-    A leaf counts as weights by the rule of `are_weights`: it is of floating-point type, has two or
-    more axes, and is not called by one of `NOT_WEIGHTS`. So biases, normalisation parameters and
-    scalars are left alone, a bias with several axes (attention heads) too.
+    Weights are of floating-point type. With a network, the leaves that it uses in a dense layer, a
+    convolution or an embedding are weights. Without one, leaves of two or more axes are weights
+    unless they are called `bias` or `scale`, as those of attention heads and stacked layers are,
+    or are trained beside a tensor. `describe_mask` says what was chosen and why; a matrix that its
+    name alone leaves out can be included by a mask, or by a network.
 
     Args:
       params: tree of arrays or of `jax.ShapeDtypeStruct`.
+      network: from `jaxcomp.trace`.
 
     Returns:
       A tree of the same structure with a Python bool for each leaf.
 
     Raises:
-      TypeError: if a leaf is not an array.
+      TypeError: if a leaf is not an array, or `network` no network.
+      ValueError: if the network does not know a leaf.
     """
-    leaves, structure = jax.tree_util.tree_flatten_with_path(params)
-    for path, leaf in leaves:
-        if not (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
-            raise TypeError(
-                f"the leaf {path_name(path)!r} is a {type(leaf).__name__}, not an array: give the "
-                "arrays alone, such as `eqx.filter(model, eqx.is_inexact_array)`"
-            )
-    return structure.unflatten(are_weights([(path_name(path), leaf) for path, leaf in leaves]))
+    structure = jax.tree.structure(params)
+    return structure.unflatten(are_weights(_named_arrays(params), network))
+
+
+def describe_mask(params: PyTree, network: Network | None = None) -> MaskTable:
+    """Tell of every leaf whether `weight_mask` chooses it, and why.
+
+    Arguments and errors as in `weight_mask`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> print(describe_mask({"kernel": jnp.ones((2, 3)), "scale": jnp.ones((3, 3))}))
+      leaf    shape  weights  why
+      kernel  2x3    yes      it has 2 axes, and its name is not one of bias, scale
+      scale   3x3    no       its name alone, 'scale'; a mask or a network can include it
+    """
+    return MaskTable(tuple(choices(_named_arrays(params), network)))
+
+
+def mask_or_weights(mask: Mask | None, network: Network | None) -> Mask:
+    """The mask, or, where none is given, the function that selects the weights."""
+    return (lambda params: weight_mask(params, network)) if mask is None else mask
 
 
 def resolve_mask(mask: Mask | None, params: PyTree) -> PyTree:
@@ -240,6 +247,18 @@ def check_finite(params: PyTree, use: str, mask: Mask = True) -> None:
             )
 
 
+def _named_arrays(params: PyTree) -> list[tuple[str, Any]]:
+    """All leaves by name; not a dict, since two leaves may have one name."""
+    leaves = [(path_name(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)]
+    for name, leaf in leaves:
+        if not (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
+            raise TypeError(
+                f"the leaf {name!r} is a {type(leaf).__name__}, not an array: give the "
+                "arrays alone, such as `eqx.filter(model, eqx.is_inexact_array)`"
+            )
+    return leaves
+
+
 def _described(leaf: Any) -> str:
     if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
         return f"an array of type {leaf.dtype} and shape {leaf.shape}"
@@ -268,9 +287,3 @@ def _is_function(mask: Mask) -> bool:
     # Not `callable(mask)`: a mask that is an Equinox module is callable, and is a tree of bools.
     leaves = jax.tree.leaves(mask)
     return bool(leaves) and all(callable(leaf) for leaf in leaves)
-
-
-def _parent_and_last(name: str) -> tuple[str, str]:
-    """The name of the dict that a leaf is in, and the last part of its own."""
-    *parent, last = re.split(r"[/.](?=[^/.]*$)", name)
-    return "".join(parent), last

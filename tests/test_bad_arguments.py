@@ -13,6 +13,7 @@ import pytest
 import jaxcomp
 from jaxcomp import losses, prox, prune, quantize, schedules, train, trees
 from jaxcomp.analysis.measures import measures
+from jaxcomp.axes import Axes
 from jaxcomp.data import examples
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -30,6 +31,9 @@ NOT_REAL = ({"w": W.astype(jnp.int32)}, {"w": W.astype(complex)}, {"w": W > 0})
 NOT_FINITE = ({"w": W.at[0, 0].set(jnp.nan)}, {"w": W.at[0, 0].set(-jnp.inf)})
 MASK = ({"zz": True}, {"w": 0.5}, {"w": "x"}, {"w": W > 0}, {"w": False}, 7, "x")
 ENTRIES = ({"zz": W > 0}, {"w": W}, {"w": "x"}, {"w": W[0] > 0}, 7, "x")
+LAYOUT = ("nonsense", 3, ("flax",), "unit")
+NETWORK = (5, "flax", PARAMS, MLP)
+AXES = (5, "flax", (0, 1), Axes((0,), (2,)), Axes((0,), (0,)))
 FUNCTION = (5, "nonsense", None, PARAMS)
 ARRAY = (PARAMS, None, "x", [W], W.astype(jnp.int32), W.astype(complex), W > 0)
 
@@ -173,7 +177,7 @@ WRONG = {
         lambda v: losses.penalty_tree(PARAMS, "l1", groups=v),
         minus(CHOICE, None),
     ),
-    ("group_norms", "kernel"): (lambda v: losses.group_norms(v, "output"), (*ARRAY, W[0])),
+    ("group_norms", "kernel"): (lambda v: losses.group_norms(v, "unit"), (*ARRAY, W[0])),
     ("group_norms", "groups"): (lambda v: losses.group_norms(W, v), CHOICE),
     ("distillation", "temperature"): (lambda v: losses.distillation(W, W, v), (*NUMBER, 0, -1)),
     ("distillation", "logits"): (lambda v: losses.distillation(v, W), (W[0], None, "x", PARAMS)),
@@ -198,7 +202,6 @@ WRONG = {
     ("Blocks", "rows"): (lambda v: prune.Blocks(v, 2), COUNT),
     ("Blocks", "columns"): (lambda v: prune.Blocks(2, v), COUNT),
     ("OfEach", "m"): (prune.OfEach, COUNT),
-    ("Units", "side"): (prune.Units, CHOICE),
     ("structured_magnitude", "strength"): (prune.structured_magnitude, (*NUMBER, -1)),
     ("ternarize", "leaves"): (
         quantize.ternarize,
@@ -247,8 +250,45 @@ WRONG = {
     ),
     ("batches", "batch_size"): (lambda v: next(examples.batches(EXAMPLES, v)), COUNT),
     ("resolve_mask", "mask"): (lambda v: trees.resolve_mask(v, PARAMS), minus(MASK, MASK[4])),
+    ("describe_mask", "leaf"): (trees.describe_mask, ("x", 5, {"w": "x"}, {"w": 1.0}, MLP)),
     ("weight_mask", "leaf"): (trees.weight_mask, ("x", 5, {"w": "x"}, {"w": 1.0}, MLP)),
 }
+# What takes a network and a layout.
+OF_UNITS = {
+    "add_compressibility": lambda **v: jaxcomp.add_compressibility(1.0, scope="unit", **v),
+    "add_penalty": lambda **v: jaxcomp.add_penalty("l1", 1.0, **v),
+    "apply_prox": lambda **v: jaxcomp.apply_prox("soft", 1.0, 1.0, **v),
+    "apply_preconditioned_prox": lambda **v: jaxcomp.apply_preconditioned_prox(
+        optax.adam(1.0), "soft", 1.0, 1.0, **v
+    ),
+    "prune_gradually": lambda **v: jaxcomp.prune_gradually(0.5, **v),
+    "compressibility_tree": lambda **v: jaxcomp.compressibility_tree(PARAMS, **v),
+    "level_tree": lambda **v: losses.level_tree(PARAMS, **v),
+    "penalty_tree": lambda **v: losses.penalty_tree(PARAMS, "l1", **v),
+    "top_k_mask": lambda **v: prune.top_k_mask(PARAMS, 0.5, **v),
+    "ternarize": lambda **v: quantize.ternarize(PARAMS, **v),
+    "few_levels": lambda **v: quantize.few_levels(PARAMS, 2, **v),
+}
+OF_NETWORKS = OF_UNITS | {
+    "threshold_mask": lambda **v: prune.threshold_mask(PARAMS, 0.5, **v),
+    "weight_mask": lambda **v: trees.weight_mask(PARAMS, **v),
+    "describe_mask": lambda **v: trees.describe_mask(PARAMS, **v),
+}
+OF_ONE_ARRAY = {
+    "group_norms": lambda **v: losses.group_norms(W, "unit", **v),
+    "Group": lambda **v: prox.Group(**v).value(W),
+    "structured_magnitude": lambda **v: prune.structured_magnitude(1.0, **v)(W),
+}
+for table, argument, values in (
+    (OF_NETWORKS, "network", NETWORK),
+    (OF_UNITS | OF_ONE_ARRAY, "layout", LAYOUT),
+    (OF_ONE_ARRAY, "axes", AXES),
+):
+    for name, call in table.items():
+        WRONG[name, argument] = (
+            lambda v, call=call, argument=argument: call(**{argument: v}),
+            values,
+        )
 STATE = train.init_state(PARAMS, optax.sgd(0.1))
 EXAMPLES = examples.Examples(np.zeros((4, 2)), np.zeros(4))
 # What each argument is called in its error, where that is not its own name.
@@ -282,7 +322,16 @@ def test_the_table_has_every_public_function_of_the_mathematics():
     homes += ("jaxcomp.quantize",)
     # Without arguments, or with those of a state or a node alone.
     free = {"Soft", "Hard", "Ratio", "Entries", "Pattern", "Prox", "Penalty", "Gated", "Quantized"}
-    free |= {"DeadUnits", "Live", "added_penalty", "open_gates", "sample_gates", "largest"}
+    free |= {
+        "Inputs",
+        "Units",
+        "DeadUnits",
+        "Live",
+        "added_penalty",
+        "open_gates",
+        "sample_gates",
+        "largest",
+    }
     # What takes descriptions of layers has its errors in tests/prune.
     free |= {"expand", "first_units", "live_units", "remove_dead_units", "shrink"}
     listed = {name for name, _ in WRONG}

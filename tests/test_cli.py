@@ -1,6 +1,7 @@
 """The command `jaxcomp`."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -88,11 +89,26 @@ def test_a_file_that_takes_more_memory_than_allowed_is_one_line(tmp_path, capsys
 def test_a_checkpoint_is_made_in_the_memory_that_is_allowed(tmp_path, capsys):
     path = tmp_path / "model.jxc"
     jaxcomp.save(path, {str(i): np.zeros((1000, 1000)) for i in range(4)})
-    limit = ["--max-memory", "30"]
+    limit = ["--max-memory", "40"]
     assert main(["decompress", str(path), "-o", str(tmp_path / "back.npz"), *limit]) == 0
     # All arrays are in memory for this one.
     assert main(["decompress", str(path), "-o", str(tmp_path / "back.safetensors"), *limit]) == 1
     assert "of memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_no_more_memory_is_taken_for_a_checkpoint_than_is_counted(tmp_path, suffix):
+    path = tmp_path / "model.jxc"
+    # Larger than what is counted beside arrays, so that none of them can hide in it.
+    jaxcomp.save(path, {str(i): np.zeros((1500, 2000)) for i in range(3)})
+    arguments = ["decompress", str(path), "-o", str(tmp_path / f"back{suffix}")]
+    assert main(arguments) == 0  # what is imported on the way is not of the file
+    tracemalloc.start()
+    assert main(arguments) == 0
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak > 48e6  # of two arrays at least
+    assert main([*arguments, "--max-memory", str(peak / 1e6)]) == 1
 
 
 @pytest.mark.parametrize("text", ["", "Unable to allocate 1. TiB"])

@@ -60,6 +60,27 @@ def test_the_readme(tmp_path, monkeypatch):
     assert not loaded["hidden"]["kernel"][2:].any()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("standard_promotion")
+def test_the_page_on_any_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "any_network.md").read_text()
+    namespace: dict = {}
+    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(example, namespace)
+    assert namespace["network"].describe() in page
+    apply, images = namespace["apply"], namespace["images"]
+    expected = apply(namespace["ternary"], images)
+    np.testing.assert_array_equal(namespace["logits"], expected)
+    np.testing.assert_allclose(
+        apply(namespace["small"], images), apply(namespace["pruned"], images), rtol=1e-4, atol=1e-5
+    )
+    for name, w in namespace["named_leaves"](namespace["ternary"]).items():
+        if name.endswith("weight"):  # [out, ...]: one magnitude for each output
+            assert all(len(np.unique(abs(unit[unit != 0]))) <= 1 for unit in np.asarray(w))
+    assert namespace["size"] < 1_500
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_the_tables_are_what_the_records_say(path):
     assert written(path) == path.read_text(), "run `python -m experiments.tables`"

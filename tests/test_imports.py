@@ -35,7 +35,8 @@ def test_every_public_name_is_there():
 @pytest.mark.slow
 def test_importing_the_package_imports_no_framework():
     program = (
-        "import jaxcomp, sys; print({'jax', 'flax', 'optax', 'matplotlib'} & set(sys.modules))"
+        "import jaxcomp, jaxcomp.checkpoints, sys; "
+        "print({'jax', 'flax', 'optax', 'matplotlib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "set()"

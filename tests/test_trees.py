@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import jaxcomp
 from jaxcomp.trees import (
-    are_weights,
+    describe_mask,
     named_leaves,
+    replace_leaves,
     resolve_mask,
-    scale_integers,
     select,
     weight_mask,
 )
+from jaxcomp.weights import are_weights, scale_integers
+from tests.units import Network, Parameter
 
 
 class LinenNet(nn.Module):
@@ -122,3 +125,58 @@ def test_leaves_whose_names_join_to_the_same_are_all_selected():
     params = {"a/b": jnp.ones((2, 2)), "a": {"b": 2 * jnp.ones((2, 2))}}
     assert len(named_leaves(params)) == 1
     assert sorted(float(leaf.sum()) for leaf in select(params, None)) == [4, 8]
+
+
+def test_a_matrix_of_one_s_own_is_left_out_by_its_name_alone_and_said_so():
+    params = {"scale": jnp.ones((3, 3)), "levels": jnp.ones((3, 3)), "var": jnp.ones((2, 2))}
+    # No levels of a quantized tensor: there is none beside them.
+    assert weight_mask(params) == {"scale": False, "levels": True, "var": False}
+    said = {choice.name: choice.why for choice in describe_mask(params).choices}
+    for name in ("scale", "var"):
+        assert said[name] == f"its name alone, '{name}'; a mask or a network can include it"
+
+
+def test_a_network_chooses_weights_by_their_use():
+    uses = {
+        "scale": "dense",
+        "conv": "convolution",
+        "tokens": "embedding",
+        "kernel": "elementwise",
+        "w": "unknown",
+        "v": "unused",
+        "vector": "dense",
+        "integers": "dense",
+    }
+    known = Network({name: Parameter(use, None, f"why {name}") for name, use in uses.items()})
+    params = {name: jnp.ones((2, 2)) for name in uses}
+    params |= {"vector": jnp.ones(2), "integers": jnp.ones((2, 2), jnp.int8)}
+    mask = weight_mask(params, known)
+    assert {name for name, one in mask.items() if one} == {"scale", "conv", "tokens", "vector"}
+    table = str(describe_mask(params, known))
+    assert len(table.splitlines()) == 1 + len(params)
+    for line in ("scale     2x2    yes      its use: dense; why scale", "its use: unknown; why w"):
+        assert line in table
+    assert "integers  2x2    no       it is of type int8, not floating-point" in table
+    assert jaxcomp.compressibility_tree(params, network=known) > 0
+    with pytest.raises(ValueError, match="no parameter 'other'"):
+        weight_mask({"other": jnp.ones((2, 2))}, known)
+
+
+def test_an_empty_tree_is_described():
+    assert str(describe_mask({})) == "leaf  shape  weights  why"
+
+
+def test_leaves_are_replaced_by_name_in_any_tree():
+    layer = eqx.nn.Linear(2, 3, key=jax.random.key(0))
+    named = {name: np.full(w.shape, 7.0) for name, w in named_leaves(layer).items()}
+    back = replace_leaves(layer, dict(reversed(named.items())))
+    assert isinstance(back, eqx.nn.Linear)
+    assert back.weight is named["weight"]
+    assert back.bias is named["bias"]
+    for wrong, message in (
+        ({"weight": named["weight"]}, "there is no 'bias' among"),
+        (named | {"more": 1}, "has no leaf 'more', only"),
+        (named | {"bias": np.ones(2)}, r"'bias' has shape \(2,\), and \(3,\) in the tree"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace_leaves(layer, wrong)

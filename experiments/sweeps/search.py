@@ -16,15 +16,11 @@ python -m experiments.sweeps.search --config experiments/configs/mnist_lenet300.
 
 import argparse
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import jax
 import optuna
-import sqlalchemy
 from ml_collections import ConfigDict
 from rich.table import Table
 
@@ -35,6 +31,7 @@ from experiments.judge import error, nonzero_weights, through_file
 from experiments.mistakes import in_one_line
 from experiments.objective import classification_metrics
 from experiments.recipe import train_and_compress
+from experiments.sweeps.data_base import opened
 from experiments.trainer import UNWATCHED
 from jaxcomp import strict_json
 from jaxcomp.analysis.plots.pareto import pareto_figure
@@ -46,8 +43,6 @@ from jaxcomp.train import NonFiniteLossError
 
 STATES = optuna.trial.TrialState
 TRIED = (STATES.COMPLETE, STATES.PRUNED)
-_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between tries to make the tables of a data base
-_LOCKED_SECONDS = 60  # how long a search waits while others write to a file of SQLite
 
 Space = dict[str, optuna.distributions.BaseDistribution]
 
@@ -150,57 +145,6 @@ def varied(config: ConfigDict, text: str) -> tuple[str, optuna.distributions.Bas
     if type(low) not in kinds:
         raise ValueError(f"{key} is no number: list what it can be, as {key}=A,B,C")
     return key, kinds[type(low)](low, high, log=bool(scale))
-
-
-@contextmanager
-def opened(url: str | None, name: str, workdir: Path) -> Iterator[optuna.Study]:
-    """The search of this name, new or as it was left; its data base is closed at the end.
-
-    Raises:
-      OSError: if the data base cannot be used.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url = url or f"sqlite:///{workdir / 'search.db'}"
-    try:
-        storage = _data_base(url)
-    except (
-        sqlalchemy.exc.SQLAlchemyError,
-        optuna.exceptions.StorageInternalError,
-        RuntimeError,  # another version of its tables
-    ) as error:
-        reason = str(error).partition("\n")[0]
-        raise OSError(f"the data base {_shown(url)} cannot be used: {reason}") from error
-    try:
-        yield optuna.create_study(
-            storage=storage,
-            study_name=name,
-            directions=["minimize", "minimize"],
-            load_if_exists=True,
-        )
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def _data_base(url: str) -> optuna.storages.RDBStorage:
-    """Open a data base, with new tables where it has none.
-
-    Of searches that start at the same moment each makes the tables, and all but one fail somewhere
-    on the way: they find the tables when they try again.
-    """
-    waits = {"connect_args": {"timeout": _LOCKED_SECONDS}} if url.startswith("sqlite:") else {}
-    for pause in _PAUSES:
-        with suppress(sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError):
-            return optuna.storages.RDBStorage(url, engine_kwargs=waits)
-        time.sleep(pause)
-    return optuna.storages.RDBStorage(url, engine_kwargs=waits)
-
-
-def _shown(url: str) -> str:
-    try:
-        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
-        return "of --storage"
 
 
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -13,21 +13,24 @@ Dicts without entries stay where they are. Text, and what is no array of a zip a
 """
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry
-from jaxcomp.checkpoints.reading import channel_axis, open_checkpoint, read_checkpoint
+from jaxcomp.checkpoints.reading import open_checkpoint, read_checkpoint
 from jaxcomp.checkpoints.selection import check_any, of_network, part_of
+from jaxcomp.checkpoints.units import UnitAxis, describe_axes, unit_axis
 from jaxcomp.checkpoints.writing import check_writable, keeps_arrays, write_checkpoint
 
 __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Entry",
-    "channel_axis",
+    "UnitAxis",
     "check_any",
     "check_writable",
+    "describe_axes",
     "keeps_arrays",
     "of_network",
     "open_checkpoint",
     "part_of",
     "read_checkpoint",
+    "unit_axis",
     "write_checkpoint",
 ]

@@ -19,7 +19,6 @@ from jaxcomp.codec.names import EMPTY, NestedDict, Unflattened
 from jaxcomp.files import naming
 
 _OPENERS = {".safetensors": open_safetensors, ".npz": open_npz, ".msgpack": open_msgpack}
-_CHANNELS_FIRST = (".safetensors", ".npz")  # what PyTorch writes: [out, in, ...]
 
 
 @contextmanager
@@ -68,15 +67,6 @@ def read_checkpoint(path: str | os.PathLike) -> NestedDict:
             except ValueError as error:
                 raise CheckpointError(str(error)) from error
     return tree.root
-
-
-def channel_axis(path: str | os.PathLike) -> int:
-    """The axis of output channels that is usual for a checkpoint of this kind.
-
-    The first in `.safetensors` and `.npz` files, which come from PyTorch, where weights are
-    `[out, in, ...]`; the last in the others, which come from flax, where they are `[..., in, out]`.
-    """
-    return 0 if Path(path).suffix in _CHANNELS_FIRST else -1
 
 
 def _choose(path: Path) -> tuple[str, Callable[[Path], AbstractContextManager[Checkpoint]]]:

@@ -50,10 +50,17 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     few.add_argument("--bits", type=int, help="round weights to the steps of this many bits")
     few.add_argument("--step", type=float, help="round weights to multiples of this step")
     parser.add_argument(
-        "--per-channel",
+        "--per-unit",
         action="store_true",
-        help="with --ternary or --bits: a step for each output channel, which is the first axis in "
-        ".safetensors and .npz files, as PyTorch has it, and the last in others",
+        help="with --ternary or --bits: a step for each output unit (channel of a convolution)",
+    )
+    parser.add_argument(
+        "--unit-axis",
+        type=int,
+        metavar="N",
+        help="with --per-unit: the axis of all weights that the units are on, such as 0 or -1; "
+        "without it the first if the metadata says PyTorch or the array is called `weight`, else "
+        "the last, as Flax has it; a transposed convolution of PyTorch has them on axis 1",
     )
     parser.add_argument(
         "--lambda",
@@ -83,7 +90,8 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep-state",
         action="store_true",
-        help="store exactly what is not taken for the network, rather than leave it out",
+        help="store exactly what is not taken for the network, rather than leave it out; a Linen "
+        "network with batch normalization needs it, for the running statistics in `batch_stats`",
     )
     parser.add_argument("--report", metavar="FILE.json", help="write what was done to each tensor")
     return parser
@@ -113,6 +121,8 @@ def run(options: argparse.Namespace) -> int:
                 sparsity=options.prune,
                 floor=options.floor,
                 quantizer=quantizers[0],
+                per_unit=options.per_unit,
+                units_on=options.unit_axis,
                 trade=options.trade,
                 bias_quantizer=quantizers[1],
                 progress=lambda size: bar.advance(task, size),
@@ -127,6 +137,7 @@ def run(options: argparse.Namespace) -> int:
             "relative_error": done.relative_error,
             "left_out": [entry.name for entry in done.left_out],
             "remarks": done.remarks,
+            "unit_axes": done.unit_axes,
             "tensors": [tensor._asdict() for tensor in done.tensors],
         }
         try:
@@ -183,23 +194,23 @@ def _check(options: argparse.Namespace) -> None:
     rounds = options.ternary or options.levels or options.bits or options.step
     if options.trade and not rounds:
         raise ValueError("--lambda needs one of --ternary, --levels, --bits and --step")
-    if options.per_channel and not (options.ternary or options.bits):
-        raise ValueError("--per-channel needs --ternary or --bits")
+    if options.per_unit and not (options.ternary or options.bits):
+        raise ValueError("--per-unit needs --ternary or --bits")
+    if options.unit_axis is not None and not options.per_unit:
+        raise ValueError("--unit-axis needs --per-unit")
 
 
 def _quantizers(options: argparse.Namespace) -> tuple:
     """Of weights and of biases; None for what is stored exactly."""
-    from jaxcomp.checkpoints import channel_axis
     from jaxcomp.quantize import scalar
 
-    axis = channel_axis(options.checkpoint) if options.per_channel else None
     weights = biases = None
     if options.ternary:
-        weights = partial(scalar.ternary_levels, axis=axis)
+        weights = scalar.ternary_levels
     elif options.levels is not None:
         weights = partial(scalar.codebook_levels, levels=options.levels)
     elif options.bits is not None:
-        weights = partial(scalar.bits_levels, bits=options.bits, axis=axis)
+        weights = partial(scalar.bits_levels, bits=options.bits)
     elif options.step is not None:
         weights = partial(scalar.step_levels, step=options.step)
     if options.bias_bits is not None:

@@ -23,6 +23,8 @@ def summarize(before: int, done: Compressed) -> None:
     print(f"{before:,} bytes to {after:,} bytes, {before / after:.1f} times smaller")
     if done.left_out:
         _say(f"left out: {_some(_parts(done.left_out))}; --keep-state stores them too")
+    if done.unit_axes:
+        _say(f"output units are {_some(done.unit_axes)}")
     if done.remarks:
         _say(_some(done.remarks))
     errors = [(_shown(t), t) for t in done.tensors]
@@ -40,7 +42,7 @@ def summarize(before: int, done: Compressed) -> None:
             _warn(f"the relative error of {t.name!r} without its largest weights is {error:.0%}")
     if much:
         _warn(
-            "less is lost with more --bits or --levels, --per-channel, --floor for --prune, or by "
+            "less is lost with more --bits or --levels, --per-unit, --floor for --prune, or by "
             "--exclude NAME --keep-state, which stores a tensor exactly"
         )
 

@@ -1,5 +1,7 @@
 """The array types a file can hold, and their codes in it."""
 
+import functools
+
 import numpy as np
 
 from jaxcomp.codec.errors import FormatError
@@ -22,6 +24,7 @@ NAMES = (
 )
 
 
+@functools.cache  # names of types take numpy microseconds
 def code_of(dtype: np.dtype) -> int:
     """The code of an array type, whatever its byte order.
 
@@ -37,12 +40,13 @@ def code_of(dtype: np.dtype) -> int:
 
 def signed_dtype(low: int, high: int) -> type[np.signedinteger]:
     """The smallest of int8, int16 and int32 that holds all of `[low, high]`."""
-    for dtype in (np.int8, np.int16):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+    for dtype, beyond in ((np.int8, 2**7), (np.int16, 2**15)):
+        if -beyond <= low and high < beyond:
             return dtype
     return np.int32
 
 
+@functools.cache
 def dtype_of(code: int) -> np.dtype:
     """The little-endian array type of a code.
 

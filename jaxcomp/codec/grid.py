@@ -1,6 +1,7 @@
 """Values that are multiples of one step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -33,33 +34,37 @@ def fit_grid(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     widest = min(MAX_LEVEL, _WIDEST * len(values))
     candidates = _integers(values) if values.dtype.kind in "iu" else _reals(values, widest)
     with np.errstate(all="ignore"):  # of steps that vanish
-        for numbers, step in candidates:
+        for numbers, steps in candidates:
             if not max(numbers.max(), 0) - min(numbers.min(), 0) <= widest:
                 continue
             numbers = numbers.astype(np.int64)
-            if multiples(numbers, step).tobytes() == values.tobytes():
-                return step, numbers
+            for step in steps:
+                if multiples(numbers, step).tobytes() == values.tobytes():
+                    return step, numbers
     return None
 
 
-def _integers(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+_Candidates = Iterator[tuple[np.ndarray, Iterable[np.ndarray]]]  # multiples, and steps for them
+
+
+def _integers(values: np.ndarray) -> _Candidates:
     exact = values.astype(object)  # of any size
     step = int(np.gcd.reduce(exact)) or 1
     if step <= np.iinfo(values.dtype).max:  # else it is of the smallest number of a signed type
-        yield exact // step, np.array(step, values.dtype)
+        yield exact // step, (np.array(step, values.dtype),)
 
 
-def _reals(values: np.ndarray, widest: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _reals(values: np.ndarray, widest: int) -> _Candidates:
     exact = values.astype(np.float64)
     if np.isfinite(exact).all():
-        magnitudes = np.unique(np.append(np.abs(exact), 0))
+        magnitudes = np.unique(np.concatenate([np.abs(exact), [0.0]]))
         if len(values) < _MANY:
             yield from _of_few(values, magnitudes)
         else:
             yield from _of_many(values, magnitudes, widest)
 
 
-def _of_few(values: np.ndarray, magnitudes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _of_few(values: np.ndarray, magnitudes: np.ndarray) -> _Candidates:
     """The smallest distance, and what the magnitudes make of it."""
     gaps = np.diff(magnitudes)
     step = np.array(gaps.min() if gaps.size else 1.0).astype(values.dtype)
@@ -69,24 +74,22 @@ def _of_few(values: np.ndarray, magnitudes: np.ndarray) -> Iterator[tuple[np.nda
         # is; of values of few digits, the smallest gap would not say it for the largest.
         known = value / (np.rint(value / known) or 1)
     numbers = np.rint(values.astype(np.float64) / known) if known else np.array([np.inf])
-    for candidate in (step, *_near(known, values.dtype)):
-        yield numbers, candidate
+    yield numbers, chain([step], _near(known, values.dtype))
 
 
-def _of_many(
-    values: np.ndarray, magnitudes: np.ndarray, widest: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _of_many(values: np.ndarray, magnitudes: np.ndarray, widest: int) -> _Candidates:
     """What makes the largest some multiple, as small a one as there are magnitudes, or larger.
 
     In few digits large multiples are known less well than the distance between two of them.
     """
     for number in range(len(magnitudes) - 1, widest + 1):
         for step in _near(magnitudes[-1] / number, values.dtype):
-            yield np.rint(values.astype(np.float64) / float(step)), step
+            yield np.rint(values.astype(np.float64) / float(step)), (step,)
 
 
-def _near(number: float, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+def _near(number: float, dtype: np.dtype) -> Iterator[np.ndarray]:
     """A number, rounded, and the next ones of its type."""
     rounded = np.array(number).astype(dtype)
-    ends = (np.array(end).astype(dtype) for end in (np.inf, -np.inf))
-    return (rounded, *(np.nextafter(rounded, end) for end in ends))
+    yield rounded
+    for end in (np.inf, -np.inf):
+        yield np.nextafter(rounded, np.array(end).astype(dtype))

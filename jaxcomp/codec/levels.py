@@ -134,15 +134,15 @@ def quantised_by_unit(array: np.ndarray) -> Quantised | None:
 def _different(bits: np.ndarray) -> np.ndarray | None:
     """The sorted different values, or None if there are too many; in little memory."""
     used = np.unique(bits[:_FEW])
-    for start in range(0, bits.size, _CHUNK):
+    for start in range(_FEW, bits.size, _CHUNK):
         new = bits[start : start + _CHUNK]
-        while new.size:
-            if used.size > MAX_VALUES:
-                return None
+        while new.size and used.size <= MAX_VALUES:
             place = np.minimum(np.searchsorted(used, new), used.size - 1)
             new = new[used[place] != new]
             used = np.union1d(used, new[:_FEW])
-    return used
+        if used.size > MAX_VALUES:
+            break
+    return used if used.size <= MAX_VALUES else None
 
 
 def _comparable(values: np.ndarray) -> np.ndarray:

@@ -66,10 +66,12 @@ class Budget:
         Args:
           file_bytes: the size of the file; None for a writer, which is refused nothing.
           limits: other limits of memory and time than those of the file's size.
-          keeps: whether arrays stay in memory after they are read.
+          keeps: whether all arrays stay in memory; else each stays until the next one is read, as
+            long as the variable of a loop holds it.
         """
         memory, seconds = _checked(Limits() if limits is None else limits)
         self._file_bytes, self._keeps = file_bytes, keeps
+        self._last = 0  # bytes of the array that was read last, unless all are kept
         self._spent = dict.fromkeys(LIMITS, 0)
         self._held = self._most_held = PROGRAM_MEMORY + FILE_COPIES * (file_bytes or 0)
         self.work_done = 0  # nanoseconds
@@ -130,7 +132,10 @@ class Budget:
 
     def keep(self, memory: int) -> None:
         """Count the memory in bytes of an array that was read; errors as `need`."""
-        self.hold(memory if self._keeps else 0)
+        if not self._keeps:
+            self._held -= self._last
+            self._last = memory
+        self.hold(memory)
 
     def smallest_file(self) -> int:
         """The size in bytes of the smallest file that may declare and cost all this."""

@@ -89,7 +89,8 @@ def arrays(
     Args:
       path: the file.
       limits: as for `load`.
-      keeps: whether you keep the arrays: memory is then that of all, and not of one at a time.
+      keeps: whether you keep the arrays: memory is then counted for all of them; else for two, the
+        one at hand and the next.
 
     Raises:
       FormatError, ImportError, OSError: as `load`.

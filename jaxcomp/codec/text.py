@@ -35,6 +35,7 @@ class Text:
         self._coder = coder
         self._counts: _Counts = {}  # of contexts that this text has met; they include the primer's
         self._all = np.bincount(np.frombuffer(PRIMER, np.uint8), minlength=256).astype(float)
+        self._different = int(np.count_nonzero(self._all))  # bytes that have occurred
         self._last = b""
         self.length = self._spent = 0
 
@@ -48,34 +49,43 @@ class Text:
         """Code one byte."""
         self._coder.budget.work(_WORK)
         # After no bytes there are many, which arrays are quick for; after others there are few.
-        different = np.count_nonzero(self._all) / 2
+        different = self._different / 2
         total = len(PRIMER) + self.length + different
         weights = self._all / total
         weights += 1 / 256 * (different / total)
-        contexts, primed = _contexts(self._last), _primed()
+        contexts, met = _contexts(self._last), []
+        one_by_one = memoryview(weights)  # three times as fast as numpy at single entries
         for context in contexts:
-            counts = self._counts.get(context) or primed.get(context)
+            counts = self._met(context)
             if counts is None:
                 break
+            met.append(counts)
             total = sum(counts.values()) + len(counts) / 2
             weights *= len(counts) / 2 / total
             for byte, count in counts.items():
-                weights[byte] += count / total
+                one_by_one[byte] += count / total
         # Integers, since a sum of others would depend on its order.
         weights *= 1 << PRECISION
         np.floor(weights, out=weights)
         weights += 1
-        known = None if value is None else np.array([value])
+        known = None if value is None else np.array([value], np.int32)
         value = int(self._coder.symbols(weights, 1, known)[0])
+        self._different += 0 if self._all[value] else 1
         self._all[value] += 1
-        for context in contexts:
-            counts = self._counts.get(context)
-            if counts is None:
-                counts = self._counts[context] = dict(primed.get(context, ()))
+        for counts in met:
             _count(counts, value)
+        for context in contexts[len(met) :]:
+            self._counts[context] = {value: 1}
         self._last = (self._last + bytes([value]))[-ORDERS:]
         self.length += 1
         return value
+
+    def _met(self, context: bytes) -> dict[int, int] | None:
+        """Return what came after a context, to be added to; None if it was never met."""
+        counts = self._counts.get(context)
+        if counts is None and (primed := _primed().get(context)) is not None:
+            counts = self._counts[context] = primed.copy()
+        return counts
 
     def number(self, value: int | None) -> int:
         """Code a number of up to 63 bits: seven in a byte, the lowest first, bit 7 if more follow.

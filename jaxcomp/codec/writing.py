@@ -243,9 +243,11 @@ def _smallest(array: np.ndarray) -> Quantised | np.ndarray:
     few = quantised(array)
     # A common step is as good as it gets.
     by_unit = None if few is not None and few.codebook.ndim == 0 else quantised_by_unit(array)
-    forms = [form for form in (few, by_unit) if form is not None]
-    best = min(forms, key=Quantised.bits, default=None)
-    return array if best is None or best.bits() > plain_bits(array) else best
+    best, fewest = array, plain_bits(array)
+    for form in (by_unit, few):  # the last one that takes no more
+        if form is not None and (bits := form.bits()) <= fewest:
+            best, fewest = form, bits
+    return best
 
 
 @contextmanager

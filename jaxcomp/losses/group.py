@@ -4,60 +4,77 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.arguments import check_choice
+from jaxcomp.axes import Axes, all_but, own_axes
 from jaxcomp.numerics import accumulation_dtype, check_array, check_whole, safe_quotient, safe_sqrt
 
-# The axes of a kernel [..., inputs, outputs] over which the norm of a group is taken.
-_SUMMED = {
-    "output": lambda ndim: tuple(range(ndim - 1)),
-    "input": lambda ndim: (*range(ndim - 2), ndim - 1),
-    "filter": lambda ndim: tuple(range(ndim - 2)),
+# The axes along which the groups of each separate tensor lie.
+_ALONG = {
+    "unit": lambda axes: axes.outputs,
+    "input": lambda axes: axes.inputs,
+    "filter": lambda axes: axes.inputs + axes.outputs,
 }
-GROUPS = tuple(_SUMMED)
+GROUPS = tuple(_ALONG)
 
 
-def group_norms(kernel: jax.Array, groups: str) -> jax.Array:
-    r"""The norm :math:`\|w_g\|_2` of each group of weights of one kernel.
+def group_norms(
+    kernel: jax.Array, groups: str, *, axes: Axes | None = None, layout: str | None = None
+) -> jax.Array:
+    r"""Return the norm :math:`\|w_g\|_2` of each group of weights of one kernel.
 
     A penalty of these norms, such as their l1 norm (group lasso: Yuan and Lin, *Journal of the
     Royal Statistical Society B* 68, 2006) or their ratio, is sparse in groups. The derivative is 0
     at groups that are exactly zero.
 
     Args:
-      kernel: weights [..., inputs, outputs], of at least two axes: dense, or convolutional with the
-        axes of Flax.
-      groups: `"output"` for all weights into one output unit or channel; `"input"` for all that one
+      kernel: weights of at least two axes.
+      groups: `"unit"` for all weights into one output unit or channel; `"input"` for all that one
         input feeds; `"filter"` for the spatial filter between one input and one output channel,
         which in a dense layer is a single weight.
+      axes: what the axes of the kernel are.
+      layout: or the framework that it is from (see `jaxcomp.axes`); `"flax"`, [window..., inputs,
+        outputs], where neither is given.
 
     Returns:
-      float32 or wider, of shape [outputs], [inputs] or [inputs, outputs].
+      float32 or wider, of shape [*stack, *inputs, *outputs], without the axes of what the groups
+      extend over: [outputs], [inputs] or [inputs, outputs] in either layout.
 
     Raises:
-      ValueError: if `groups` is unknown, or the kernel has less than two axes.
+      ValueError: if `groups` or `layout` is unknown, the axes do not fit, or the kernel has less
+        than two.
     """
     check_array("kernel", kernel)
-    axes = summed_axes(kernel, groups)
+    check_groups(groups)
+    own = kernel_axes(kernel.shape, axes, layout)
     check_whole([kernel], "norms of groups are taken")
     wide = kernel.astype(accumulation_dtype(kernel))
     # The norm is of degree one, so that the scale needs no derivative (see `numerics`).
-    scale = jax.lax.stop_gradient(jnp.max(jnp.abs(wide), initial=0))
+    each = all_but(own.stack, kernel.ndim)
+    scale = jax.lax.stop_gradient(jnp.max(jnp.abs(wide), axis=each, initial=0, keepdims=True))
     scaled = safe_quotient(wide, jnp.broadcast_to(scale, wide.shape))
-    return scale * safe_sqrt(jnp.sum(jnp.square(scaled), axis=axes))
+    summed = summed_axes(groups, own, kernel.ndim)
+    norms = scale * safe_sqrt(jnp.sum(jnp.square(scaled), axis=summed, keepdims=True))
+    kept = (*own.stack, *_ALONG[groups](own))
+    in_order = sorted(kept)
+    return jnp.transpose(norms.squeeze(summed), [in_order.index(axis) for axis in kept])
 
 
-def summed_axes(kernel: jax.Array, groups: str) -> tuple[int, ...]:
-    """The axes of a kernel [..., inputs, outputs] over which each group of `groups` extends.
+def kernel_axes(shape: tuple[int, ...], axes: Axes | None, layout: str | None) -> Axes:
+    """Return the axes of one kernel, as `jaxcomp.axes.own_axes`.
 
     Raises:
-      ValueError: if `groups` is unknown, or the kernel has less than two axes.
+      ValueError: also if the layout leaves it no inputs.
     """
-    check_groups(groups)
-    if kernel.ndim < 2:
+    if axes is None and len(shape) < 2:
         raise ValueError(
-            f"groups are those of a kernel [..., inputs, outputs], got shape {kernel.shape}: "
-            "leave it out with a mask"
+            f"groups are those of a kernel with inputs and outputs, got shape {shape}: leave it "
+            "out with a mask"
         )
-    return _SUMMED[groups](kernel.ndim)
+    return own_axes("the kernel", len(shape), axes, layout)
+
+
+def summed_axes(groups: str, axes: Axes, ndim: int) -> tuple[int, ...]:
+    """Return the axes over which each group of `groups` extends."""
+    return all_but((*axes.stack, *_ALONG[groups](axes)), ndim)
 
 
 def check_groups(groups: str) -> None:

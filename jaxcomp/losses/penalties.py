@@ -6,14 +6,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.axes import KERNEL, Axes, selected_axes
 from jaxcomp.losses.baselines import l1_of, l2_of, transformed_l1_of
 from jaxcomp.losses.group import check_groups, group_norms
 from jaxcomp.losses.hard_concrete import expected_nonzeros_of, gate_mask
 from jaxcomp.losses.hoyer import hoyer_square_of, normalized_hoyer_of
 from jaxcomp.losses.ratio import ratio_of
 from jaxcomp.losses.ternary_gap import ternary_gap_of
-from jaxcomp.losses.tree import check_scope, over_scope
-from jaxcomp.trees import Mask, PyTree, select, weight_mask
+from jaxcomp.losses.tree import check_scope, needs_of, over_scope
+from jaxcomp.trees import Mask, PyTree, mask_or_weights, select
+from jaxcomp.weights import Network
 
 OfVector = Callable[[Sequence[jax.Array]], jax.Array]
 
@@ -22,7 +24,7 @@ class Penalty(NamedTuple):
     """A penalty, and the leaves of a network that it is meant for."""
 
     of: OfVector  # a scalar, of arrays that are taken together as one vector
-    mask: Mask = weight_mask
+    mask: Mask | None = None  # None for weights
 
 
 PENALTIES: dict[str, Penalty] = {
@@ -43,43 +45,54 @@ def penalty_tree(
     scope: str = "global",
     groups: str | None = None,
     mask: Mask | None = None,
+    *,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> jax.Array:
-    r"""A penalty of the weights of a network.
+    r"""Return a penalty of the weights of a network.
 
     Args:
       params: tree of arrays.
       penalty: a name in `PENALTIES`, or a function from a sequence of arrays, which it takes as one
         vector, to a scalar.
       scope: `"global"` for all selected weights as one vector, `"tensor"` for the sum over arrays,
-        `"unit"` for the sum over the output units (last axis) of each array.
-      groups: None for the weights themselves; `"output"`, `"input"` or `"filter"` for the vector of
+        `"unit"` for the sum over the output units of each array.
+      groups: None for the weights themselves; `"unit"`, `"input"` or `"filter"` for the vector of
         the norms of such groups (`jaxcomp.losses.group_norms`).
       mask: which leaves count (see `jaxcomp.compressibility_tree`). The default is that of the
         penalty: weights, and the gates for `"l0_hard_concrete"`.
+      network: from `jaxcomp.trace` (see `jaxcomp.compressibility_tree`).
+      layout: or where the units of all arrays are (see `jaxcomp.axes`).
 
     Returns:
       A scalar.
 
     Raises:
       ValueError: if a name is unknown, the mask does not fit or selects nothing, or groups are
-        asked for in scope `"unit"`.
+        asked for in scope `"unit"`; of units also as `jaxcomp.compressibility_tree`.
 
     Example:
       >>> import jax.numpy as jnp
       >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]]), "bias": jnp.ones(2)}
-      >>> float(penalty_tree(params, "l1")), float(penalty_tree(params, "l1", groups="output"))
+      >>> float(penalty_tree(params, "l1")), float(penalty_tree(params, "l1", groups="unit"))
       (7.0, 5.0)
     """
     check_arrangement(scope, groups)
     chosen = resolve_penalty(penalty)
-    arrays = select(params, chosen.mask if mask is None else mask)
+    mask = mask_or_weights(chosen.mask if mask is None else mask, network)
+    needs = arrangement_needs(scope, groups)
+    arrays = select(params, mask)
+    axes = selected_axes(params, mask, needs, network=network, layout=layout)
     if groups is not None:
-        arrays = [group_norms(array, groups) for array in arrays]
-    return over_scope(chosen.of, arrays, scope)
+        arrays = [
+            group_norms(array, groups, axes=own) for array, own in zip(arrays, axes, strict=True)
+        ]
+        axes = [Axes((), (), stack=tuple(range(len(own.stack)))) for own in axes]
+    return over_scope(chosen.of, arrays, scope, axes)
 
 
 def resolve_penalty(penalty: str | OfVector) -> Penalty:
-    """The penalty of that name, or one of that function.
+    """Return the penalty of that name, or one of that function.
 
     Raises:
       ValueError: if the name is unknown; it lists the names.
@@ -109,6 +122,11 @@ def _scalar(function: OfVector) -> OfVector:
         return value
 
     return of
+
+
+def arrangement_needs(scope: str, groups: str | None) -> str:
+    """Return what has to be known of the axes of arrays that are arranged so."""
+    return needs_of(scope) if groups is None else KERNEL
 
 
 def check_arrangement(scope: str, groups: str | None) -> None:

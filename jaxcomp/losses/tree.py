@@ -5,33 +5,47 @@ from collections.abc import Callable, Sequence
 import jax
 
 from jaxcomp.arguments import check_choice
+from jaxcomp.axes import NOTHING, STACK, UNITS, Axes, over_axes, selected_axes
 from jaxcomp.losses.ratio import level_of, ratio_of
-from jaxcomp.trees import Mask, PyTree, select
+from jaxcomp.trees import Mask, PyTree, mask_or_weights, select
+from jaxcomp.weights import Network
 
 SCOPES = ("tensor", "global", "unit")
 ARRAY_SCOPES = SCOPES[:2]  # those that leave arrays whole
 
 
 def compressibility_tree(
-    params: PyTree, scope: str = "global", mask: Mask | None = None
+    params: PyTree,
+    scope: str = "global",
+    mask: Mask | None = None,
+    *,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> jax.Array:
-    r"""The compressibility loss of the weights of a network.
+    r"""Return the compressibility loss of the weights of a network.
 
     Args:
       params: tree of arrays.
       scope: `"tensor"` for :math:`\sum_t L(w_t)` over the selected arrays, each with its own
         ternary level; `"global"` for :math:`L` of all of them as one vector, with one level;
-        `"unit"` for the sum over the output units (last axis) of each array.
+        `"unit"` for the sum over the output units of each array.
       mask: which leaves count, as in optax: a tree of bools with the structure of `params` or a
-        prefix of it, or a function from `params` to one. The default leaves biases, normalisation
-        parameters and scalars out (`jaxcomp.trees.weight_mask`).
+        prefix of it, or a function from `params` to one. The default leaves biases, normalization
+        parameters and scalars out (`jaxcomp.trees.weight_mask`, and `jaxcomp.describe_mask` for
+        what it chooses and why).
+      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
+        are units, and that stacked layers are separate tensors.
+      layout: or where the units of all arrays are (see `jaxcomp.axes`): `"flax"`, the default, has
+        outputs on the last axis, `"torch"`, for Equinox as well, on the first.
 
     Returns:
       A scalar. In global scope it is, at a critical point, the square root of the number of
       non-zero weights.
 
     Raises:
-      ValueError: if `scope` is unknown, if the mask does not fit, or if it selects nothing.
+      ValueError: if `scope` or `layout` is unknown, if the mask does not fit, or if it selects
+        nothing; in scope `"unit"` also if a network does not understand a selected leaf, or a
+        module of Equinox is given without a network or a layout.
       TypeError: if a selected leaf is not of a real floating-point type.
 
     Example:
@@ -40,30 +54,67 @@ def compressibility_tree(
       >>> round(float(compressibility_tree(params)) ** 2, 4)
       2.0
     """
-    return over_scope(ratio_of, select(params, mask), scope)
+    return _over_tree(ratio_of, params, scope, mask, network, layout)
 
 
-def level_tree(params: PyTree, scope: str = "global", mask: Mask | None = None) -> jax.Array:
-    """The ternary level of a network, summed over tensors or units.
+def level_tree(
+    params: PyTree,
+    scope: str = "global",
+    mask: Mask | None = None,
+    *,
+    network: Network | None = None,
+    layout: str | None = None,
+) -> jax.Array:
+    """Return the ternary level of a network, summed over tensors or units.
 
     Arguments, result and errors as in `compressibility_tree`. It has the units of the weights, and
     serves as the magnitude term that the scale-free ratio lacks.
     """
-    return over_scope(level_of, select(params, mask), scope)
+    return _over_tree(level_of, params, scope, mask, network, layout)
 
 
 def over_scope(
-    function: Callable[[Sequence[jax.Array]], jax.Array], arrays: Sequence[jax.Array], scope: str
+    function: Callable[[Sequence[jax.Array]], jax.Array],
+    arrays: Sequence[jax.Array],
+    scope: str,
+    axes: Sequence[Axes | None],
 ) -> jax.Array:
-    """`function` of all `arrays` at once, or its sum over arrays or units, as `scope` says."""
-    if scope == "unit":
-        of_units = jax.vmap(lambda unit: function([unit]), in_axes=-1)
-        return sum(of_units(array).sum() for array in arrays)
-    return sum(function(group) for group in scope_groups(arrays, scope))
+    """Return `function` of all `arrays` at once, or its sum over tensors or units.
+
+    Args:
+      function: from arrays that are taken as one vector to a scalar.
+      arrays: the weights.
+      scope: one of `SCOPES`.
+      axes: those of each array; None for one that is a tensor as a whole.
+    """
+    check_scope(scope)
+    if scope == "global":
+        return function(arrays)
+
+    def alone(w: jax.Array) -> jax.Array:
+        return function([w])
+
+    return sum(
+        over_axes(alone, separate_axes(own, scope))(array).sum()
+        for array, own in zip(arrays, axes, strict=True)
+    )
+
+
+def separate_axes(axes: Axes | None, scope: str) -> tuple[int, ...]:
+    """Return the axes of an array along which tensors, or units, are separate."""
+    if axes is None:
+        return ()
+    return axes.stack + axes.outputs if scope == "unit" else axes.stack
+
+
+def needs_of(scope: str) -> str:
+    """Return what has to be known of the axes of arrays for a scope."""
+    check_scope(scope)
+    return {"global": NOTHING, "tensor": STACK, "unit": UNITS}[scope]
 
 
 def scope_groups(arrays: Sequence[jax.Array], scope: str) -> list[Sequence[jax.Array]]:
-    """The arrays that share a ratio and a level: all of them, or each by itself, in order."""
+    """Return the groups of arrays that share a ratio and a level: all of them, or each alone."""
     check_scope(scope, ARRAY_SCOPES)
     return [arrays] if scope == "global" else [[array] for array in arrays]
 
@@ -71,3 +122,17 @@ def scope_groups(arrays: Sequence[jax.Array], scope: str) -> list[Sequence[jax.A
 def check_scope(scope: str, choices: Sequence[str] = SCOPES) -> None:
     """Raise a ValueError that names the choices unless `scope` is one of them."""
     check_choice("scope", scope, choices)
+
+
+def _over_tree(
+    function: Callable[[Sequence[jax.Array]], jax.Array],
+    params: PyTree,
+    scope: str,
+    mask: Mask | None,
+    network: Network | None,
+    layout: str | None,
+) -> jax.Array:
+    mask = mask_or_weights(mask, network)
+    arrays, needs = select(params, mask), needs_of(scope)
+    axes = selected_axes(params, mask, needs, network=network, layout=layout)
+    return over_scope(function, arrays, scope, axes)

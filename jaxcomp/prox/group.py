@@ -6,7 +6,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxcomp.losses.group import check_groups, group_norms, summed_axes
+from jaxcomp.arguments import check_choice
+from jaxcomp.axes import LAYOUTS, Axes
+from jaxcomp.losses.group import check_groups, group_norms, kernel_axes, summed_axes
 from jaxcomp.numerics import check_whole, safe_quotient
 from jaxcomp.prox.bisection import bisect
 from jaxcomp.prox.separable import widened
@@ -16,18 +18,23 @@ from jaxcomp.prox.separable import widened
 class Group:
     r"""Group soft threshold: :math:`f = \sum_g \|w_g\|_2`.
 
-    Groups are those of `jaxcomp.losses.group_norms`. With one :math:`\tau` for all,
-    :math:`x_g = (1 - \tau / \|y_g\|)_+ \, y_g`.
+    Groups, axes and layout are those of `jaxcomp.losses.group_norms`. With one :math:`\tau` for
+    all, :math:`x_g = (1 - \tau / \|y_g\|)_+ \, y_g`. `jaxcomp.apply_prox` fills in the axes of
+    each array, from its own `network` or `layout`.
     """
 
-    groups: str = "output"
+    groups: str = "unit"
+    axes: Axes | None = None
+    layout: str | None = None
 
     def __post_init__(self):
         check_groups(self.groups)
+        if self.layout is not None:
+            check_choice("layout", self.layout, LAYOUTS)
 
     def value(self, w: jax.Array) -> jax.Array:
-        """The sum of the norms of the groups."""
-        return jnp.sum(group_norms(w, self.groups))
+        """Return the sum of the norms of the groups."""
+        return jnp.sum(group_norms(w, self.groups, axes=self.axes, layout=self.layout))
 
     @partial(jax.jit, static_argnums=0)  # outside of `jit`, a loop is compiled at each call
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
@@ -39,7 +46,7 @@ class Group:
         :math:`\sum_i y_i^2 / (\rho + \tau_i)^2 = 1`, which is found by bisection.
         """
         check_whole([y], "norms of groups are taken")
-        axes = summed_axes(y, self.groups)
+        axes = summed_axes(self.groups, kernel_axes(y.shape, self.axes, self.layout), y.ndim)
         wide, each = widened(y, tau)
 
         def norm(w: jax.Array) -> jax.Array:

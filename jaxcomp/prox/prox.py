@@ -32,7 +32,7 @@ class Prox(Protocol):
 PROXES: dict[str, Prox] = {
     "soft": Soft(),
     "hard": Hard(),
-    "group_output": Group("output"),
+    "group_unit": Group("unit"),
     "group_input": Group("input"),
     "group_filter": Group("filter"),
     "ratio": Ratio(),

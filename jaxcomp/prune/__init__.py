@@ -3,7 +3,7 @@
 from jaxcomp.prune.dead_units import DeadUnits, remove_dead_units
 from jaxcomp.prune.largest import largest
 from jaxcomp.prune.masks import apply_mask, threshold_mask, top_k_mask
-from jaxcomp.prune.patterns import Blocks, Entries, OfEach, Pattern, Units
+from jaxcomp.prune.patterns import Blocks, Entries, Inputs, OfEach, Pattern, Units
 from jaxcomp.prune.scores import structured_magnitude
 from jaxcomp.prune.shrink import Live, expand, first_units, live_units, shrink
 
@@ -11,6 +11,7 @@ __all__ = [
     "Blocks",
     "DeadUnits",
     "Entries",
+    "Inputs",
     "Live",
     "OfEach",
     "Pattern",

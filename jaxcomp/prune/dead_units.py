@@ -63,14 +63,14 @@ def remove_dead_units(params: PyTree, network: Network) -> DeadUnits:
     Example:
       >>> import jax.numpy as jnp
       >>> import jaxcomp
-      >>> params = {"in": jnp.array([[2.0, 0.0]]), "b": jnp.array([0.0, 3.0]),
-      ...           "out": jnp.array([[1.0], [4.0]]), "c": jnp.array([1.0])}
+      >>> params = {"in": jnp.array([[2.0, 0.0]]), "b": jnp.array([[0.0, 3.0]]),
+      ...           "out": jnp.array([[1.0], [4.0]]), "c": jnp.array([[1.0]])}
       >>> def apply(p, x):
       ...     return jnp.maximum(x @ p["in"] + p["b"], 0) @ p["out"] + p["c"]
       >>> network = jaxcomp.trace(apply, params, jnp.ones((1, 1)))
       >>> small = remove_dead_units(params, network).params  # the second unit always is 3
       >>> small["out"].tolist(), small["b"].tolist(), small["c"].tolist()
-      ([[1.0], [0.0]], [0.0, 0.0], [13.0])
+      ([[1.0], [0.0]], [[0.0, 0.0]], [[13.0]])
     """
     leaves = [leaf if _is_key(leaf) else np.array(leaf) for leaf in network.leaves_of(params)]
     work = _Removal(network, leaves)

@@ -1,29 +1,45 @@
 """Masks of the weights to keep, by magnitude, and their application."""
 
 import warnings
+from collections.abc import Iterable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from jaxcomp.arguments import check_number
+from jaxcomp.axes import Axes, all_but, beside, over_axes, selected_axes
 from jaxcomp.losses.ratio import level_of
-from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope
-from jaxcomp.prune.patterns import Entries, Pattern, check_pattern
+from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope, needs_of, separate_axes
+from jaxcomp.prune.patterns import (
+    Entries,
+    Pattern,
+    check_pattern,
+    keep_of_arrays,
+    pattern_needs,
+)
 from jaxcomp.trees import (
     Mask,
     PyTree,
     check_finite,
+    mask_or_weights,
     named_selection,
     resolve_entries,
     resolve_mask,
     select,
 )
+from jaxcomp.weights import Network
 
 ENTRIES = Entries()
 
 
 def threshold_mask(
-    params: PyTree, threshold: float, *, scope: str = "global", mask: Mask | None = None
+    params: PyTree,
+    threshold: float,
+    *,
+    scope: str = "global",
+    mask: Mask | None = None,
+    network: Network | None = None,
 ) -> PyTree:
     r"""Keep the weights with :math:`|w_i| \ge \tau c`, `threshold` :math:`\tau` in ternary levels.
 
@@ -35,6 +51,8 @@ def threshold_mask(
       threshold: :math:`\tau \ge 0`, as a fraction of `c`.
       scope: `"global"` for one `c` over all selected weights, `"tensor"` for one in each tensor.
       mask: which leaves are pruned (see `jaxcomp.compressibility_tree`).
+      network: from `jaxcomp.trace`, which knows what are weights, and that stacked layers are
+        separate tensors.
 
     Returns:
       A tree of bool arrays with the shapes of `params`; all True in leaves that are not pruned.
@@ -46,14 +64,16 @@ def threshold_mask(
     """
     check_number("threshold", threshold, "at least 0 and finite", lambda t: t >= 0)
     check_scope(scope, ARRAY_SCOPES)
+    mask = mask_or_weights(mask, network)
     check_finite(params, "threshold_mask", mask)
     level = level_of(select(params, mask))
 
-    def keep(p: jax.Array) -> jax.Array:
-        bound = threshold * (level if scope == "global" else level_of([p]))
+    def keep(p: jax.Array, axes: Axes | None) -> jax.Array:
+        bound = threshold * (level if scope == "global" else _level_beside(p, axes))
         return ~(jnp.abs(p) < bound) & (p != 0)  # a NaN stays, and so stays visible
 
-    return _over_selected(keep, params, mask)
+    axes = selected_axes(params, mask, needs_of(scope), network=network)
+    return _with_selected(map(keep, select(params, mask), axes), params, mask)
 
 
 def top_k_mask(
@@ -64,6 +84,8 @@ def top_k_mask(
     floor: float = 0.0,
     pattern: Pattern = ENTRIES,
     mask: Mask | None = None,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> PyTree:
     """Keep the largest magnitudes, exactly `round(density * n)` of `n` weights.
 
@@ -78,9 +100,12 @@ def top_k_mask(
         of each tensor. At least one weight is kept in each ranking.
       floor: fraction of each tensor that is kept whatever other tensors have, from 0 to `density`;
         at least one weight unless it is 0, even where that is more than `density` keeps.
-      pattern: what is kept or pruned as one: `Entries()`, `Blocks(rows, columns)`, `Units(side)` or
-        `OfEach(m)` of `jaxcomp.prune`.
+      pattern: what is kept or pruned as one: `Entries()`, `Blocks(rows, columns)`, `Units()`,
+        `Inputs()` or `OfEach(m)` of `jaxcomp.prune`.
       mask: which leaves are pruned (see `jaxcomp.compressibility_tree`).
+      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
+        are inputs and output units, and that stacked layers are separate tensors.
+      layout: or where the units of all arrays are (see `jaxcomp.axes`).
 
     Returns:
       A tree of bool arrays with the shapes of `params`; all True in leaves that are not pruned.
@@ -88,24 +113,27 @@ def top_k_mask(
 
     Raises:
       ValueError: if `density` is outside (0, 1], `floor` is outside [0, density], `scope` unknown,
-        the pattern does not fit, or nothing is selected, or (outside of `jit`) a selected leaf
-        holds NaN or an infinity. Inside, NaN displaces no other weight: the mask keeps it in
-        addition, where it stays visible.
+        the pattern does not fit (of units also as `jaxcomp.compressibility_tree`), nothing is
+        selected, or (outside of `jit`) a selected leaf holds NaN or an infinity. Inside, NaN
+        displaces no other weight: the mask keeps it in addition, where it stays visible.
     """
     check_density(density)
     check_pattern(pattern)
     most = 1 if isinstance(density, jax.core.Tracer) else density
     wanted = f"the fraction of each tensor to keep, from 0 to the density {density}"
     check_number("floor", floor, wanted, lambda f: 0 <= f <= most)
+    check_scope(scope, ARRAY_SCOPES)
+    mask = mask_or_weights(mask, network)
     check_finite(params, "top_k_mask", mask)
     magnitudes = [jnp.abs(p) for p in select(params, mask)]
+    needs = pattern_needs(pattern, "tensor")  # also to warn of stacked tensors that are lost
+    axes = selected_axes(params, mask, needs, network=network, layout=layout)
     if floor == 0:
-        kept = pattern.keep(magnitudes, density, scope)
+        kept = keep_of_arrays(pattern, magnitudes, density, scope, axes)
     else:
-        kept = _keep_with_floor(magnitudes, density, floor, scope, pattern)
-    _warn_of_lost(params, mask, magnitudes, kept)
-    kept = iter(kept)
-    return _over_selected(lambda _: next(kept), params, mask)
+        kept = _keep_with_floor(magnitudes, density, floor, scope, pattern, axes)
+    _warn_of_lost(params, mask, magnitudes, kept, axes)
+    return _with_selected(kept, params, mask)
 
 
 def check_density(density: float) -> None:
@@ -129,46 +157,75 @@ def apply_mask(params: PyTree, keep: PyTree) -> PyTree:
     return jax.tree.map(lambda p, k: jnp.where(k, p, jnp.zeros_like(p)), params, full)
 
 
-def _over_selected(function, params: PyTree, mask: Mask | None) -> PyTree:
+def _level_beside(w: jax.Array, axes: Axes | None) -> jax.Array:
+    """The ternary level of a tensor, or that of each stacked one, to compare its entries with."""
+    separate = separate_axes(axes, "tensor")
+    level = over_axes(lambda one: level_of([one]), separate)(w)
+    return beside(level, w.ndim, separate) if separate else level
+
+
+def _with_selected(kept: Iterable[jax.Array], params: PyTree, mask: Mask) -> PyTree:
+    """The masks of the selected leaves in their places, and True for all others."""
+    kept = iter(kept)
     return jax.tree.map(
-        lambda selected, p: function(p) if selected else jnp.ones_like(p, dtype=bool),
+        lambda selected, p: next(kept) if selected else jnp.ones_like(p, dtype=bool),
         resolve_mask(mask, params),
         params,
     )
 
 
 def _keep_with_floor(
-    magnitudes: list[jax.Array], density: float, floor: float, scope: str, pattern: Pattern
+    magnitudes: list[jax.Array],
+    density: float,
+    floor: float,
+    scope: str,
+    pattern: Pattern,
+    axes: list[Axes | None],
 ) -> list[jax.Array]:
     """Masks in which the part of each tensor that is kept in any case goes before all others."""
-    first = pattern.keep(magnitudes, floor, "tensor")
+    first = keep_of_arrays(pattern, magnitudes, floor, "tensor", axes)
     scores = [
         jnp.where(keep, jnp.inf, jnp.minimum(score, jnp.finfo(score.dtype).max))
         for score, keep in zip(magnitudes, first, strict=True)
     ]
-    kept = pattern.keep(scores, density, scope)
+    kept = keep_of_arrays(pattern, scores, density, scope, axes)
     return [one | other for one, other in zip(kept, first, strict=True)]
 
 
 def _warn_of_lost(
-    params: PyTree, mask: Mask | None, magnitudes: list[jax.Array], kept: list[jax.Array]
+    params: PyTree,
+    mask: Mask,
+    magnitudes: list[jax.Array],
+    kept: list[jax.Array],
+    axes: list[Axes | None],
 ) -> None:
     """Warn of tensors of which nothing is left, where their values are known."""
     if any(isinstance(keep, jax.core.Tracer) for keep in kept):
         return
-    names = [name for name, _ in named_selection(params, mask)]
-    lost = [name for name, one in zip(names, _lost(magnitudes, kept), strict=True) if one]
+    stacks = tuple(separate_axes(own, "tensor") for own in axes)
+    lost = [
+        repr(name) if not tensors.ndim else f"{tensors.sum()} of the tensors stacked in {name!r}"
+        for (name, _), tensors in zip(
+            named_selection(params, mask), _lost(magnitudes, kept, stacks), strict=True
+        )
+        if tensors.any()
+    ]
     if lost:
         warnings.warn(
-            f"nothing is left of {', '.join(map(repr, lost))}: all other tensors have larger "
+            f"nothing is left of {', '.join(lost)}: all other tensors have larger "
             "weights. Keep a part of each with `floor`, or rank with scope='tensor'",
             stacklevel=3,
         )
 
 
-@jax.jit
-def _lost(magnitudes: list[jax.Array], kept: list[jax.Array]) -> list[jax.Array]:
-    """Whether a tensor had non-zeros and has none that is kept."""
-    return [
-        jnp.any(w > 0) & ~jnp.any((w > 0) & keep) for w, keep in zip(magnitudes, kept, strict=True)
-    ]
+@partial(jax.jit, static_argnums=2)
+def _lost(
+    magnitudes: list[jax.Array], kept: list[jax.Array], stacks: tuple[tuple[int, ...], ...]
+) -> list[jax.Array]:
+    """Whether a tensor, or each of those along a stack, had non-zeros and has none that is kept."""
+
+    def of(w: jax.Array, keep: jax.Array, stack: tuple[int, ...]) -> jax.Array:
+        each = all_but(stack, w.ndim)
+        return jnp.any(w > 0, axis=each) & ~jnp.any((w > 0) & keep, axis=each)
+
+    return [of(*one) for one in zip(magnitudes, kept, stacks, strict=True)]

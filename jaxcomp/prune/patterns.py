@@ -1,10 +1,11 @@
 """Which weights are kept or pruned together: single ones, blocks, units, n of m.
 
 A pattern is an object with one method `keep(scores, density, scope)`: from an array of scores for
-each tensor, not negative, and the fraction to keep (it may be traced), to bool arrays of the same
-shapes. In scope `"global"` all tensors are ranked together, in scope `"tensor"` each by itself; at
-least one item is kept in each ranking. An item whose score is NaN takes the place of no other, and
-is kept besides.
+each tensor, [window..., inputs, outputs] and not negative, and the fraction to keep (it may be
+traced), to bool arrays of the same shapes. Arrays in other layouts, and stacked ones, are brought
+into this form before it is called (`keep_of_arrays`). In scope `"global"` all tensors are ranked
+together, in scope `"tensor"` each by itself; at least one item is kept in each ranking. An item
+whose score is NaN takes the place of no other, and is kept besides.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
-from jaxcomp.arguments import check_choice, check_number
-from jaxcomp.losses.tree import scope_groups
+from jaxcomp.arguments import check_number
+from jaxcomp.axes import KERNEL, Axes, all_but, from_matrices, matrices
+from jaxcomp.losses.tree import needs_of, scope_groups
 from jaxcomp.prune.largest import largest
 
 
@@ -34,6 +36,38 @@ def check_pattern(pattern: Pattern) -> None:
         raise TypeError(f"pattern must be one of jaxcomp.prune, such as OfEach(4), got {pattern!r}")
 
 
+def pattern_needs(pattern: Pattern, scope: str) -> str:
+    """Return what has to be known of the axes of arrays for a pattern and a scope."""
+    return needs_of(scope) if isinstance(pattern, Entries) else KERNEL
+
+
+def keep_of_arrays(
+    pattern: Pattern,
+    scores: Sequence[jax.Array],
+    density: jax.Array | float,
+    scope: str,
+    axes: Sequence[Axes | None],
+) -> list[jax.Array]:
+    """Keep weights by a pattern in arrays with these axes; stacked ones are separate tensors."""
+    if isinstance(pattern, Entries):
+        if scope == "global":
+            return pattern.keep(scores, density, scope)
+        axes = [_stack_alone(own, score.ndim) for own, score in zip(axes, scores, strict=True)]
+    tensors = [matrices(score, own) for score, own in zip(scores, axes, strict=True)]
+    kept = iter(pattern.keep([one for each in tensors for one in each], density, scope))
+    return [
+        from_matrices([next(kept) for _ in each], score.shape, own)
+        for each, score, own in zip(tensors, scores, axes, strict=True)
+    ]
+
+
+def _stack_alone(axes: Axes | None, ndim: int) -> Axes | None:
+    """The axes with no other meaning than that of the stack: ties are broken in row-major order."""
+    if axes is None or not axes.stack:
+        return None
+    return Axes((), (), window=all_but(axes.stack, ndim), stack=axes.stack)
+
+
 @dataclass(frozen=True)
 class Entries:
     """Each weight for itself."""
@@ -41,7 +75,7 @@ class Entries:
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
     ) -> list[jax.Array]:
-        """The largest scores, exactly `round(density * n)` of `n`; and those that are NaN."""
+        """Keep the largest scores, exactly `round(density * n)` of `n`; and those that are NaN."""
         return [
             mask | jnp.isnan(score)
             for group in scope_groups(scores, scope)
@@ -60,7 +94,7 @@ class Entries:
 class Blocks:
     """Blocks of `rows` inputs times `columns` outputs, ranked by their mean score.
 
-    They tile the last two axes of a kernel [..., inputs, outputs], whose sizes they must divide.
+    They tile the inputs and outputs of a kernel, whose numbers they must divide.
     """
 
     rows: int
@@ -73,7 +107,7 @@ class Blocks:
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
     ) -> list[jax.Array]:
-        """The blocks of the largest means.
+        """Keep the blocks of the largest means.
 
         Raises:
           ValueError: if the blocks do not tile a tensor.
@@ -89,8 +123,9 @@ class Blocks:
     def _split(self, score: jax.Array) -> jax.Array:
         if score.ndim < 2 or score.shape[-2] % self.rows or score.shape[-1] % self.columns:
             raise ValueError(
-                f"blocks of {self.rows} x {self.columns} do not tile the last two axes of a tensor "
-                f"of shape {score.shape}: choose divisors of them, or leave it out with a mask"
+                f"blocks of {self.rows} x {self.columns} do not tile a kernel [..., inputs, "
+                f"outputs] of shape {score.shape}: choose divisors of its sizes, or leave it out "
+                "with a mask"
             )
         *lead, inputs, outputs = score.shape
         tiles = (inputs // self.rows, self.rows, outputs // self.columns, self.columns)
@@ -99,43 +134,40 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Units:
-    """All weights of an output unit (last axis), or of an input unit, ranked by their mean score.
+    """All weights into an output unit, ranked by their mean score.
 
     In a convolution the units are the channels.
     """
 
-    side: str = "output"
-
-    def __post_init__(self):
-        check_choice("side", self.side, ("output", "input"))
-
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
     ) -> list[jax.Array]:
-        """The units of the largest means.
+        """Keep the output units of the largest means.
 
         Raises:
           ValueError: if a tensor has less than two axes.
         """
-        means = [score.mean(axis=self._others(score), keepdims=True) for score in scores]
-        return [
-            jnp.broadcast_to(mask, score.shape)
-            for mask, score in zip(Entries().keep(means, density, scope), scores, strict=True)
-        ]
+        return _keep_whole(scores, -1, density, scope)
 
-    def _others(self, score: jax.Array) -> tuple[int, ...]:
-        if score.ndim < 2:
-            raise ValueError(
-                f"units are those of a kernel [..., inputs, outputs], got shape {score.shape}: "
-                "leave it out with a mask"
-            )
-        own = score.ndim - (1 if self.side == "output" else 2)
-        return tuple(axis for axis in range(score.ndim) if axis != own)
+
+@dataclass(frozen=True)
+class Inputs:
+    """All weights that an input unit feeds, ranked by their mean score."""
+
+    def keep(
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+    ) -> list[jax.Array]:
+        """Keep the input units of the largest means.
+
+        Raises:
+          ValueError: if a tensor has less than two axes.
+        """
+        return _keep_whole(scores, -2, density, scope)
 
 
 @dataclass(frozen=True)
 class OfEach:
-    """The largest of each `m` weights that follow one another along the input axis (n:m sparsity).
+    """The largest of each `m` weights that follow one another along the inputs (n:m sparsity).
 
     `OfEach(4)` with density 0.5 is the 2:4 pattern of sparse tensor cores. The scope does not
     matter: each group of `m` is a ranking of its own.
@@ -149,10 +181,10 @@ class OfEach:
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
     ) -> list[jax.Array]:
-        """The `round(density * m)` largest of each group, at least one.
+        """Keep the `round(density * m)` largest of each group, at least one.
 
         Raises:
-          ValueError: if the input axis of a tensor is not a multiple of `m`.
+          ValueError: if the number of inputs of a tensor is not a multiple of `m`.
         """
         scope_groups(scores, scope)  # refuses an unknown one
         return [self._of_tensor(score, _count(density, self.m)) for score in scores]
@@ -160,8 +192,8 @@ class OfEach:
     def _of_tensor(self, score: jax.Array, n: jax.Array | int) -> jax.Array:
         if score.ndim < 2 or score.shape[-2] % self.m:
             raise ValueError(
-                f"groups of {self.m} do not divide the input axis of a tensor of shape "
-                f"{score.shape}: choose a divisor of it, or leave it out with a mask"
+                f"groups of {self.m} do not divide the inputs of a kernel [..., inputs, outputs] "
+                f"of shape {score.shape}: choose a divisor of it, or leave it out with a mask"
             )
         *lead, inputs, outputs = score.shape
         groups = _ranked(score).reshape(*lead, inputs // self.m, self.m, outputs)
@@ -170,6 +202,23 @@ class OfEach:
         earlier = place[..., None, :, :] < place[..., :, None, :]
         rank = jnp.sum((other > mine) | ((other == mine) & earlier), axis=-2)
         return (rank < n).reshape(score.shape) | jnp.isnan(score)
+
+
+def _keep_whole(
+    scores: Sequence[jax.Array], axis: int, density: jax.Array | float, scope: str
+) -> list[jax.Array]:
+    """Keep slices along an axis as a whole, those of the largest means."""
+
+    def mean(score: jax.Array) -> jax.Array:
+        if score.ndim < 2:
+            raise ValueError(
+                f"units are those of a kernel [..., inputs, outputs], got shape {score.shape}: "
+                "leave it out with a mask"
+            )
+        return score.mean(axis=all_but([score.ndim + axis], score.ndim), keepdims=True)
+
+    kept = Entries().keep([mean(score) for score in scores], density, scope)
+    return [jnp.broadcast_to(mask, score.shape) for mask, score in zip(kept, scores, strict=True)]
 
 
 def _ranked(score: jax.Array) -> jax.Array:

@@ -1,44 +1,65 @@
 """What weights are ranked by."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
-from jaxcomp.arguments import check_number
+from jaxcomp.arguments import check_choice, check_number
+from jaxcomp.axes import LAYOUTS, Axes, all_but, own_axes
 from jaxcomp.numerics import accumulation_dtype, safe_quotient
 
 
-def structured_magnitude(strength: float) -> Callable[[jax.Array], jax.Array]:
-    r"""Magnitude, times the chance of the position to the power of `strength`.
+@dataclass(frozen=True)
+class StructuredMagnitude:
+    """What `structured_magnitude` gives: a function of weights that knows their axes."""
+
+    strength: float
+    axes: Axes | None = None
+    layout: str | None = None
+
+    def __call__(self, w: jax.Array) -> jax.Array:
+        """Return the scores of weights, of the same shape."""
+        magnitude = jnp.abs(w.astype(accumulation_dtype(w)))
+        if not self.strength or w.ndim < 2:
+            return magnitude
+        own = own_axes("the weights", w.ndim, self.axes, self.layout)
+        on = (magnitude > 0).astype(magnitude.dtype)
+        rows = on.mean(axis=own.outputs, keepdims=True)
+        columns = on.mean(axis=all_but((*own.stack, *own.outputs), w.ndim), keepdims=True)
+        density = on.mean(axis=all_but(own.stack, w.ndim), keepdims=True)
+        chance = safe_quotient(rows, jnp.broadcast_to(density, rows.shape)) * columns
+        return magnitude * jnp.minimum(chance, 1) ** self.strength
+
+
+def structured_magnitude(
+    strength: float, *, axes: Axes | None = None, layout: str | None = None
+) -> Callable[[jax.Array], jax.Array]:
+    r"""Return a score: the magnitude, times the chance of the position to the power of `strength`.
 
     The score of the weight from input `i` to output `j` is :math:`|w_{ij}| \, p_{ij}^s` with
     :math:`p_{ij} = r_i c_j / d`: the share `r` of non-zeros of its row, `c` of its column, and `d`
     of the whole tensor, which is the chance that it is not zero if rows and columns are
     independent. A position costs about :math:`-\log_2 p_{ij}` bits in a file, so that weights of
-    sparse rows and columns have to be larger to stay, and rows and columns die out.
+    sparse rows and columns have to be larger to stay, and rows and columns die out. A row is what
+    one input feeds, at one place of the window; stacked layers are separate tensors.
 
     Args:
       strength: :math:`s \ge 0`; 0 is the magnitude alone.
+      axes: what the axes of the weights are. `jaxcomp.prune_gradually` fills them in for each
+        array, from its own `network` or `layout`.
+      layout: or the framework that they are from (see `jaxcomp.axes`); `"flax"`, [window...,
+        inputs, outputs], where neither is given.
 
     Returns:
-      A function from weights [..., inputs, outputs], in which pruned ones are exact zeros, to
-      scores of the same shape.
+      A function from weights, in which pruned ones are exact zeros, to scores of the same shape.
 
     Raises:
-      ValueError: if `strength` is negative or not finite.
+      ValueError: if `strength` is negative or not finite, or `layout` unknown; on use, if the axes
+        do not fit.
     """
     check_number("strength", strength, "finite and not negative", lambda s: s >= 0)
-
-    def score(w: jax.Array) -> jax.Array:
-        magnitude = jnp.abs(w.astype(accumulation_dtype(w)))
-        if not strength or w.ndim < 2:
-            return magnitude
-        on = (magnitude > 0).astype(magnitude.dtype)
-        lead = tuple(range(w.ndim - 1))
-        rows, columns = on.mean(axis=-1, keepdims=True), on.mean(axis=lead, keepdims=True)
-        density = jnp.broadcast_to(on.mean(), rows.shape)
-        chance = jnp.minimum(safe_quotient(rows, density) * columns, 1)
-        return magnitude * chance**strength
-
-    return score
+    if layout is not None:
+        check_choice("layout", layout, LAYOUTS)
+    return StructuredMagnitude(strength, axes, layout)

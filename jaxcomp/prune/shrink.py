@@ -4,6 +4,7 @@ Where `jaxcomp.prune.remove_dead_units` writes zeros and keeps the shapes, so th
 the result, this changes the shapes: for training on, or for inference with a narrower network.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -38,12 +39,12 @@ def live_units(params: PyTree, network: Network) -> Live:
         another with nothing but activations, pooling and flattening between them.
 
     Raises:
-      ValueError: if the layers are no such chain; it names what is in the way.
+      NotAChainError: if the layers are no such chain; it names what is in the way.
     """
     network.leaves_of(params)
     layers, arrays = chain_of(network), named_leaves(params)
     stay = []
-    for layer, after in zip(layers, layers[1:], strict=False):
+    for layer, after in itertools.pairwise(layers):
         kernel = np.asarray(arrays[after.kernel])
         others = tuple(axis for axis in range(kernel.ndim) if axis != after.inputs)
         (place,) = (p for p in layer.places if p.parameter == after.kernel)
@@ -56,7 +57,8 @@ def first_units(network: Network, widths: Sequence[int]) -> Live:
     """Return the first units of each hidden layer, `widths[i]` of the i-th; see `live_units`.
 
     Raises:
-      ValueError: also if there is not one width for each hidden layer, from 1 to its units.
+      NotAChainError: as `live_units`.
+      ValueError: if there is not one width for each hidden layer, from 1 to its units.
     """
     layers = chain_of(network)
     units = [layer.units for layer in layers[:-1]]

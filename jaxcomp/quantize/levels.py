@@ -3,15 +3,26 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxcomp.arguments import check_choice, check_number
+from jaxcomp.axes import STACK, UNITS, Axes, beside, leaf_axes, over_axes
 from jaxcomp.losses.ratio import ternary_level
+from jaxcomp.losses.tree import separate_axes
 from jaxcomp.numerics import accumulation_dtype, check_array, safe_quotient, scaled_norms
 from jaxcomp.quantize.straight_through import Quantized
-from jaxcomp.trees import Mask, PyTree, check_finite, check_floating, resolve_mask
+from jaxcomp.trees import (
+    Mask,
+    PyTree,
+    check_finite,
+    check_floating,
+    mask_or_weights,
+    resolve_mask,
+)
+from jaxcomp.weights import Network
 
 PER = ("tensor", "unit")
 _LLOYD_STEPS = 50
@@ -35,7 +46,13 @@ LEVELS = {
 
 
 def ternarize(
-    params: PyTree, *, level: str = "theorem", per: str = "tensor", mask: Mask | None = None
+    params: PyTree,
+    *,
+    level: str = "theorem",
+    per: str = "tensor",
+    mask: Mask | None = None,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> PyTree:
     """Replace weights by `Quantized` nodes of one level: the survivors' signs, and that level.
 
@@ -44,24 +61,36 @@ def ternarize(
       level: `"theorem"` for `c = ||w||_2^2 / ||w||_1` over the survivors, `"least_squares"` for
         their mean magnitude, the closest ternary tensor that has all of them. (Without the small
         ones there is a closer one: `jaxcomp.quantize.scalar.ternary_levels` finds it for files.)
-      per: `"tensor"` for one level in each tensor, `"unit"` for one in each output unit (last
-        axis).
+      per: `"tensor"` for one level in each tensor, `"unit"` for one in each output unit.
       mask: which leaves become ternary (see `jaxcomp.compressibility_tree`).
+      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
+        are units, and that stacked layers are separate tensors.
+      layout: or where the units of all arrays are (see `jaxcomp.axes`): `"flax"`, the default, has
+        outputs on the last axis, `"torch"`, for Equinox as well, on the first.
 
     Returns:
       The tree with a `Quantized` in place of each selected leaf that has entries.
 
     Raises:
-      ValueError: if `level` or `per` is unknown, the mask does not fit, or (outside of `jit`) a
-        selected leaf holds NaN or an infinity; inside, its levels are not finite.
+      ValueError: if `level`, `per` or `layout` is unknown, the mask does not fit, or (outside of
+        `jit`) a selected leaf holds NaN or an infinity; inside, its levels are not finite. Per unit
+        also if a network does not understand a selected leaf, or a module of Equinox is given
+        without a network or a layout.
       TypeError: if a selected leaf is not of a real floating-point type.
     """
     check_choice("level", level, LEVELS)
-    return _quantize(params, lambda w: LEVELS[level](w)[None], per, mask, "ternarize")
+    source = {"network": network, "layout": layout}
+    return _quantize(params, lambda w: LEVELS[level](w)[None], per, mask, "ternarize", **source)
 
 
 def few_levels(
-    params: PyTree, levels: int, *, per: str = "tensor", mask: Mask | None = None
+    params: PyTree,
+    levels: int,
+    *,
+    per: str = "tensor",
+    mask: Mask | None = None,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> PyTree:
     """Replace weights by `Quantized` nodes of a few levels: a symmetric codebook with zero.
 
@@ -73,20 +102,22 @@ def few_levels(
       params: tree of arrays in which pruned weights are exactly zero.
       levels: how many magnitudes `m`, at least 1: entries take at most `2 m + 1` values.
       per: `"tensor"` or `"unit"`, as in `ternarize`.
-      mask: which leaves are quantised (see `jaxcomp.compressibility_tree`).
+      mask: which leaves are quantized (see `jaxcomp.compressibility_tree`).
+      network: as in `ternarize`.
+      layout: as in `ternarize`.
 
     Returns:
       The tree with a `Quantized` in place of each selected leaf that has entries.
 
     Raises:
-      ValueError: if `levels` is less than 1, `per` unknown, the mask does not fit, or (outside of
-        `jit`) a selected leaf holds NaN or an infinity; inside, they are no part of the levels, and
-        stay NaN or become the largest level.
+      ValueError: if `levels` is less than 1, or as `ternarize`; but inside of `jit`, NaN and
+        infinities are no part of the levels, and stay NaN or become the largest level.
       TypeError: if `levels` is no integer, or a selected leaf is not of a real floating-point type.
     """
     wanted = "a number of magnitudes, at least 1"
     check_number("levels", levels, wanted, lambda m: m >= 1, whole=True)
-    return _quantize(params, lambda w: fit_levels(w, levels), per, mask, "few_levels")
+    source = {"network": network, "layout": layout}
+    return _quantize(params, lambda w: fit_levels(w, levels), per, mask, "few_levels", **source)
 
 
 @partial(jax.jit, static_argnums=1)  # outside of `jit`, a loop is compiled at each call
@@ -157,15 +188,34 @@ def _run_sums(values: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
 
 
 def _quantize(
-    params: PyTree, fit: Callable[[jax.Array], jax.Array], per: str, mask: Mask | None, use: str
+    params: PyTree,
+    fit: Callable[[jax.Array], jax.Array],
+    per: str,
+    mask: Mask | None,
+    use: str,
+    **source: Any,
 ) -> PyTree:
     check_choice("per", per, PER)
+    mask = mask_or_weights(mask, source["network"])
     check_floating(params, use, mask)
     check_finite(params, use, mask)
-    if per == "unit":
-        fit = jax.vmap(fit, in_axes=-1, out_axes=-1)
-    return jax.tree.map(
-        lambda selected, w: Quantized(w, fit(w).astype(w.dtype)) if selected and w.size else w,
-        resolve_mask(mask, params),
-        params,
-    )
+    axes = leaf_axes(params, mask, UNITS if per == "unit" else STACK, **source)
+    leaves, structure = jax.tree.flatten(params)
+    chosen = jax.tree.leaves(resolve_mask(mask, params))
+
+    def quantized(w: jax.Array, selected: bool, own: Axes | None) -> jax.Array | Quantized:
+        if not (selected and w.size):
+            return w
+        return Quantized(w, _fit_each(fit, w, separate_axes(own, per)).astype(w.dtype))
+
+    return structure.unflatten(map(quantized, leaves, chosen, axes))
+
+
+def _fit_each(
+    fit: Callable[[jax.Array], jax.Array], w: jax.Array, separate: tuple[int, ...]
+) -> jax.Array:
+    """Levels of each slice along some axes, in the shape of `Quantized.levels`."""
+    levels = over_axes(fit, separate)(w)
+    if not separate:
+        return levels
+    return beside(levels, w.ndim, separate).squeeze(range(1, 1 + min(separate)))

@@ -16,7 +16,9 @@ class Quantized(NamedTuple):
     """
 
     latent: jax.Array  # shape of the tensor: its sign, and which level is nearest
-    levels: jax.Array  # shape=(m,): magnitudes; or (m, outputs), with some for each output unit
+    # shape=(m,): magnitudes; or (m, *slices), with some for each slice of the tensor: of a shape
+    # that broadcasts to that of the tensor, such as (m, outputs) or (m, outputs, 1)
+    levels: jax.Array
 
 
 def dequantize(params: PyTree) -> PyTree:
@@ -88,5 +90,5 @@ def _straight_through(path: tuple[Any, ...], node: Any) -> jax.Array:
 
 
 def _broadcast(level: jax.Array, latent: jax.Array) -> jax.Array:
-    """A level, of shape () or [outputs], for each entry of [..., outputs]."""
+    """Return a level, of shape () or of one that broadcasts to the tensor's, for each entry."""
     return jnp.broadcast_to(jnp.expand_dims(level, range(latent.ndim - level.ndim)), latent.shape)

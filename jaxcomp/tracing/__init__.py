@@ -1,6 +1,7 @@
 """A network as JAX sees it: the operations, and what each of them does with which parameter."""
 
+from jaxcomp.tracing.chain import NotAChainError
 from jaxcomp.tracing.network import Network, Parameter
 from jaxcomp.tracing.trace import trace
 
-__all__ = ["Network", "Parameter", "trace"]
+__all__ = ["Network", "NotAChainError", "Parameter", "trace"]

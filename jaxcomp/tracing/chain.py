@@ -44,12 +44,16 @@ class Layer(NamedTuple):
     places: tuple[Place, ...]  # of its units: in its kernel, its bias, and the next layer's kernel
 
 
+class NotAChainError(ValueError):
+    """A network whose layers do not simply follow one another, with what is in the way."""
+
+
 def chain_of(network: Network) -> tuple[Layer, ...]:
     """Return the layers of a network in order, each of which feeds the next one alone.
 
     Raises:
-      ValueError: if the network is no such chain of dense layers and convolutions with activations
-        and pooling between them; it names the operation that is in the way.
+      NotAChainError: if the network is no such chain of dense layers and convolutions with
+        activations and pooling between them; it names the operation that is in the way.
     """
     return _Follower(network).layers()
 
@@ -153,13 +157,17 @@ class _Follower:
 
     def _beside(self, array: int, field: np.ndarray) -> None:
         """Note the parameter that is added to units, or multiplies them."""
+        shape = self.program.shapes[array].shape
+        if not self.places or not any(
+            own > 1 and units > 1 for own, units in zip(shape, field.shape, strict=False)
+        ):
+            return  # one number for all units
         try:
             source = self.sources.of(array)
-            along = source.to_leaf(one_of_each(field, self.program.shapes[array].shape))
+            along = source.to_leaf(one_of_each(field, shape))
         except Stays:
-            return  # one number for all units, or a constant of the program
-        if self.places and along.any():
-            self.places[-1].append(_place(self.network.names[source.leaf], along))
+            raise _no_chain("what meets units is computed from parameters") from None
+        self.places[-1].append(_place(self.network.names[source.leaf], along))
 
 
 def _place(name: str, along: np.ndarray) -> Place:
@@ -178,5 +186,5 @@ def _same(field: np.ndarray, axes: tuple[int, ...], name: str) -> np.ndarray:
         raise _no_chain(f"`{name}` adds units up") from None
 
 
-def _no_chain(why: str) -> ValueError:
-    return ValueError(f"the layers are no chain in which units can be taken out: {why}")
+def _no_chain(why: str) -> NotAChainError:
+    return NotAChainError(f"the layers are no chain in which units can be taken out: {why}")

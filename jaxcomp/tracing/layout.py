@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcomp.tracing import fields
+from jaxcomp.tracing.primitives import ELEMENTWISE
 from jaxcomp.tracing.program import Operation, Program
 
 # Moves entries of an array, or converts them.
@@ -53,6 +54,32 @@ class Sources:
             array = operation.inputs[0]
         self._check_alone(array)
         return Source(self, self.leaves[array], tuple(way))
+
+    def way(self, array: int, leaf: int) -> list[Operation] | None:
+        """Return the changes of layout from an array back to a parameter that it is made of.
+
+        Operations on single entries are passed over. None where there is no such way.
+        """
+        way: list[Operation] = []
+        while array not in self.leaves:
+            operation = self.made_by.get(array)
+            if operation is None:
+                return None
+            if operation.name in LAYOUT:
+                way.append(operation)
+                array = operation.inputs[0]
+            elif operation.name in ELEMENTWISE:
+                array = self._of_same_shape(operation, leaf)
+            else:
+                return None
+        return way if self.leaves[array] == leaf else None
+
+    def _of_same_shape(self, operation: Operation, leaf: int) -> int:
+        """Return the argument of an operation on entries that leads to a parameter, if one does."""
+        wanted = self.program.shapes[operation.outputs[0]].shape
+        same = [a for a in operation.inputs if self.program.shapes[a].shape == wanted]
+        leading = [array for array in same if self.way(array, leaf) is not None]
+        return (leading or [operation.inputs[0]])[0]
 
     def laid_out(self, operation: Operation, field: np.ndarray) -> np.ndarray:
         """From a field of the argument of a change of layout to one of its result."""

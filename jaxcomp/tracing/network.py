@@ -1,11 +1,12 @@
 """What tracing found out about a network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxcomp.axes import Axes
+from jaxcomp.tracing import moments
 from jaxcomp.tracing.program import Program
 from jaxcomp.tracing.uses import CONTRACTIONS, ELEMENT, EMBEDDING, UNKNOWN, UNUSED, Use
 
@@ -26,7 +27,8 @@ class Parameter(NamedTuple):
 class Network:
     """The parameters of a traced function, by name, and the program that uses them.
 
-    Made by `jaxcomp.trace`.
+    Made by `jaxcomp.trace`. `parameters` has a `Parameter` for each leaf, by its name; `weights`
+    are the names of those that are contracted with data, in the order in which they are first used.
     """
 
     def __init__(
@@ -45,6 +47,13 @@ class Network:
             name: _parameter(program.shapes[array].shape, own)
             for name, array, own in zip(names, program.parameters, uses, strict=True)
         }
+        place = {operation.outputs: i for i, operation in enumerate(program.operations)}
+        first = {
+            name: min(place[use.operation.outputs] for use in own if use.kind in CONTRACTIONS)
+            for name, own in zip(names, uses, strict=True)
+            if self.parameters[name].use in CONTRACTIONS
+        }
+        self.weights = tuple(sorted(first, key=first.get))
 
     def describe(self) -> str:
         """Return a table of all parameters: shape, use, and the meaning of each axis."""
@@ -62,6 +71,45 @@ class Network:
         ]
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join(line.rstrip() for line in lines)
+
+    def input_moments(
+        self, params: PyTree, batches: Iterable[Any], *, diagonal: bool = False
+    ) -> PyTree:
+        r"""Return the mean second moments of what each weight is multiplied with.
+
+        For a dense layer :math:`y = x W` it is :math:`E[x^T x]`, for a convolution that of the
+        patches. Rounding the weights by :math:`D` changes the outputs by
+        :math:`\operatorname{tr}(D^T E[x^T x] D)` in the mean.
+
+        Args:
+          params: tree of arrays, as given to `jaxcomp.trace`.
+          batches: inputs of the network: a tuple where it takes several. All may be of another
+            length than the traced ones, and sharded over devices.
+          diagonal: the diagonals alone, for layers too wide for a matrix.
+
+        Returns:
+          A tree like `params`, with float32 [inputs, inputs] for each weight that is multiplied
+          with data; [matrices, inputs, inputs] if it has stack axes or groups; [..., inputs] of the
+          diagonals. None for others, for weights that are not understood (`describe` says why), and
+          for those that are computed from several parameters. Inputs are in the order in which the
+          weight has them: all of its axes but those of outputs and of the stack, in row-major
+          order. The mean is over the rows of the inputs: examples times places, times uses where a
+          weight is used several times. It takes memory of the sum of `inputs^2`, and for a
+          convolution that of the patches of one batch.
+
+        Raises:
+          ValueError: if there are no batches, or a `while` loop has no known number of steps.
+
+        Example:
+          >>> import jax.numpy as jnp
+          >>> from jaxcomp.tracing import trace
+          >>> params = {"kernel": jnp.ones((2, 3)), "bias": jnp.zeros((1, 3))}
+          >>> network = trace(lambda p, x: x @ p["kernel"] + p["bias"], params, jnp.ones((1, 2)))
+          >>> batches = [jnp.array([[1.0, 2.0], [3.0, 0.0]])]
+          >>> network.input_moments(params, batches)["kernel"].tolist()
+          [[5.0, 1.0], [1.0, 2.0]]
+        """
+        return moments.input_moments(self, params, batches, diagonal)
 
     def leaves_of(self, params: PyTree) -> list[Any]:
         """Return the leaves of parameters that have the structure and the shapes traced.

@@ -123,8 +123,8 @@ class _Builder:
     def add(self, eqn: JaxprEqn, inputs: Sequence[int]) -> list[int]:
         if len(self.operations) >= _MAX_OPERATIONS:
             raise ValueError(
-                f"the program has more than {_MAX_OPERATIONS:,} operations: trace it with inputs of "
-                "fewer steps"
+                f"the program has more than {_MAX_OPERATIONS:,} operations: trace it with inputs "
+                "of fewer steps"
             )
         outputs = [self.new(var.aval) for var in eqn.outvars]
         self.operations.append(
@@ -181,6 +181,8 @@ class _Builder:
             return self._scan(eqn, inputs)
         if name == "while":
             return self._while(eqn, inputs)
+        if name == "split":
+            return self._split(eqn, inputs[0])
         return self.add(eqn, inputs)
 
     def _scan(self, eqn: JaxprEqn, inputs: list[int]) -> list[int]:
@@ -207,6 +209,18 @@ class _Builder:
             for parts in zip(*results, strict=True)
         ]
         return [*carry, *stacks]
+
+    def _split(self, eqn: JaxprEqn, array: int) -> list[int]:
+        """Append a slice for each part."""
+        sizes, axis = eqn.params["sizes"], eqn.params["axis"]
+        ends = np.cumsum(sizes)
+        return [
+            self.call(
+                lambda x, start=end - size, end=end: jax.lax.slice_in_dim(x, start, end, axis=axis),
+                array,
+            )[0]
+            for size, end in zip(sizes, ends, strict=True)
+        ]
 
     def _while(self, eqn: JaxprEqn, inputs: list[int]) -> list[int]:
         if self.every_step:

@@ -33,7 +33,7 @@ def trace(apply: Callable[..., Any], params: PyTree, *inputs: Any, **kwargs: Any
 
     Example:
       >>> import jax.numpy as jnp
-      >>> params = {"kernel": jnp.ones((4, 3)), "bias": jnp.ones(3)}
+      >>> params = {"kernel": jnp.ones((4, 3)), "bias": jnp.ones((1, 3))}
       >>> network = trace(lambda p, x: x @ p["kernel"] + p["bias"], params, jnp.ones((1, 4)))
       >>> network.parameters["kernel"].axes
       Axes(inputs=(0,), outputs=(1,), window=(), stack=())

@@ -37,6 +37,7 @@ class _Derived(NamedTuple):
     linear: frozenset[int]  # parameters that enter without a nonlinear function on some way
     curved: Mapping[int, str]  # the others, with the function
     indexed: frozenset[Place]  # axes of which one index was taken
+    inner: frozenset[Place]  # axes that were contracted with another parameter
 
     @property
     def parameters(self) -> set[int]:
@@ -61,7 +62,7 @@ class _Reader:
         for leaf, array in enumerate(self.program.parameters):
             shape = self.program.shapes[array].shape
             own = tuple(frozenset({(leaf, axis)}) for axis in range(len(shape)))
-            self.derived[array] = _Derived(own, frozenset({leaf}), {}, frozenset())
+            self.derived[array] = _Derived(own, frozenset({leaf}), {}, frozenset(), frozenset())
         for operation in self.program.operations:
             if any(array in self.derived for array in operation.inputs):
                 self._read(operation)
@@ -94,6 +95,7 @@ class _Reader:
         linear: set[int] = set()
         curved: dict[int, str] = {}
         dropped: set[Place] = set()
+        inner: set[Place] = set()
         straight = operation.name in LINEAR or operation.name not in ELEMENTWISE
         for _, part in parts:
             curved.update(part.curved)
@@ -102,11 +104,14 @@ class _Reader:
             else:
                 curved.update(dict.fromkeys(part.linear, operation.name))
             dropped |= part.indexed
+            inner |= part.inner
         for leaf in linear:
             curved.pop(leaf, None)
         if operation.name in ("slice", "dynamic_slice", "gather"):
-            dropped |= self._indexed(operation, axes, parts[0][1])
-        return _Derived(axes, frozenset(linear), curved, frozenset(dropped))
+            dropped |= _gone(parts[0][1], axes)
+        if operation.name == "dot_general":
+            inner |= set().union(*(_gone(part, axes) for _, part in parts))
+        return _Derived(axes, frozenset(linear), curved, frozenset(dropped), frozenset(inner))
 
     def _axes_after(
         self, operation: Operation, parts: Sequence[tuple[int, _Derived]]
@@ -146,12 +151,16 @@ class _Reader:
                 frozenset() if after[axis] == 1 < before[axis] else own
                 for axis, own in enumerate(first)
             )
-        if name in ("rev", "pad", "split", "cumsum", "sort"):
+        if name in ("rev", "pad", "split"):
             return first
         if name == "concatenate":
-            return tuple(frozenset().union(*sets) for sets in zip(*(p.axes for _, p in parts)))
+            return tuple(
+                frozenset().union(*sets) for sets in zip(*(p.axes for _, p in parts), strict=True)
+            )
         if name == "stack":
-            joined = [frozenset().union(*sets) for sets in zip(*(p.axes for _, p in parts))]
+            joined = [
+                frozenset().union(*sets) for sets in zip(*(p.axes for _, p in parts), strict=True)
+            ]
             joined.insert(settings["axis"], frozenset())
             return tuple(joined)
         if name == "dot_general":
@@ -172,12 +181,6 @@ class _Reader:
         for side, own, shared in zip(sides, contracted, batch, strict=True):
             result += [s for axis, s in enumerate(side) if axis not in (*own, *shared)]
         return tuple(result)
-
-    def _indexed(
-        self, operation: Operation, axes: Sequence[frozenset[Place]], part: _Derived
-    ) -> set[Place]:
-        """The places of the argument that its slice no longer runs along."""
-        return set().union(*part.axes) - set().union(*axes)
 
     # Where parameters meet data
 
@@ -242,6 +245,8 @@ class _Reader:
         """Note a use for each parameter whose axes are contracted; the others only shape it."""
         inputs = frozenset().union(*(part.axes[axis] for axis in roles["inputs"]))
         candidates = {leaf for leaf, _ in inputs}
+        # One factor of a kernel has its inputs contracted, the other is free there.
+        candidates |= {leaf for leaf, _ in part.inner}
         main = candidates & part.linear or candidates
         for leaf in sorted(part.parameters):
             if leaf not in main:
@@ -274,6 +279,8 @@ class _Reader:
         # What was contracted with another parameter lies on the side that this one lacks.
         if rest and not roles["outputs"]:
             roles["outputs"] = rest
+        elif rest and not roles["inputs"]:
+            roles["inputs"] = rest
         elif rest:
             roles["stack"] |= rest
         twice = [axis for axis in taken if sum(axis in axes for axes in roles.values()) > 1]
@@ -302,10 +309,16 @@ class _Reader:
         operation: Operation | None,
         place: int,
     ) -> None:
-        own = {axis for axes in part.axes for owner, axis in axes if owner == leaf}
+        shape = self.program.shapes[self.program.parameters[leaf]].shape
+        own = {a for axes in part.axes for owner, a in axes if owner == leaf and shape[a] > 1}
         stack = {axis for owner, axis in part.indexed if owner == leaf}
         axes = Axes((), tuple(sorted(own - stack)), (), tuple(sorted(stack)))
         self.uses[leaf].append(Use(kind, axes, 1, detail, operation, place))
+
+
+def _gone(part: _Derived, axes: Sequence[frozenset[Place]]) -> set[Place]:
+    """Return the places of an argument that the result no longer runs along."""
+    return set().union(*part.axes) - set().union(*axes)
 
 
 def _picked(

@@ -1,5 +1,7 @@
 """Proximal steps: weights become exactly zero by the penalty itself, without pruning."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -7,8 +9,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxcomp.arguments import check_choice, check_number
+from jaxcomp.axes import KERNEL, STACK, Axes, check_source, leaf_axes
 from jaxcomp.numerics import accumulation_dtype
-from jaxcomp.prox import PROXES, Prox
+from jaxcomp.prox import PROXES, Group, Prox
 from jaxcomp.transforms.updates import (
     at_step,
     check_params,
@@ -18,7 +21,15 @@ from jaxcomp.transforms.updates import (
     masked,
     wider_dtype,
 )
-from jaxcomp.trees import Mask, PyTree, check_floating, check_selects, resolve_mask
+from jaxcomp.trees import (
+    Mask,
+    PyTree,
+    check_floating,
+    check_selects,
+    mask_or_weights,
+    resolve_mask,
+)
+from jaxcomp.weights import Network
 
 
 class ApplyProxState(NamedTuple):
@@ -40,6 +51,8 @@ def apply_prox(
     learning_rate: optax.ScalarOrSchedule,
     *,
     mask: Mask | None = None,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Follow each step by the proximal operator of a penalty: proximal gradient descent.
 
@@ -58,13 +71,17 @@ def apply_prox(
       weight: weight :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
       learning_rate: that of the chain, a number or the same schedule.
       mask: which leaves it is applied to (see `jaxcomp.add_compressibility`).
+      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
+        are units (of the group operators), and that stacked layers are separate tensors.
+      layout: or where the units of all arrays are (see `jaxcomp.axes`).
 
     Returns:
       A transformation that ignores extra arguments.
 
     Raises:
-      ValueError: if the name is unknown, or a constant is negative or not finite; at `update`, if
-        no parameters are given, or the mask selects none of them.
+      ValueError: if a name is unknown, or a constant is negative or not finite; at `init` and
+        `update`, if the mask selects nothing, or (of groups) as `jaxcomp.compressibility_tree`; at
+        `update`, if no parameters are given.
       TypeError: if a constant is no number; at `update`, if a selected leaf is not of a real
         floating-point type.
 
@@ -78,12 +95,12 @@ def apply_prox(
       >>> optax.apply_updates(params, updates)["kernel"].tolist()
       [[2.5, 0.0]]
     """
-    operator = _resolve(prox)
+    operators = _resolve(prox, network, layout)
     check_strength("weight", weight)
     check_strength("learning_rate", learning_rate)
 
     def init_fn(params: PyTree) -> ApplyProxState:
-        del params
+        operators(params, True)
         return ApplyProxState(jnp.zeros((), jnp.int32))
 
     def update_fn(
@@ -93,10 +110,16 @@ def apply_prox(
         check_params(params, "apply_prox moves")
         check_floating(params, "apply_prox")
         tau = at_step(weight, state.count) * at_step(learning_rate, state.count)
-        updates = map_updates(lambda u, p: _proximal(operator, u, p, tau), updates, params)
+        updates = map_updates(
+            lambda u, p, operator: _proximal(operator, u, p, tau),
+            updates,
+            params,
+            operators(params, True),
+        )
         return updates, ApplyProxState(optax.safe_increment(state.count))
 
-    return masked(optax.GradientTransformationExtraArgs(init_fn, update_fn), mask)
+    tx = optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    return masked(tx, mask_or_weights(mask, network))
 
 
 def apply_preconditioned_prox(
@@ -108,6 +131,8 @@ def apply_preconditioned_prox(
     b2: float = 0.999,
     eps: float = 1e-8,
     mask: Mask | None = None,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""An optimizer of Adam's kind, followed by a proximal operator in its own metric.
 
@@ -129,6 +154,8 @@ def apply_preconditioned_prox(
       b2: decay of the second moments in the optimizer.
       eps: the optimizer's :math:`\epsilon`.
       mask: which leaves the prox is applied to (see `jaxcomp.add_compressibility`).
+      network: as in `jaxcomp.apply_prox`.
+      layout: as in `jaxcomp.apply_prox`.
 
     Returns:
       A whole optimizer; what should have the last word comes after it in a chain.
@@ -136,7 +163,8 @@ def apply_preconditioned_prox(
     Raises:
       ValueError: as `apply_prox`; and at `update`, if the optimizer has no second moments.
     """
-    operator = _resolve(prox)
+    operators = _resolve(prox, network, layout)
+    mask = mask_or_weights(mask, network)
     check_strength("weight", weight)
     check_strength("learning_rate", learning_rate)
     check_transformation("optimizer", optimizer)
@@ -168,24 +196,69 @@ def apply_preconditioned_prox(
         tau = at_step(weight, state.count) * at_step(learning_rate, state.count)
         seen = 1 - b2 ** count.astype(jnp.float32)
 
-        def proximal(u: jax.Array, selected: bool, p: jax.Array, nu: jax.Array) -> jax.Array:
-            if not selected:
+        def proximal(u: jax.Array, operator: Prox, p: jax.Array, nu: jax.Array) -> jax.Array:
+            if operator is _UNTOUCHED:
                 return u
             nu = nu.astype(accumulation_dtype(p))
             scale = jnp.sqrt(nu / seen.astype(nu.dtype)) + eps
             return _proximal(operator, u, p, jnp.asarray(tau).astype(nu.dtype) / scale)
 
-        updates = map_updates(proximal, updates, chosen, params, moments)
+        updates = map_updates(proximal, updates, operators(params, chosen), params, moments)
         return updates, ApplyPreconditionedProxState(count, inner_state)
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
 
 
-def _resolve(prox: str | Prox) -> Prox:
-    if hasattr(prox, "prox"):
-        return prox
-    check_choice("prox", prox, PROXES)
-    return PROXES[prox]
+@dataclass(frozen=True)
+class _OfEach:
+    """An operator of each of the tensors that are stacked in an array."""
+
+    operator: Prox
+    stack: Sequence[int]
+
+    def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
+        """Return the results of the operator in the places of the tensors."""
+        prox = self.operator.prox
+        for axis in sorted(self.stack):  # the largest maps the array as a whole
+            prox = jax.vmap(prox, in_axes=(axis, axis if jnp.ndim(tau) else None), out_axes=axis)
+        return prox(y, tau)
+
+
+_UNTOUCHED = "untouched"  # in the place of an operator
+
+
+def _resolve(
+    prox: str | Prox, network: Network | None, layout: str | None
+) -> Callable[[PyTree, Mask], PyTree]:
+    """Return a function from parameters and a mask to the operator of each leaf."""
+    if not hasattr(prox, "prox"):
+        check_choice("prox", prox, PROXES)
+        prox = PROXES[prox]
+    check_source(network, layout)
+    of_groups = isinstance(prox, Group)
+    has_own = of_groups and not (prox.axes is None and prox.layout is None)
+    if has_own and not (network is None and layout is None):
+        raise ValueError(
+            f"{prox!r} has axes of its own: give a network or a layout to it or to the "
+            "transformation, not both"
+        )
+    needs = KERNEL if of_groups and not has_own else STACK
+
+    def of(axes: Axes | None) -> Prox:
+        if axes is None:
+            return prox
+        if of_groups:
+            return replace(prox, axes=axes)
+        return _OfEach(prox, axes.stack) if axes.stack else prox
+
+    def operators(params: PyTree, mask: Mask) -> PyTree:
+        axes = leaf_axes(params, mask, needs, network=network, layout=layout)
+        chosen = jax.tree.leaves(resolve_mask(mask, params))
+        return jax.tree.structure(params).unflatten(
+            [of(own) if one else _UNTOUCHED for own, one in zip(axes, chosen, strict=True)]
+        )
+
+    return operators
 
 
 def _proximal(operator: Prox, u: jax.Array, p: jax.Array, tau: jax.Array | float) -> jax.Array:

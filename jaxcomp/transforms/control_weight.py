@@ -101,7 +101,9 @@ def control_weight(
         the weight, a higher loss lowers it.
       initial: weight at the first step.
       threshold: :math:`\tau`, what counts as zero, as a fraction of the ternary level `c`.
-      mask: which leaves are counted; the default is weights. What is penalised is up to `make`.
+      mask: which leaves are counted; the default is weights by their names and shapes (by their
+        use, `lambda params: jaxcomp.trees.weight_mask(params, network)`). What is penalized is up
+        to `make`.
 
     Returns:
       A transformation. `optax.tree.get(opt_state, "control_weight")` is the weight, and

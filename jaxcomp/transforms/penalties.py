@@ -7,11 +7,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxcomp.losses.penalties import OfVector, check_arrangement, penalty_tree, resolve_penalty
-from jaxcomp.losses.tree import check_scope, compressibility_tree, level_tree
+from jaxcomp.axes import check_source, leaf_axes
+from jaxcomp.losses.penalties import (
+    OfVector,
+    arrangement_needs,
+    check_arrangement,
+    penalty_tree,
+    resolve_penalty,
+)
+from jaxcomp.losses.tree import check_scope, compressibility_tree, level_tree, needs_of
 from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.transforms.updates import at_step, check_params, check_strength, map_updates, masked
-from jaxcomp.trees import Mask, PyTree, check_floating, weight_mask
+from jaxcomp.trees import Mask, PyTree, check_floating, mask_or_weights
+from jaxcomp.weights import Network
 
 
 class AddPenaltyState(NamedTuple):
@@ -67,6 +75,8 @@ def add_penalty(
     scope: str = "global",
     groups: str | None = None,
     mask: Mask | None = None,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Add the gradient of a penalty of the weights to the updates.
 
@@ -82,17 +92,20 @@ def add_penalty(
         schedules, name it in `static_args`.)
       weight: :math:`\lambda \ge 0`, a number or an optax schedule.
       scope: `"global"`, `"tensor"` or `"unit"` (see `jaxcomp.losses.penalty_tree`).
-      groups: None, or `"output"`, `"input"` or `"filter"` for the norms of such groups.
+      groups: None, or `"unit"`, `"input"` or `"filter"` for the norms of such groups.
       mask: which leaves are penalised, as in `jaxcomp.add_compressibility`. The default is that of
         the penalty.
+      network: from `jaxcomp.trace` (see `jaxcomp.add_compressibility`).
+      layout: or where the units of all arrays are (see `jaxcomp.add_compressibility`).
 
     Returns:
       A transformation that ignores extra arguments. Its updates keep the type they came in; the
       penalty itself is computed in float32 or wider.
 
     Raises:
-      ValueError: if a name is unknown, or a constant `weight` negative or not finite; at the first
-        update, if no parameters are given, or the mask selects none of them.
+      ValueError: if a name is unknown, or a constant `weight` negative or not finite; at `init`, if
+        the mask selects nothing, or (of units) as `jaxcomp.compressibility_tree`; at the first
+        update, if no parameters are given.
       TypeError: if `weight` is neither a number nor a schedule; at the first update, if a selected
         leaf is not of a real floating-point type, or the function gives no scalar.
 
@@ -110,11 +123,20 @@ def add_penalty(
     chosen = resolve_penalty(penalty)
 
     def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
-        value = penalty_tree(weights, chosen.of, scope, groups, mask=True)
+        value = penalty_tree(
+            weights, chosen.of, scope, groups, mask=True, network=network, layout=layout
+        )
         return value, value
 
+    check_source(network, layout)
+    needs = arrangement_needs(scope, groups)
     return _penalise(
-        "add_penalty", objective, weight, AddPenaltyState, chosen.mask if mask is None else mask
+        "add_penalty",
+        objective,
+        lambda params: leaf_axes(params, True, needs, network=network, layout=layout),
+        weight,
+        AddPenaltyState,
+        mask_or_weights(chosen.mask if mask is None else mask, network),
     )
 
 
@@ -124,6 +146,8 @@ def add_compressibility(
     scope: str = "global",
     magnitude: float = 0.0,
     mask: Mask | None = None,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Add the gradient of the compressibility penalty to the updates.
 
@@ -174,7 +198,13 @@ def add_compressibility(
         parameters or a prefix of it, or a function from parameters to one. The default leaves
         biases, normalisation parameters and scalars alone; a mask that is given is taken as it is,
         so that `{"layer": True}` includes the layer's bias. (Under `optax.inject_hyperparams`,
-        name a mask that is a function in `static_args`.)
+        name a mask that is a function, and a network, in `static_args`.)
+      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
+        are units, and that stacked layers are separate tensors.
+      layout: or where the units of all arrays are (see `jaxcomp.axes`): `"flax"`, the default, has
+        outputs on the last axis, `"torch"`, for Equinox as well, on the first. Layers that are
+        stacked, by `nn.scan` or `eqx.filter_vmap`, are one tensor without a network; separate
+        ones by `jax.vmap(tx.init)` and `jax.vmap(tx.update)`.
 
     Returns:
       A transformation that ignores extra arguments. Its updates keep the type they came in; the
@@ -182,7 +212,8 @@ def add_compressibility(
 
     Raises:
       ValueError: if `scope` is unknown, if a constant `weight` or `magnitude` is negative or not
-        finite; at the first update, if no parameters are given, or the mask selects none of them.
+        finite; at `init`, if the mask selects nothing, or (of units) as
+        `jaxcomp.compressibility_tree`; at the first update, if no parameters are given.
       TypeError: if `weight` is neither a number nor a schedule, or `magnitude` no number; at the
         first update, if a selected leaf is not of a real floating-point type.
 
@@ -197,39 +228,45 @@ def add_compressibility(
       1.4
     """
     check_scope(scope)
+    check_source(network, layout)
     if callable(magnitude):
         raise TypeError(f"magnitude must be a number, not a schedule: got {magnitude!r}")
     check_strength("magnitude", magnitude)
     with_magnitude = isinstance(magnitude, jax.core.Tracer) or magnitude != 0
 
     def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
-        ratio = compressibility_tree(weights, scope, mask=True)
+        ratio = compressibility_tree(weights, scope, mask=True, network=network, layout=layout)
         if not with_magnitude:
             return ratio, ratio
-        level = level_tree(weights, scope, mask=True)
+        level = level_tree(weights, scope, mask=True, network=network, layout=layout)
         return ratio + jnp.asarray(magnitude, level.dtype) * level, ratio
 
     return _penalise(
         "add_compressibility",
         objective,
+        lambda params: leaf_axes(params, True, needs_of(scope), network=network, layout=layout),
         weight,
         AddCompressibilityState,
-        weight_mask if mask is None else mask,
+        mask_or_weights(mask, network),
     )
 
 
 def _penalise(
     name: str,
     objective: Callable[[PyTree], tuple[jax.Array, jax.Array]],
+    check: Callable[[PyTree], object],
     weight: optax.ScalarOrSchedule,
     new_state: type,
     mask: Mask,
 ) -> optax.GradientTransformationExtraArgs:
-    """Adds `weight` times the gradient of the first value of `objective`, and logs the second."""
+    """Add `weight` times the gradient of the first value of `objective`, and log the second.
+
+    `check` raises an error at `init` for parameters that `objective` cannot be taken of.
+    """
     check_strength("weight", weight)
 
     def init_fn(params: PyTree) -> NamedTuple:
-        del params
+        check(params)
         # Three arrays, not one three times: a training step may donate the state's memory.
         return new_state(
             jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)

@@ -1,6 +1,8 @@
 """Gradual pruning: a mask that follows a schedule of densities, in the optimizer's state."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -8,12 +10,15 @@ import jax.numpy as jnp
 import optax
 
 from jaxcomp.arguments import check_number
+from jaxcomp.axes import KERNEL, UNITS, Axes, check_source, leaf_axes
 from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope
 from jaxcomp.prune.masks import ENTRIES, check_density
-from jaxcomp.prune.patterns import Pattern, check_pattern
+from jaxcomp.prune.patterns import Pattern, check_pattern, keep_of_arrays, pattern_needs
+from jaxcomp.prune.scores import StructuredMagnitude
 from jaxcomp.transforms.keep_masked import hold
 from jaxcomp.transforms.updates import at_step, check_params, masked
-from jaxcomp.trees import Mask, PyTree, check_finite
+from jaxcomp.trees import Mask, PyTree, check_finite, mask_or_weights
+from jaxcomp.weights import Network
 
 
 class PruneGraduallyState(NamedTuple):
@@ -32,6 +37,8 @@ def prune_gradually(
     pattern: Pattern = ENTRIES,
     score: Callable[[jax.Array], jax.Array] | None = None,
     mask: Mask | None = None,
+    network: Network | None = None,
+    layout: str | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Keep the weights of the largest scores, fewer and fewer, and hold the others at exact zero.
 
@@ -58,16 +65,21 @@ def prune_gradually(
         magnitude by default (others: `jaxcomp.prune.structured_magnitude`). (Under
         `optax.inject_hyperparams`, name it in `static_args`.)
       mask: which leaves are pruned (see `jaxcomp.add_compressibility`).
+      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
+        are inputs and output units, for patterns and for the score, and that stacked layers are
+        separate tensors.
+      layout: or where the units of all arrays are (see `jaxcomp.add_compressibility`).
 
     Returns:
       A transformation that ignores extra arguments. `optax.tree.get(opt_state, "mask")` is the mask
       of the weights that are kept (where a chain has several masks, `get_all_with_path`).
 
     Raises:
-      ValueError: if a constant `density` is outside (0, 1], `every` less than 1, or `scope`
-        unknown; at `init`, if the mask does not fit; at `update`, if no parameters are given, the
-        mask selects none of them, the pattern does not fit them, or (outside of `jit`) weights that
-        are ranked hold NaN or an infinity. Inside, NaN displaces no other weight, and stays.
+      ValueError: if a constant `density` is outside (0, 1], `every` less than 1, or `scope` or
+        `layout` unknown; at `init`, if the mask does not fit or selects nothing, or (of units) as
+        `jaxcomp.compressibility_tree`; at `update`, if no parameters are given, the pattern does
+        not fit them, or (outside of `jit`) weights that are ranked hold NaN or an infinity. Inside,
+        NaN displaces no other weight, and stays.
       TypeError: if `density` is neither a number nor a schedule, or `every` no integer.
 
     Example:
@@ -87,8 +99,16 @@ def prune_gradually(
     if not (score is None or callable(score)):
         raise TypeError(f"score must be a function from weights to scores, got {score!r}")
     score = jnp.abs if score is None else score
+    check_source(network, layout)
+
+    def axes_of(params: PyTree) -> tuple[Axes | None, ...]:
+        needs = pattern_needs(pattern, scope)
+        if needs != KERNEL and _needs_axes(score):
+            needs = UNITS
+        return tuple(leaf_axes(params, True, needs, network=network, layout=layout))
 
     def init_fn(params: PyTree) -> PruneGraduallyState:
+        axes_of(params)
         everything = jax.tree.map(lambda p: jnp.ones_like(p, dtype=bool), params)
         return PruneGraduallyState(jnp.zeros((), jnp.int32), jnp.ones((), jnp.float32), everything)
 
@@ -103,7 +123,8 @@ def prune_gradually(
         falls = wanted < state.density
         if not isinstance(falls, jax.core.Tracer) and falls:
             check_finite(params, "prune_gradually")
-        masks = masks_at(falls, wanted, leaves, structure.flatten_up_to(state.mask))
+        old = structure.flatten_up_to(state.mask)
+        masks = masks_at(axes_of(params), falls, wanted, leaves, old)
         new_state = PruneGraduallyState(
             count, jnp.minimum(wanted, state.density), jax.tree.unflatten(structure, masks)
         )
@@ -117,9 +138,13 @@ def prune_gradually(
         )
         return jnp.where(now == at_next, now, 1)
 
-    @jax.jit  # outside of `jit`, a branch is compiled at each call
+    @partial(jax.jit, static_argnums=0)  # outside of `jit`, a branch is compiled at each call
     def masks_at(
-        falls: jax.Array, wanted: jax.Array, leaves: list[jax.Array], old: list[jax.Array]
+        axes: tuple[Axes | None, ...],
+        falls: jax.Array,
+        wanted: jax.Array,
+        leaves: list[jax.Array],
+        old: list[jax.Array],
     ) -> list[jax.Array]:
         tiny = jnp.finfo(jnp.float32).tiny
 
@@ -127,13 +152,27 @@ def prune_gradually(
         # ranked or not, where they are otherwise a part of one pass over the parameters.
         def ranked() -> list[jax.Array]:
             scores = []
-            for p, keep in zip(leaves, old, strict=True):
-                scored = score(jnp.where(keep, p, jnp.zeros_like(p)))
+            for p, keep, own in zip(leaves, old, axes, strict=True):
+                scored = _with_axes(score, own)(jnp.where(keep, p, jnp.zeros_like(p)))
                 # Pruned weights rank below all others, also below those that are zero by chance.
                 scores.append(jnp.where(keep, jnp.maximum(scored.astype(jnp.float32), tiny), 0))
-            kept = pattern.keep(scores, wanted if callable(density) else density, scope)
+            share = wanted if callable(density) else density
+            kept = keep_of_arrays(pattern, scores, share, scope, axes)
             return [new & keep for new, keep in zip(kept, old, strict=True)]
 
         return jax.lax.cond(falls, ranked, lambda: old)
 
-    return masked(optax.GradientTransformationExtraArgs(init_fn, update_fn), mask)
+    tx = optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    return masked(tx, mask_or_weights(mask, network))
+
+
+def _needs_axes(score: Callable[[jax.Array], jax.Array]) -> bool:
+    """Whether a score is a function of units whose axes it was not told."""
+    told = isinstance(score, StructuredMagnitude) and (score.axes or score.layout)
+    return isinstance(score, StructuredMagnitude) and bool(score.strength) and not told
+
+
+def _with_axes(
+    score: Callable[[jax.Array], jax.Array], axes: Axes | None
+) -> Callable[[jax.Array], jax.Array]:
+    return replace(score, axes=axes) if axes is not None and _needs_axes(score) else score

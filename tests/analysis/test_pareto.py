@@ -30,3 +30,11 @@ def test_a_figure_shows_all_points_and_their_front():
 def test_a_figure_shows_however_many_results_there_are():
     (axes,) = pareto_figure({str(i): [(i, 200 - i)] for i in range(200)}).axes
     assert len(axes.lines) == 200 + 1
+
+
+def test_a_single_result_is_named_and_has_no_front():
+    figure = pareto_figure({"jaxcomp, digits": [(1, 2)]})
+    (axes,) = figure.axes
+    assert axes.get_title() == "jaxcomp, digits"
+    assert [line.get_label() for line in axes.lines] == ["jaxcomp, digits"]
+    assert not figure.legends

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -54,9 +55,9 @@ def free_port(*choices):
     raise AssertionError("no port is free")
 
 
-def begin_by_hand(workdir):
-    address = f"--coordinator=127.0.0.1:{free_port(0)}"
-    return [begin(workdir, 2, address, "--processes=2", f"--process={number}") for number in (0, 1)]
+def begin_by_hand(workdir, *flags):
+    flags = *flags, f"--coordinator=127.0.0.1:{free_port(0)}", "--processes=2"
+    return [begin(workdir, 2, *flags, f"--process={number}") for number in (0, 1)]
 
 
 def begin_by_slurm(workdir):
@@ -75,15 +76,19 @@ def ends(run):
     return outputs, [process.returncode for process in run]
 
 
+def wait_for_points(run, workdir, count):
+    metrics = workdir / "metrics.jsonl"
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < count:
+        assert run[0].poll() is None, run[0].stderr.read()
+        time.sleep(0.01)
+
+
 @pytest.mark.slow
 def test_two_processes_are_stopped_go_on_and_write_the_file_of_one(tmp_path):
     together, alone = tmp_path / "together", tmp_path / "alone"
-    first, second = run = begin_by_hand(together)
-    metrics = together / "metrics.jsonl"
-    while not metrics.exists() or len(metrics.read_text().splitlines()) < 3:
-        assert first.poll() is None, first.stderr.read()
-        time.sleep(0.01)
-    second.send_signal(signal.SIGTERM)  # to one of them; the other one stops too
+    run = begin_by_hand(together)
+    wait_for_points(run, together, 3)
+    run[1].send_signal(signal.SIGTERM)  # to one of them; the other one stops too
     outputs, statuses = ends(run)
     assert statuses == [STOPPED, STOPPED], outputs
     assert "stopped at step" in outputs[0][1]
@@ -104,6 +109,25 @@ def test_two_processes_are_stopped_go_on_and_write_the_file_of_one(tmp_path):
     assert one["storage"]["bytes"]["jxc"] == pytest.approx(
         other["storage"]["bytes"]["jxc"], rel=0.02
     )
+
+
+@pytest.mark.slow
+def test_two_more_processes_in_the_same_workdir_end_at_once(tmp_path):
+    first = begin_by_hand(tmp_path, "--config.train.steps=1000000")
+    second = []
+    try:
+        wait_for_points(first, tmp_path, 1)
+        second = begin_by_hand(tmp_path, "--config.train.steps=1000000")
+        outputs, statuses = ends(second)
+        assert [process.poll() for process in first] == [None, None]
+    finally:
+        for process in first + second:
+            process.kill()
+    ends(first)
+    assert statuses == [1, 1], outputs
+    holder = rf"error: process {first[0].pid} on \S+ is at work in {tmp_path}: [^\n]*--workdir\n"
+    assert re.fullmatch(holder, outputs[0][1]), outputs
+    assert outputs[1][1] == f"error: {tmp_path} is not free: the first process says why\n"
 
 
 @pytest.mark.parametrize(

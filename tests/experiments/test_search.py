@@ -2,15 +2,12 @@
 
 import json
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import optuna
 import pytest
-import sqlalchemy
 from ml_collections import ConfigDict
 
 from experiments.configuration import DEFAULT, load
@@ -125,58 +122,6 @@ def test_what_is_trained_on_cannot_be_chosen_by(tmp_path, monkeypatch, capsys):
         command(monkeypatch, tmp_path, 1, "--set", "data.train_on_validation=True")
     assert stop.value.code == 2
     assert "data.train_on_validation=False" in capsys.readouterr().err
-
-
-def test_searches_that_start_at_once_on_a_new_data_base(tmp_path):
-    start = threading.Barrier(4)
-
-    def ask(number):
-        start.wait()
-        with search.opened(None, "one", tmp_path) as study:
-            study.tell(study.ask(), (number, -number))
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(ask, range(4)))
-    with search.opened(None, "one", tmp_path) as study:
-        assert sorted(trial.values[0] for trial in study.trials) == list(range(4))
-
-
-def made_by_others(times, monkeypatch):
-    """A data base whose tables others make at the same moment, so many times."""
-    tried, make = [], optuna.storages.RDBStorage.__init__
-    others = sqlalchemy.exc.IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed"))
-
-    def init(self, *arguments, **options):
-        tried.append(1)
-        if len(tried) <= times:
-            raise others
-        make(self, *arguments, **options)
-
-    monkeypatch.setattr(optuna.storages.RDBStorage, "__init__", init)
-    monkeypatch.setattr(search, "_PAUSES", (0, 0, 0))
-    return tried
-
-
-def test_tables_that_others_make_are_found_in_the_next_try(tmp_path, monkeypatch):
-    tried = made_by_others(3, monkeypatch)
-    with search.opened(None, "one", tmp_path):
-        assert len(tried) == 4
-
-
-def test_a_data_base_that_cannot_be_used_is_one_line(tmp_path, monkeypatch):
-    made_by_others(4, monkeypatch)
-    with pytest.raises(OSError, match=r"search\.db cannot be used: .*UNIQUE constraint"):
-        search.opened(None, "one", tmp_path).__enter__()
-    monkeypatch.undo()
-    monkeypatch.setattr(search, "_PAUSES", ())
-    (tmp_path / "text.db").write_text("not a data base, " * 100)
-    for url in (f"sqlite:///{tmp_path}/text.db", f"sqlite:///{tmp_path}/no/where.db", "nonsense"):
-        with pytest.raises(OSError, match=r"^the data base [^\n]* cannot be used: [^\n]+$"):
-            search.opened(url, "one", tmp_path).__enter__()
-
-
-def test_a_password_is_not_shown():
-    assert "secret" not in search._shown("mysql://me:secret@host/base")
 
 
 def test_a_trial_that_diverges_on_a_stream_counts_as_a_dense_random_network(config, monkeypatch):

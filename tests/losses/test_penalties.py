@@ -121,7 +121,7 @@ def test_scopes_arrange_the_weights(of_weights, scope):
 @pytest.mark.parametrize("name", OF_WEIGHTS)
 def test_groups_give_the_penalty_of_their_norms(name, groups):
     kernel = jax.random.normal(jax.random.key(0), (3, 3, 4, 5))
-    axes = {"output": (0, 1, 2), "input": (0, 1, 3), "filter": (0, 1)}[groups]
+    axes = {"unit": (0, 1, 2), "input": (0, 1, 3), "filter": (0, 1)}[groups]
     norms = jnp.sqrt((kernel**2).sum(axes))
     np.testing.assert_allclose(
         penalty_tree({"kernel": kernel}, name, groups=groups),
@@ -155,9 +155,9 @@ def test_what_is_not_a_penalty_is_refused():
         penalty_tree(small_params(), "l3")
     with pytest.raises(TypeError, match="a name or a function, got 3"):
         penalty_tree(small_params(), 3)
-    with pytest.raises(ValueError, match=r"unknown groups 'row'.*'output', 'input', 'filter'"):
+    with pytest.raises(ValueError, match=r"unknown groups 'row'.*'unit', 'input', 'filter'"):
         penalty_tree(small_params(), "l1", groups="row")
     with pytest.raises(ValueError, match="nothing to take per unit"):
-        penalty_tree(small_params(), "l1", scope="unit", groups="output")
-    with pytest.raises(ValueError, match=r"got shape \(4,\): leave it out"):
-        penalty_tree(small_params(), "l1", groups="output", mask=True)
+        penalty_tree(small_params(), "l1", scope="unit", groups="unit")
+    with pytest.raises(ValueError, match=r"bias' has shape \(4,\), and no inputs.*leave it out"):
+        penalty_tree(small_params(), "l1", groups="unit", mask=True)

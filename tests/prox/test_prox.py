@@ -97,7 +97,7 @@ def test_narrow_types_are_kept(operator, dtype):
         np.testing.assert_allclose(x.astype(jnp.float32), exact, rtol=2e-2)
 
 
-@pytest.mark.parametrize("operator", [Soft(), Hard(), Group("output"), Group("input")], ids=str)
+@pytest.mark.parametrize("operator", [Soft(), Hard(), Group("unit"), Group("input")], ids=str)
 def test_in_a_metric_no_point_near_is_better(operator, x64):
     rng = np.random.default_rng(2)
     for y in points(4, (3, 2)):
@@ -151,6 +151,6 @@ def test_the_ratio_s_prox_of_small_and_large_weights(scale):
 
 def test_groups_need_axes():
     with pytest.raises(ValueError, match=r"got shape \(3,\)"):
-        Group("output").prox(jnp.ones(3), 0.1)
+        Group("unit").prox(jnp.ones(3), 0.1)
     with pytest.raises(ValueError, match="unknown groups 'row'"):
         Group("row")

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcomp.prune import Blocks, Entries, OfEach, Units, top_k_mask
+from jaxcomp.prune import Blocks, Entries, Inputs, OfEach, Units, top_k_mask
 
 KERNEL = jax.random.normal(jax.random.key(0), (3, 8, 12))  # [positions, inputs, outputs]
-PATTERNS = [Entries(), Blocks(4, 3), Units("output"), Units("input"), OfEach(4)]
+PATTERNS = [Entries(), Blocks(4, 3), Units(), Inputs(), OfEach(4)]
 
 
 def keep(pattern, density, params=KERNEL, scope="global"):
@@ -56,9 +56,9 @@ def test_blocks_are_whole_and_the_strongest():
     np.testing.assert_array_equal(mask, expected)
 
 
-@pytest.mark.parametrize(("side", "axes"), [("output", (0, 1)), ("input", (0, 2))])
-def test_units_are_whole_and_the_strongest(side, axes):
-    mask = np.asarray(keep(Units(side), 0.25))
+@pytest.mark.parametrize(("pattern", "axes"), [(Units(), (0, 1)), (Inputs(), (0, 2))])
+def test_units_are_whole_and_the_strongest(pattern, axes):
+    mask = np.asarray(keep(pattern, 0.25))
     kept, means = mask.any(axis=axes), np.abs(KERNEL).mean(axis=axes)
     np.testing.assert_array_equal(kept, mask.all(axis=axes))
     assert means[kept].min() > means[~kept].max()
@@ -78,9 +78,8 @@ def test_what_does_not_fit_is_refused():
         keep(Blocks(3, 3), 0.5)
     with pytest.raises(ValueError, match=r"groups of 5 do not divide.*\(3, 8, 12\)"):
         keep(OfEach(5), 0.5)
-    with pytest.raises(ValueError, match=r"kernel \[..., inputs, outputs\], got shape \(4,\)"):
-        keep(Units(), 0.5, jnp.ones(4))
-    with pytest.raises(ValueError, match=r"unknown side 'row': choose from 'output', 'input'"):
-        Units("row")
+    for pattern in (Units(), Inputs(), OfEach(4)):
+        with pytest.raises(ValueError, match=r"'0' has shape \(4,\), and no inputs: groups"):
+            keep(pattern, 0.5, [jnp.ones(4)])
     with pytest.raises(ValueError, match=r"unknown scope 'unit'.*'tensor', 'global'"):
         keep(OfEach(4), 0.5, scope="unit")

@@ -62,12 +62,12 @@ def test_the_ratio_finds_the_weights_that_matter_and_shrinks_them_less():
 
 def test_each_tensor_gets_the_prox_of_what_the_step_alone_would_give():
     params, gradients = small_params(), small_params(1)
-    tx = optax.chain(optax.sgd(0.1), jaxcomp.apply_prox("group_output", 3.0, 0.1))
+    tx = optax.chain(optax.sgd(0.1), jaxcomp.apply_prox("group_unit", 3.0, 0.1))
     updates, _ = tx.update(gradients, tx.init(params), params)
     got = optax.apply_updates(params, updates)
     for name in params:
         stepped = params[name]["kernel"] - 0.1 * gradients[name]["kernel"]
-        expected = jaxcomp.prox.PROXES["group_output"].prox(stepped, 0.3)
+        expected = jaxcomp.prox.PROXES["group_unit"].prox(stepped, 0.3)
         np.testing.assert_allclose(got[name]["kernel"], expected, atol=1e-6)
         bias = params[name]["bias"] - 0.1 * gradients[name]["bias"]
         np.testing.assert_array_equal(got[name]["bias"], bias)

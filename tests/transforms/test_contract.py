@@ -20,12 +20,20 @@ def keep_nonzeros(params):
     return jax.tree.map(lambda p: p != 0, params)
 
 
+# Transformations that speak of units, from what tells where these are.
+OF_UNITS = {
+    "add_penalty per unit": lambda **layout: jaxcomp.add_penalty(
+        "hoyer_square", 0.1, scope="unit", **layout
+    ),
+    "add_penalty of groups": lambda **layout: jaxcomp.add_penalty(
+        "l1", 0.1, groups="input", **layout
+    ),
+}
 TRANSFORMS = {
     "add_compressibility": lambda: jaxcomp.add_compressibility(0.1, magnitude=1.0),
     "add_compressibility per tensor": lambda: jaxcomp.add_compressibility(0.1, scope="tensor"),
     "add_penalty l2": lambda: jaxcomp.add_penalty("l2", 0.1),
-    "add_penalty per unit": lambda: jaxcomp.add_penalty("hoyer_square", 0.1, scope="unit"),
-    "add_penalty of groups": lambda: jaxcomp.add_penalty("l1", 0.1, groups="input"),
+    **OF_UNITS,
     "apply_prox": lambda: jaxcomp.apply_prox("soft", 0.5, 1.0),
     "apply_prox of the ratio": lambda: jaxcomp.apply_prox("ratio", 0.5, 1.0),
     "apply_preconditioned_prox": lambda: jaxcomp.apply_preconditioned_prox(
@@ -297,26 +305,15 @@ def in_equinox(transform, params, gradients):
     }
 
 
-OF_UNITS = ("add_penalty per unit", "add_penalty of groups")
-FLAX_ONLY = pytest.mark.xfail(
-    strict=True,
-    reason="units are taken along the last axis, Flax's; no other one can be given yet",
-)
-
-
-@pytest.mark.parametrize(
-    ("name", "framework"),
-    [
-        pytest.param(
-            name, framework, marks=[FLAX_ONLY] * (framework is in_equinox and name in OF_UNITS)
-        )
-        for name in TRANSFORMS
-        for framework in (in_linen, in_nnx, in_equinox)
-    ],
-)
+@pytest.mark.parametrize("framework", [in_linen, in_nnx, in_equinox])
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_a_network_of_each_framework_moves_as_its_arrays_do(name, framework):
     transform, params, gradients = TRANSFORMS[name](), arrays(0), arrays(1)
     expected = optax.apply_updates(params, updated(transform, params, gradients=gradients)[0])
+    if framework is in_equinox and name in OF_UNITS:
+        with pytest.raises(ValueError, match=r'layout="torch".*network=jaxcomp\.trace'):
+            framework(transform, params, gradients)
+        transform = OF_UNITS[name](layout="torch")
     got = framework(transform, params, gradients)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, expected)
     assert not np.allclose(got["out"]["kernel"], params["out"]["kernel"])

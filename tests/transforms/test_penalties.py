@@ -41,7 +41,7 @@ def test_equals_the_gradient_of_the_whole_objective_under_sgd(scope, magnitude):
     )
 
 
-@pytest.mark.parametrize("groups", [None, "output"])
+@pytest.mark.parametrize("groups", [None, "unit"])
 def test_any_penalty_is_added_to_the_loss(groups):
     params = small_params()
     tx = optax.chain(jaxcomp.add_penalty("l1", 0.3, groups=groups), optax.sgd(1.0))

@@ -17,11 +17,13 @@ _STYLES = {
     "l1/l2 per tensor": (ORANGE, "-", "v"),
     "l1/l2 global + 100 c": (BLUE, "--", "P"),
 }
+_MARKED = 3  # one of so many points of a curve has its marker
 _COLOURS = (GREEN, VERMILLION, ORANGE, BLUE, BLACK)
+_LOOKS = (("--", "X"), ("-.", "p"), (":", "*"), ("-", "h"))
+# Five colours and four looks, both in turn: all 20 pairs, and neighbours differ in both.
 _OTHER_STYLES = [
-    (colour, line, marker)
-    for line, marker in (("--", "X"), ("-.", "p"), (":", "*"), ("-", "h"))
-    for colour in _COLOURS
+    (_COLOURS[i % len(_COLOURS)], *_LOOKS[i % len(_LOOKS)])
+    for i in range(len(_COLOURS) * len(_LOOKS))
 ]
 
 
@@ -89,9 +91,17 @@ def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
 
 def _curves(axes: Axes, record: Mapping[str, Any], key: str) -> None:
     settings_of = _by_penalty(record)
-    for penalty, (colour, style, _) in styles_of(settings_of, _STYLES, _OTHER_STYLES).items():
+    for penalty, (colour, style, marker) in styles_of(settings_of, _STYLES, _OTHER_STYLES).items():
         settings = settings_of[penalty]
         middle = settings[len(settings) // 2]  # one weight for each, to be readable
-        axes.plot(middle["step"], middle["curve"][key], style, color=colour)
+        axes.plot(
+            middle["step"],
+            middle["curve"][key],
+            color=colour,
+            linestyle=style,
+            marker=marker,
+            markersize=5,
+            markevery=_MARKED,
+        )
     axes.set_xlabel("step")
     axes.grid(alpha=0.3)

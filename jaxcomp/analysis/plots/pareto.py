@@ -19,6 +19,8 @@ def pareto_figure(
 ) -> Figure:
     """A point for each result, and a line through those that none beats.
 
+    The only name is the title; several are in a legend.
+
     Args:
       results: by name, pairs of size and error, at least one.
       size: what the sizes are.
@@ -30,10 +32,14 @@ def pareto_figure(
         axes.plot(*zip(*points, strict=True), marker, color=colour, alpha=0.8, label=name)
     drawn = [point for points in results.values() for point in points]
     front = [drawn[i] for i in pareto_front(drawn)]
-    axes.plot(*zip(*front, strict=True), "-", color="grey", linewidth=1, zorder=0, label="front")
+    if len(front) > 1:  # else it would be seen in the legend alone
+        x, y = zip(*front, strict=True)
+        axes.plot(x, y, "-", color="grey", linewidth=1, zorder=0, label="front")
     axes.set_xlabel(size)
     axes.set_ylabel(error)
     axes.grid(alpha=0.3)
-    if len(results) > 1:
+    if len(results) == 1:
+        axes.set_title(*results)
+    else:
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure

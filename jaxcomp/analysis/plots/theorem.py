@@ -23,14 +23,10 @@ def descent_paths(axes: Axes, path: np.ndarray) -> None:
     magnitudes = np.abs(path)
     level = np.sum(magnitudes**2, axis=1) / np.sum(magnitudes, axis=1)
     winner = magnitudes[-1].argmax()
-    for entry in range(path.shape[1]):
-        last = entry == winner
-        axes.plot(
-            magnitudes[:, entry],
-            color=BLUE if last else BLACK,
-            linewidth=2.2 if last else 0.9,
-            alpha=1 if last else 0.6,
-        )
+    others = np.delete(magnitudes, winner, axis=1)
+    axes.plot(magnitudes[:, winner], color=BLUE, linewidth=2.2, label="largest at the end")
+    for line in axes.plot(others, color=BLACK, linewidth=0.9, alpha=0.6)[:1]:
+        line.set_label("the others")
     axes.plot(level, "--", color=ORANGE, linewidth=2, label="ternary level c")
     axes.set_xlabel("step")
     axes.set_ylabel("magnitude of each entry")

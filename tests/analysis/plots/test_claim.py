@@ -18,9 +18,11 @@ def setting(penalty, live):
 def test_penalties_that_are_not_known_have_styles_of_their_own():
     penalties = [*PENALTIES, "a new one", "another"]
     figure = claim_figure({"settings": [setting(penalty, 10.0) for penalty in penalties]})
-    looks = [c.lines[0] for c in figure.axes[0].containers]
-    styles = {(one.get_color(), one.get_linestyle(), one.get_marker()) for one in looks}
-    assert len(styles) == len(penalties)
+    ends, curves = [c.lines[0] for c in figure.axes[0].containers], figure.axes[3].lines
+    for looks in (ends, curves):
+        # Without colour, too.
+        styles = {(one.get_linestyle(), one.get_marker()) for one in looks}
+        assert len(styles) == len(penalties)
 
 
 def test_every_setting_is_a_point_with_its_interval():

@@ -1,10 +1,12 @@
 """The pictures of the loss show its values, its gradient and the ternary directions."""
 
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.quiver import Quiver
 
+from jaxcomp.analysis.plots import geometry
 from jaxcomp.analysis.plots.geometry import (
     level_sets_in_octant,
     level_sets_in_plane,
@@ -108,3 +110,15 @@ def test_push_is_on_the_line_at_any_scale_and_zero_at_exact_zeros(axes):
         np.testing.assert_allclose(push, np.where(w == 0, 0, multiple - 1), atol=1e-5)
     x, y = lines(axes)["$|w_i|/c - 1$"].T
     np.testing.assert_array_equal(y, x - 1)
+
+
+def test_a_push_on_an_exact_zero_would_be_seen(axes, monkeypatch):
+    monkeypatch.setattr(geometry, "compressibility", lambda w: jnp.sum(w))  # slopes of one
+    push_on_entries(axes, {"w": np.array([0.0, 3.0, -4.0])})
+    np.testing.assert_allclose(lines(axes)["w"][:, 1], [-5, -5, 5], rtol=1e-6)
+
+
+def test_every_vector_is_drawn_however_many_there_are(axes):
+    vectors = {str(i): np.array([1.0, 2.0 + i]) for i in range(5)}
+    push_on_entries(axes, vectors)
+    assert vectors.keys() <= lines(axes).keys()

@@ -10,7 +10,8 @@ from tests.helpers import lines
 def test_descent_paths_are_magnitudes_and_the_level(axes):
     path = np.array([[3.0, -4.0], [0.0, -5.0]])
     descent_paths(axes, path)
-    np.testing.assert_array_equal([line.get_ydata() for line in axes.lines][:2], [[3, 0], [4, 5]])
+    np.testing.assert_array_equal(lines(axes)["largest at the end"][:, 1], [4, 5])
+    np.testing.assert_array_equal(lines(axes)["the others"][:, 1], [3, 0])
     np.testing.assert_allclose(lines(axes)["ternary level c"][:, 1], [25 / 7, 5])
 
 
