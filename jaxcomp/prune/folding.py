@@ -150,10 +150,6 @@ class Folding:
         if len(places) > 1:
             raise Stays(f"`{name}` takes it twice")
         amount = own[places[0]]
-        if name == "split":
-            after = [self.program.shapes[array].shape for array in operation.outputs]
-            parts = fields.split(amount, after, settings["axis"])
-            return list(zip(operation.outputs, parts, strict=True))
         return [(operation.outputs[0], self._passed_on(operation, places[0], amount, known))]
 
     def _passed_on(

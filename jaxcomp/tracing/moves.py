@@ -81,14 +81,6 @@ def _stack(operation: Operation, arguments: list[Known], before: Shapes, after: 
     )
 
 
-def _split(
-    operation: Operation, arguments: list[Known], before: Shapes, after: Shapes
-) -> list[Known]:
-    axis = operation.settings["axis"]
-    parts = (fields.split(field, after, axis) for field in arguments[0])
-    return [Known(*pair) for pair in zip(*parts, strict=True)]
-
-
 def _iota(operation: Operation, arguments: list[Known], before: Shapes, after: Shapes) -> Known:
     axis = operation.settings["dimension"]
     shape = [size if a == axis else 1 for a, size in enumerate(after[0])]
@@ -200,7 +192,6 @@ RULES: dict[str, Rule] = {
     "pad": _pad,
     "concatenate": _concatenate,
     "stack": _stack,
-    "split": _split,
     "iota": _iota,
     "optimization_barrier": _as_it_is,
     "dynamic_slice": _dynamic_slice,

@@ -192,11 +192,6 @@ def _stack(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after:
     return [np.take(needs[0], i, axis) for i in range(len(shapes))]
 
 
-def _split(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes) -> Needs:
-    axis = operation.settings["axis"]
-    return [fields.join(needs, after, axis)]
-
-
 def _as_it_is(
     operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes
 ) -> Needs:
@@ -253,7 +248,6 @@ _RULES: dict[str, Callable[..., Needs]] = {
     "pad": _pad,
     "concatenate": _concatenate,
     "stack": _stack,
-    "split": _split,
     "optimization_barrier": _as_it_is,
     "dynamic_slice": _dynamic_slice,
     "reduce_window_sum": _reduce_window,

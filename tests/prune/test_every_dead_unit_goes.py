@@ -18,8 +18,11 @@ CASES = [(name, way) for name, unit in UNITS.items() for way in unit.ways.split(
 
 @functools.cache
 def traced(name):
+    """A network, its parameters without zeros, and what is left of them."""
     kind = KINDS[name]()
-    return kind.params, jaxcomp.trace(kind.apply, kind.params, *kind.inputs)
+    network = jaxcomp.trace(kind.apply, kind.params, *kind.inputs)
+    params = without_zeros(kind.params)
+    return network, params, remove_dead_units(params, network)
 
 
 def without_zeros(params):
@@ -47,9 +50,7 @@ def zeroed(params, places, weights_alone=False):
 @pytest.mark.parametrize(("name", "way"), CASES)
 def test_a_dead_unit_goes(name, way):
     unit = UNITS[name]
-    shapes, network = traced(unit.network)
-    params = without_zeros(shapes)
-    whole = remove_dead_units(params, network)
+    network, params, whole = traced(unit.network)
     for parameter, leaf in named_leaves(whole.params).items():
         # Biases and running means can be folded into later ones.
         assert np.all(leaf) or parameter.endswith(("bias", "mean")), parameter
