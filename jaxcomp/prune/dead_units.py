@@ -12,13 +12,16 @@ All of it is read off the traced program of the network (`jaxcomp.trace`), whate
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxcomp.prune.folding import Change, Folding
 from jaxcomp.prune.meeting import meeting
 from jaxcomp.tracing import Network
-from jaxcomp.tracing.constants import Known, constants_of
+from jaxcomp.tracing.constants import constants_of
+from jaxcomp.tracing.finite import first_not_finite, guards
+from jaxcomp.tracing.known import Known, unknown
 from jaxcomp.tracing.layout import Stays
 from jaxcomp.tracing.needed import needed_of
 from jaxcomp.tracing.program import Operation
@@ -69,14 +72,15 @@ def remove_dead_units(params: PyTree, network: Network) -> DeadUnits:
       >>> small["out"].tolist(), small["b"].tolist(), small["c"].tolist()
       ([[1.0], [0.0]], [[0.0, 0.0]], [[13.0]])
     """
-    work = _Removal(network, [np.array(leaf) for leaf in network.leaves_of(params)])
+    leaves = [leaf if _is_key(leaf) else np.array(leaf) for leaf in network.leaves_of(params)]
+    work = _Removal(network, leaves)
     before = work.nonzeros()
     for _ in range(_MAX_ROUNDS):
-        last = [leaf.copy() for leaf in work.leaves]
+        last = list(work.leaves)
         work.fold_biases()
         work.fold_constants()
         work.drop()
-        if all(np.array_equal(a, b) for a, b in zip(last, work.leaves, strict=True)):
+        if all(_same(one, other) for one, other in zip(last, work.leaves, strict=True)):
             break
     result = network.structure.unflatten(work.leaves)
     return DeadUnits(result, before, work.nonzeros(), tuple(work.refused))
@@ -85,17 +89,17 @@ def remove_dead_units(params: PyTree, network: Network) -> DeadUnits:
 class _Removal:
     """Parameters as they change, in tree order."""
 
-    def __init__(self, network: Network, leaves: list[np.ndarray]) -> None:
+    def __init__(self, network: Network, leaves: list[Any]) -> None:
         self.network, self.program = network, network.program
         self.leaves = leaves
         self.folding = Folding(network.program)
         self.refused: dict[str, None] = {}
 
     def nonzeros(self) -> int:
-        return sum(int(np.count_nonzero(leaf)) for leaf in self.leaves)
+        return sum(int(np.count_nonzero(leaf)) for leaf in self.leaves if not _is_key(leaf))
 
     def known(self) -> dict[int, Known]:
-        return constants_of(self.program, self.leaves).known
+        return constants_of(self.program, self.leaves)
 
     def fold_biases(self) -> None:
         """Fold biases into later ones where that leaves no more non-zeros."""
@@ -109,97 +113,111 @@ class _Removal:
                 if array in self.folding.sources.without_data:
                     self._fold_bias(operation, place, known)
 
-    def _fold_bias(self, operation: Operation, place: int, known: Mapping[int, Known]) -> None:
+    def _fold_bias(self, operation: Operation, place: int, known: dict[int, Known]) -> None:
         try:
-            source = self.folding.sources.of(operation.inputs[place])
-        except Stays:
-            return  # no bias, or one that is used twice
-        values = self.leaves[source.leaf]
-        amount = source.of_leaf(values.astype(np.float64))
-        if not amount.any() or not jnp.issubdtype(values.dtype, jnp.floating):
-            return
-        sign = -1.0 if operation.name == "sub" and place == 1 else 1.0
-        try:
-            changes = self.folding.change_for(operation.outputs[0], sign * amount, known, set())
+            source = self.folding.source(operation.inputs[place])
+            amount = source.of_leaf(self.leaves[source.leaf].astype(np.float64))
+            if operation.name == "sub" and place == 1:
+                amount = -amount
+            changes, passed = self.folding.change_for(operation.outputs[0], amount, known)
+            folded = source.to_leaf(np.ones_like(amount, dtype=bool))
+            after = self._after(changes)
         except Stays:
             return  # most biases stay where they are
-        folded = source.to_leaf(np.ones_like(amount, dtype=bool))
-        after = self._after(changes) | {source.leaf: np.where(folded, 0, values)}
-        less = sum(
-            np.count_nonzero(self.leaves[leaf]) - np.count_nonzero(array)
-            for leaf, array in after.items()
-        )
-        if less >= 0 and all(change.leaf != source.leaf for change in changes):
-            self._take(after)
+        if amount.any() and source.leaf not in after:
+            after[source.leaf] = _zeroed(self.leaves[source.leaf], folded)
+            if self._more(after) <= 0:
+                self._take(after, passed, known)
 
     def fold_constants(self) -> None:
         """Fold what constant units send into the next layer, and zero the weights they meet."""
-        known, passed = self.known(), set()
+        known = self.known()
         self.refused.clear()
         for operation in self.program.operations:
             if operation.name not in ("dot_general", "conv_general_dilated"):
                 continue
             free = [array in self.folding.sources.without_data for array in operation.inputs]
-            # What has changed in this round is known in the next one.
-            if sum(free) == 1 and passed.isdisjoint(operation.inputs):
-                self._fold_into(operation, free.index(True), known, passed)
+            if sum(free) == 1:
+                self._fold_into(operation, free.index(True), known)
 
-    def _fold_into(
-        self, operation: Operation, weights: int, known: Mapping[int, Known], passed: set[int]
-    ) -> None:
+    def _fold_into(self, operation: Operation, weights: int, known: dict[int, Known]) -> None:
         met = meeting(self.program, operation, weights, known)
         if met is None:
             return
-        on_the_way: set[int] = set()
         name = "a layer"
         try:
-            source = self.folding.sources.of(operation.inputs[weights])
+            source = self.folding.source(operation.inputs[weights])
             name = repr(self.network.names[source.leaf])
             mask = source.to_leaf(met.weights)
-            amount = met.amount()
-            changes = self.folding.change_for(operation.outputs[0], amount, known, on_the_way)
+            changes, passed = self.folding.change_for(operation.outputs[0], met.amount(), known)
+            after = self._after(changes)
+            weights_left = after.get(source.leaf, self.leaves[source.leaf])
+            after[source.leaf] = _zeroed(weights_left, mask)
+            if self._more(after) > 0:
+                raise Stays("biases without it would have more non-zeros than weights go")
         except Stays as reason:
             for unit, value in met.units:
                 where = " ".join(map(str, unit))
                 self.refused[f"input {where} of {name} always is {value:.6g}: {reason}"] = None
             return
-        passed |= on_the_way
-        self._take(self._after(changes))
-        self._take({source.leaf: np.where(mask, 0, self.leaves[source.leaf])})
+        self._take(after, passed, known)
 
     def drop(self) -> None:
         """Zero what no output depends on, but for what keeps other values finite."""
-        known, also = self.known(), []
+        known, also = self.known(), guards(self.program)
         before = list(self.leaves)
         while True:
             needs = needed_of(self.program, known, also)
             self.leaves = [
-                np.where(need, leaf, np.zeros((), leaf.dtype))
-                if jnp.issubdtype(leaf.dtype, jnp.floating)
-                else leaf
+                _zeroed(leaf, ~need) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
                 for leaf, need in zip(before, needs, strict=True)
             ]
-            bad = _first_not_finite(known, self.known())
+            bad = first_not_finite(self.program, known, self.known())
             if bad is None:
                 return
             also.append(bad)
 
     def _after(self, changes: Sequence[Change]) -> dict[int, np.ndarray]:
-        """The parameters with these changes, in float64."""
+        """The parameters with these changes, by their positions.
+
+        Raises:
+          Stays: if one gets too large for its type.
+        """
         after: dict[int, np.ndarray] = {}
         for leaf, amount in changes:
             after[leaf] = after.get(leaf, self.leaves[leaf].astype(np.float64)) + amount
+        for leaf, array in after.items():
+            with np.errstate(over="ignore"):
+                after[leaf] = array.astype(self.leaves[leaf].dtype)
+            if (np.isfinite(array) & ~np.isfinite(after[leaf])).any():
+                raise Stays(f"the bias would be too large for {after[leaf].dtype}")
         return after
 
-    def _take(self, after: Mapping[int, np.ndarray]) -> None:
+    def _more(self, after: Mapping[int, np.ndarray]) -> int:
+        """How many non-zeros the parameters would gain."""
+        return sum(
+            int(np.count_nonzero(array)) - int(np.count_nonzero(self.leaves[leaf]))
+            for leaf, array in after.items()
+        )
+
+    def _take(
+        self, after: Mapping[int, np.ndarray], passed: Sequence[int], known: dict[int, Known]
+    ) -> None:
+        """Change parameters; the arrays before them are known again in the next round."""
         for leaf, array in after.items():
-            self.leaves[leaf] = array.astype(self.leaves[leaf].dtype)
+            self.leaves[leaf] = array
+        for array in passed:
+            known[array] = unknown(self.program.shapes[array])
 
 
-def _first_not_finite(before: Mapping[int, Known], after: Mapping[int, Known]) -> int | None:
-    """The first array that always holds NaN or an infinity and did not."""
-    for array, now in after.items():
-        if jnp.issubdtype(now.value.dtype, jnp.floating) and not np.isfinite(now.value).all():
-            if np.isfinite(before[array].value).all():
-                return array
-    return None
+def _is_key(leaf: Any) -> bool:
+    """Tell whether a leaf holds keys of random numbers, which have no values."""
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or one.tobytes() == other.tobytes()
+
+
+def _zeroed(array: np.ndarray, where: np.ndarray) -> np.ndarray:
+    return np.where(where, np.zeros((), array.dtype), array)

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcomp.tracing.constants import product_letters
 from jaxcomp.tracing.layout import LAYOUT, Sources, Stays, one_of_each
 from jaxcomp.tracing.network import Network
 from jaxcomp.tracing.primitives import ELEMENTWISE
 from jaxcomp.tracing.program import Operation
+from jaxcomp.tracing.sums import product_letters
 
 _POOLING = frozenset(
     [

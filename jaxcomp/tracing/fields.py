@@ -62,7 +62,7 @@ def reshape(field: np.ndarray, before: Sequence[int], after: Sequence[int]) -> n
     """Return the field of the reshaped array; only axes that it needs become longer."""
     longer, shape = list(field.shape), [1] * len(after)
     for left, right in reshape_groups(before, after):
-        if any(field.shape[axis] > 1 for axis in left):
+        if any(field.shape[axis] != 1 for axis in left):
             for axis in left:
                 longer[axis] = before[axis]
             for axis in right:
@@ -95,7 +95,7 @@ def place(
     strides: Sequence[int] | None,
     fill: Any = False,
 ) -> np.ndarray:
-    """Return the field of an array [before] of which a slice has `field`, and the rest is `fill`."""
+    """Return the field of an array [before] whose slice has `field`, and whose rest is `fill`."""
     strides = strides or (1,) * field.ndim
     sliced = [
         axis

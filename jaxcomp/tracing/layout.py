@@ -167,11 +167,15 @@ class Source(NamedTuple):
 
 
 def one_of_each(amount: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
-    """The field with one entry along axes where `wanted` is 1; raises `Stays` if they differ."""
-    if not wanted:
-        wanted = [1] * amount.ndim
-    axes = tuple(a for a, own in enumerate(amount.shape) if own > 1 and wanted[a] == 1)
+    """Return the field with one entry along axes where `wanted` is 1; of rank 0 if there are none.
+
+    Raises:
+      Stays: if the entries along them differ.
+    """
+    axes = tuple(
+        a for a, own in enumerate(amount.shape) if own > 1 and (not wanted or wanted[a] == 1)
+    )
     first = amount[tuple(slice(0, 1) if a in axes else slice(None) for a in range(amount.ndim))]
     if not (amount == first).all():
         raise Stays("it differs from place to place, and the next bias does not")
-    return first
+    return first if wanted else first.reshape(())

@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from jaxcomp.tracing import fields
-from jaxcomp.tracing.constants import (
-    Known,
-    convolution_fields,
-    product_letters,
-)
+from jaxcomp.tracing.known import Known, no_entry
+from jaxcomp.tracing.moves import Shapes, known_places, looked_up_axes
 from jaxcomp.tracing.primitives import ELEMENTWISE
 from jaxcomp.tracing.program import Operation, Program
+from jaxcomp.tracing.sums import as_kernel, convolution_fields, pooled_axes, product_letters
 
 Needs = list[np.ndarray | bool]
 
@@ -51,8 +49,7 @@ class _Backward:
                 self._through(operation)
 
     def needed(self, array: int) -> np.ndarray:
-        rank = len(self.program.shapes[array].shape)
-        return self.fields.get(array, np.zeros((1,) * rank, bool))
+        return self.fields.get(array, no_entry(len(self.program.shapes[array].shape)))
 
     def _need(self, array: int, field: np.ndarray | bool) -> None:
         field = self.needed(array) | field
@@ -63,14 +60,16 @@ class _Backward:
         after = [self.program.shapes[array].shape for array in operation.outputs]
         needs = [self.needed(array) for array in operation.outputs]
         known = [self.known[array] for array in operation.inputs]
-        if operation.name in ELEMENTWISE:
+        if operation.name in _RULES:
+            found = _RULES[operation.name](operation, needs, shapes, after)
+        elif operation.name in ELEMENTWISE:
             found = self._elementwise(operation, needs[0], known, shapes)
         elif operation.name == "dot_general":
             found = self._product(operation, needs[0], known, shapes)
         elif operation.name == "conv_general_dilated":
             found = self._convolution(operation, needs[0], known, shapes)
-        elif operation.name in _RULES:
-            found = _RULES[operation.name](operation, needs, shapes, after)
+        elif operation.name == "gather":
+            found = _gather(operation, needs[0], known[1], shapes)
         else:
             found = [True] * len(shapes)
         for array, field in zip(operation.inputs, found, strict=True):
@@ -139,13 +138,6 @@ class _Backward:
         return [images.reshape(shape), as_kernel(operation, weights, shapes[1])]
 
 
-def as_kernel(operation: Operation, field: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Return a field [groups, out, in, places] with the axes of a convolution's kernel."""
-    spec = operation.settings["dimension_numbers"].rhs_spec
-    ordered = field.reshape([shape[axis] for axis in spec])
-    return ordered.transpose(np.argsort(spec))
-
-
 def _any_product(
     one: tuple[str, np.ndarray], other: tuple[str, np.ndarray], target: str
 ) -> np.ndarray:
@@ -160,78 +152,89 @@ def _any_product(
 # Operations that move entries
 
 
-def _transpose(operation, needs, shapes, after) -> Needs:
+def _transpose(
+    operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes
+) -> Needs:
     return [fields.transpose(needs[0], np.argsort(operation.settings["permutation"]))]
 
 
-def _broadcast(operation, needs, shapes, after) -> Needs:
+def _broadcast(
+    operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes
+) -> Needs:
     dimensions = operation.settings["broadcast_dimensions"]
     return [fields.unbroadcast(needs[0], dimensions, shapes[0])]
 
 
-def _slice(operation, needs, shapes, after) -> Needs:
+def _slice(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes) -> Needs:
     settings = operation.settings
     where = settings["start_indices"], settings["limit_indices"], settings["strides"]
     return [fields.place(needs[0], shapes[0], *where)]
 
 
-def _reverse(operation, needs, shapes, after) -> Needs:
+def _reverse(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes) -> Needs:
     return [np.flip(needs[0], operation.settings["dimensions"])]
 
 
-def _pad(operation, needs, shapes, after) -> Needs:
+def _pad(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes) -> Needs:
     return [fields.unpad(needs[0], shapes[0], operation.settings["padding_config"], False), True]
 
 
-def _concatenate(operation, needs, shapes, after) -> Needs:
+def _concatenate(
+    operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes
+) -> Needs:
     return fields.split(needs[0], shapes, operation.settings["dimension"])
 
 
-def _stack(operation, needs, shapes, after) -> Needs:
+def _stack(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes) -> Needs:
     axis = operation.settings["axis"]
     if needs[0].shape[axis] == 1:
         return [needs[0].squeeze(axis)] * len(shapes)
     return [np.take(needs[0], i, axis) for i in range(len(shapes))]
 
 
-def _split(operation, needs, shapes, after) -> Needs:
-    axis = operation.settings["axis"]
-    return [fields.join(needs, after, axis)]
+def _as_it_is(
+    operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes
+) -> Needs:
+    return needs
 
 
 # Operations that look up or add up
 
 
-def _dynamic_slice(operation, needs, shapes, after) -> Needs:
+def _dynamic_slice(
+    operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes
+) -> Needs:
     sizes = operation.settings["slice_sizes"]
     moved = tuple(axis for axis, size in enumerate(shapes[0]) if sizes[axis] != size)
     return [needs[0].any(axis=moved, keepdims=True), *[True] * (len(shapes) - 1)]
 
 
-def _gather(operation, needs, shapes, after) -> Needs:
+def _gather(operation: Operation, need: np.ndarray, indices: Known, shapes: Shapes) -> Needs:
     numbers = operation.settings["dimension_numbers"]
-    sizes = operation.settings["slice_sizes"]
-    gone = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
-    outer = tuple(a for a in range(needs[0].ndim) if a not in numbers.offset_dims)
-    field = np.expand_dims(needs[0].any(axis=outer), tuple(sorted(gone)))
-    moved = tuple(axis for axis, size in enumerate(shapes[0]) if sizes[axis] != size)
+    outer = tuple(axis for axis in range(need.ndim) if axis not in numbers.offset_dims)
+    places = known_places(operation, indices, shapes)
+    if places is not None:
+        axis, where = places
+        taken = np.moveaxis(need, (*outer, *numbers.offset_dims), range(need.ndim))
+        field = np.zeros((shapes[0][axis], *taken.shape[1:]), bool)
+        np.logical_or.at(field, where, np.broadcast_to(taken, (len(where), *taken.shape[1:])))
+        return [np.moveaxis(field, 0, axis), True]
+    moved, gone = looked_up_axes(operation, shapes[0])
+    field = np.expand_dims(need.any(axis=outer), gone)
     return [field.any(axis=moved, keepdims=True), True]
 
 
-def _reduce(operation, needs, shapes, after) -> Needs:
+def _reduce(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes) -> Needs:
     return [np.expand_dims(needs[0], operation.settings["axes"])]
 
 
-def _reduce_window(operation, needs, shapes, after) -> Needs:
-    settings = operation.settings
-    plain = zip(
-        settings["window_dimensions"], settings["window_strides"], settings["padding"], strict=True
-    )
-    moved = tuple(axis for axis, one in enumerate(plain) if one != (1, 1, (0, 0)))
-    return [needs[0].any(axis=moved, keepdims=True)]
+def _reduce_window(
+    operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes
+) -> Needs:
+    return [needs[0].any(axis=tuple(pooled_axes(operation.settings)), keepdims=True)]
 
 
-def _reshape(operation, needs, shapes, after) -> Needs:
+def _reshape(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes) -> Needs:
     return [fields.reshape(needs[0], after[0], shapes[0])]
 
 
@@ -245,9 +248,8 @@ _RULES: dict[str, Callable[..., Needs]] = {
     "pad": _pad,
     "concatenate": _concatenate,
     "stack": _stack,
-    "split": _split,
+    "optimization_barrier": _as_it_is,
     "dynamic_slice": _dynamic_slice,
-    "gather": _gather,
     "reduce_window_sum": _reduce_window,
     "reduce_window_max": _reduce_window,
     "reduce_window_min": _reduce_window,

@@ -1,278 +1,264 @@
-"""Removing dead units: the function stays, for random networks of every kind of layer."""
+"""Removing dead units, case by case: constants, and units without influence."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcomp.prune.dead_units import (
-    Activation,
-    AveragePool,
-    BatchNorm,
-    Conv,
-    Dense,
-    Flatten,
-    MaxPool,
-    Residual,
-    remove_dead_units,
-)
+import jaxcomp
+from jaxcomp.models import MODELS
+from jaxcomp.models.batch_norm import unit_statistics
+from jaxcomp.prune import apply_mask, remove_dead_units, top_k_mask
+from tests.prune.removal import X, hidden, layers, removed, two_layers, values
 
-RELU = Activation(nn.relu)
+KEY = jax.random.key(0)
+LARGE = {"lenet_300_100": (4, 28, 28, 1), "resnet_20": (2, 16, 16, 3), "vgg_16": (2, 32, 32, 3)}
+
+# Constants
 
 
-class Mlp(nn.Module):
-    activation: object = nn.relu
-
-    @nn.compact
-    def __call__(self, x):
-        x = self.activation(nn.Dense(12, name="a")(x))
-        x = self.activation(nn.Dense(9, name="b")(x))
-        return nn.Dense(4, name="c")(x)
+def test_a_constant_unit_is_folded():
+    params = layers(a=[[0, 2]], b=[0.5, 0.5], c=[[3], [4]], d=[0.5])
+    result = removed(two_layers, params, X[:, :1])
+    assert values(result) == {"a": [[0, 2]], "b": [0, 0.5], "c": [[0], [4]], "d": [2]}
+    assert (result.nonzeros_before, result.nonzeros_after, result.refused) == (6, 4, ())
 
 
-class Convolutional(nn.Module):
-    padding: str = "VALID"
+def test_a_constant_unit_that_feeds_two_layers_is_folded_into_both():
+    params = layers(a=[[0, 2]], b=[0.5, 0], c=[[3], [4]], d=[0], e=[[6], [0]], f=[1])
 
-    @nn.compact
-    def __call__(self, x):
-        x = nn.relu(nn.Conv(6, (3, 3), padding="VALID", name="a")(x))
-        x = nn.max_pool(x, (2, 2), (2, 2))
-        x = nn.relu(nn.Conv(8, (3, 3), padding=self.padding, name="b")(x))
-        x = nn.avg_pool(x, (2, 2), (1, 1))
-        return nn.Dense(4, name="c")(x.reshape(len(x), -1))
+    def apply(params, x):
+        y = hidden(params, x)
+        return y @ params["c"] + params["d"][None], y @ params["e"] + params["f"][None]
 
-
-class PooledAlone(nn.Module):
-    """Without activations after convolutions, as LeNet-5-Caffe is."""
-
-    padding: str = "VALID"
-
-    @nn.compact
-    def __call__(self, x):
-        x = nn.max_pool(nn.Conv(6, (3, 3), padding="VALID", name="a")(x), (2, 2), (2, 2))
-        x = nn.avg_pool(nn.Conv(8, (3, 3), padding=self.padding, name="b")(x), (2, 2), (1, 1))
-        x = nn.relu(nn.Dense(7, name="c")(x.reshape(len(x), -1)))
-        return nn.Dense(4, name="d")(x)
-
-
-def pooled_alone(padding):
-    positions = {"VALID": 1, "SAME": 9}[padding]
-    layers = (Conv("a"), MaxPool(), Conv("b", padding), AveragePool(), Flatten(positions))
-    return PooledAlone(padding), (10, 10, 2), (*layers, Dense("c"), RELU, Dense("d"))
-
-
-class WithResidual(nn.Module):
-    @nn.compact
-    def __call__(self, x):
-        x = nn.relu(nn.Dense(8, name="a")(x))
-        y = nn.relu(nn.Dense(10, name="b")(x))
-        x = nn.relu(x + nn.Dense(8, name="c")(y))
-        x = nn.Dense(6, name="s")(x) + nn.Dense(6, name="d")(x)
-        return nn.Dense(3, name="e")(x)
-
-
-class Normalised(nn.Module):
-    @nn.compact
-    def __call__(self, x):
-        x = nn.Conv(6, (3, 3), padding="VALID", use_bias=False, name="a")(x)
-        x = nn.relu(nn.BatchNorm(use_running_average=True, name="n")(x))
-        return nn.Dense(3, name="b")(x.mean(axis=(1, 2)))
-
-
-NETWORKS = {
-    "mlp": (Mlp(), (5,), (Dense("a"), RELU, Dense("b"), RELU, Dense("c"))),
-    "tanh": (
-        Mlp(nn.tanh),
-        (5,),
-        (Dense("a"), Activation(jnp.tanh), Dense("b"), Activation(jnp.tanh), Dense("c")),
-    ),
-    "sigmoid, constant where nothing comes in": (
-        Mlp(nn.sigmoid),
-        (5,),
-        (Dense("a"), Activation(nn.sigmoid), Dense("b"), Activation(nn.sigmoid), Dense("c")),
-    ),
-    "convolutions": (
-        Convolutional(),
-        (10, 10, 2),
-        (Conv("a"), RELU, MaxPool(), Conv("b"), RELU, AveragePool(), Flatten(1), Dense("c")),
-    ),
-    "padded": (
-        Convolutional("SAME"),
-        (10, 10, 2),
-        (
-            Conv("a"),
-            RELU,
-            MaxPool(),
-            Conv("b", "SAME"),
-            RELU,
-            AveragePool(),
-            Flatten(9),
-            Dense("c"),
-        ),
-    ),
-    "pooled alone": pooled_alone("VALID"),
-    "pooled alone, zero padding": pooled_alone("SAME"),
-    "residual": (
-        WithResidual(),
-        (5,),
-        (
-            Dense("a"),
-            RELU,
-            Residual((Dense("b"), RELU, Dense("c"))),
-            RELU,
-            Residual((Dense("d"),), (Dense("s"),)),
-            Dense("e"),
-        ),
-    ),
-    "batch norm": (
-        Normalised(),
-        (8, 8, 2),
-        (Conv("a"), BatchNorm("n", use_running_average=True), RELU, AveragePool(), Dense("b")),
-    ),
-}
-
-
-def random_variables(model, shape, seed):
-    """Sparse weights, with units whose incoming or outgoing weights are all zero."""
-    rng = np.random.default_rng(seed)
-    variables = model.init(jax.random.key(0), jnp.zeros((1, *shape)))
-
-    def sparse(path, leaf):
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        values = rng.normal(size=leaf.shape).astype(np.float32)
-        if name.endswith("kernel"):
-            values *= rng.random(leaf.shape) < 0.5
-            values[..., rng.random(leaf.shape[-1]) < 0.3] = 0
-            values[..., rng.random(leaf.shape[-2]) < 0.3, :] = 0
-        if name.endswith("scale"):
-            values *= rng.random(leaf.shape) < 0.7
-        return np.abs(values) if name.endswith("var") else values
-
-    return jax.tree_util.tree_map_with_path(sparse, variables)
-
-
-@pytest.mark.usefixtures("standard_promotion")
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_function_stays_and_weights_go(name, seed):
-    model, shape, layers = NETWORKS[name]
-    variables = random_variables(model, shape, seed)
-    result = remove_dead_units(
-        variables["params"], layers, inputs=shape[-1], batch_stats=variables.get("batch_stats")
-    )
-    x = np.random.default_rng(seed).normal(size=(16, *shape)).astype(np.float32)
-    before = model.apply(variables, x)
-    after = model.apply({**variables, "params": result.params}, x)
-    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4 * np.abs(before).max())
-    assert result.nonzeros_after < result.nonzeros_before
-    again = remove_dead_units(
-        result.params, layers, inputs=shape[-1], batch_stats=variables.get("batch_stats")
-    )
-    assert again.nonzeros_after == result.nonzeros_after
-
-
-def chain(*kernels, bias=0.5):
-    return {
-        name: {"kernel": np.asarray(k, np.float32), "bias": np.full(len(k[0]), bias, np.float32)}
-        for name, k in zip("abc", kernels, strict=False)
+    result = removed(apply, params, X[:, :1])
+    assert values(result) == {
+        **{"a": [[0, 2]], "b": [0, 0], "c": [[0], [4]], "d": [1.5]},
+        **{"e": [[0], [0]], "f": [4]},
     }
 
 
-def test_a_constant_unit_is_folded_by_hand():
-    params = chain([[0.0, 2.0]], [[3.0], [4.0]])  # the first hidden unit always is relu(0.5)
-    result = remove_dead_units(params, (Dense("a"), RELU, Dense("b")), inputs=1)
-    np.testing.assert_array_equal(result.params["a"]["kernel"], [[0, 2]])
-    np.testing.assert_array_equal(result.params["a"]["bias"], [0, 0.5])
-    np.testing.assert_array_equal(result.params["b"]["kernel"], [[0], [4]])
-    np.testing.assert_array_equal(result.params["b"]["bias"], [0.5 + 3 * 0.5])
-    assert (result.nonzeros_before, result.nonzeros_after) == (6, 4)
-    np.testing.assert_array_equal(params["b"]["bias"], [0.5])  # what was given is untouched
+def test_a_constant_unit_stays_where_one_of_two_layers_refuses_and_tells_which():
+    params = layers(a=[[0, 2]], b=[0.5, 0], c=[[3], [4]], d=[0], e=[[6], [0]])
+
+    def apply(params, x):
+        y = hidden(params, x)
+        return y @ params["c"] + params["d"][None], y @ params["e"]
+
+    result = removed(apply, params, X[:, :1])
+    assert values(result)["b"] == [0.5, 0]
+    assert values(result)["c"] == [[0], [4]]
+    assert result.refused == (
+        "input 0 of 'e' always is 0.5: the network's output follows, without a bias to take it",
+    )
 
 
-@pytest.mark.usefixtures("standard_promotion")
-@pytest.mark.parametrize("padding", ["VALID", "SAME"])
-def test_biases_go_where_nothing_but_pooling_follows(padding):
-    model, shape, layers = pooled_alone(padding)
-    params = model.init(jax.random.key(0), jnp.zeros((1, *shape)))["params"]
-    params = jax.tree.map(lambda w: w + 0.1, params)
-    result = remove_dead_units(params, layers, inputs=2)
-    with_bias = [name for name, arrays in result.params.items() if arrays["bias"].any()]
-    # The border of a padded convolution sees less of the bias before it.
-    assert with_bias == {"VALID": ["c", "d"], "SAME": ["a", "c", "d"]}[padding]
-    np.testing.assert_array_equal(result.params["b"]["kernel"], params["b"]["kernel"])
+def test_constants_go_on_from_layer_to_layer():
+    params = layers(a=[[0], [0], [0]], b=[2], c=[[3]], d=[-1], e=[[7]], f=[1])
+
+    def apply(params, x):
+        y = jnp.tanh(two_layers(params, x))
+        return y @ params["e"] + params["f"][None]
+
+    result = removed(apply, params, X)
+    assert result.nonzeros_after == 1
+    np.testing.assert_allclose(result.params["f"], [1 + 7 * np.tanh(5)])
 
 
-def test_biases_are_folded_by_hand():
-    params = chain([[2.0]], [[3.0], [4.0]], [[5.0]])  # two positions with one unit each
-    layers = (Dense("a"), MaxPool(), Flatten(2), Dense("b"), Dense("c"))
-    result = remove_dead_units(params, layers, inputs=1)
-    biases = {name: arrays["bias"].item() for name, arrays in result.params.items()}
-    assert biases == {"a": 0, "b": 0, "c": 0.5 + 5 * (0.5 + (3 + 4) * 0.5)}
+def test_factors_that_are_both_constant_are_folded_once():
+    def bilinear(params, x):
+        return hidden(params, x, lambda y: y) * (x @ params["e"] + params["f"][None])
+
+    def apply(params, x):
+        return bilinear(params, x) @ params["c"] + params["d"][None]
+
+    params = layers(a=np.zeros((3, 2)), b=[2, 3], e=np.zeros((3, 2)), f=[5, 7], c=[[1], [1]], d=[0])
+    result = removed(apply, params, X)
+    assert values(result)["d"] == [31]
+    assert result.nonzeros_after == 1
 
 
-def test_a_bias_does_not_go_past_a_sum_of_branches():
-    params = chain([[2.0]], [[3.0]], [[5.0]])
-    layers = (Dense("a"), Residual((Dense("b"),)), Dense("c"))
-    result = remove_dead_units(params, layers, inputs=1)
-    np.testing.assert_array_equal(result.params["a"]["bias"], [0.5])
-    np.testing.assert_array_equal(result.params["c"]["bias"], [0.5])
+def test_a_constant_that_is_multiplied_by_itself_is_folded_once():
+    def apply(params, x):
+        y = hidden(params, x, lambda y: y)
+        return (y * (2 * y)) @ params["c"] + params["d"][None]
+
+    params = layers(a=np.zeros((3, 1)), b=[3], c=[[1]], d=[0])
+    assert values(removed(apply, params, X))["d"] == [18]
+
+
+def test_a_part_of_what_is_multiplied_by_itself():
+    def apply(params, x):
+        one = hidden(params, x) @ params["c"]
+        other = jax.nn.relu(x @ params["e"] + params["f"][None]) @ params["g"]
+        y = one + other  # always 3 + 5
+        return (y * (2 * y)) @ params["h"] + params["d"][None]
+
+    zeros = np.zeros((3, 1))
+    params = layers(a=zeros, b=[3], c=[[1]], e=zeros, f=[5], g=[[1]], h=[[1]], d=[0])
+    result = removed(apply, params, X)
+    assert values(result)["d"] == [128]
+    assert (result.nonzeros_after, result.refused) == (1, ())
+
+
+def test_a_constant_is_folded_into_a_bias_of_one_number():
+    def apply(params, x):
+        return hidden(params, x) @ params["c"] + params["d"]
+
+    params = layers(a=[[0, 2]], b=[0.5, 0], c=[[3], [4]], d=1)
+    assert values(removed(apply, params, X[:, :1])) == {
+        **{"a": [[0, 2]], "b": [0, 0], "c": [[0], [4]], "d": 2.5}
+    }
+    # Several outputs would need several numbers.
+    params = layers(a=[[0, 2]], b=[0.5, 0], c=[[3, 5], [4, 1]], d=1)
+    result = removed(apply, params, X[:, :1])
+    assert result.nonzeros_after == result.nonzeros_before
+    assert "it differs from place to place, and the next bias does not" in result.refused[0]
+
+
+def test_a_bias_that_is_used_twice_takes_no_constant():
+    def apply(params, x):
+        return two_layers(params, x) + jnp.tanh(params["d"][None] * x[:, :1])
+
+    params = layers(a=[[0, 2]], b=[0.5, 0], c=[[3], [4]], d=[1])
+    result = removed(apply, params, X[:, :1])
+    assert result.nonzeros_after == result.nonzeros_before
+    assert result.refused == ("input 0 of 'c' always is 0.5: the bias is used in several places",)
+
+
+def test_a_constant_that_becomes_a_whole_number_is_not_passed_on():
+    def apply(params, x):
+        y = two_layers(params, x).astype(jnp.int32).astype(jnp.float32)
+        return y @ params["e"] + params["f"][None]
+
+    params = layers(a=[[0, 2]], b=[0.5, 0], c=[[1], [1]], d=[0.25], e=[[1]], f=[1])
+    assert values(removed(apply, params, X[:, :1]))["d"] == [0.75]
+
+
+# Units and weights without influence
 
 
 def test_a_unit_without_influence_goes_with_all_that_leads_to_it_alone():
-    params = chain([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]], [[1.0], [0.0]])
-    layers = (Dense("a"), RELU, Dense("b"), RELU, Dense("c"))
-    result = remove_dead_units(params, layers, inputs=2).params
-    np.testing.assert_array_equal(result["a"]["kernel"], [[1, 0], [0, 0]])
-    np.testing.assert_array_equal(result["b"]["kernel"], [[1, 0], [0, 0]])
-    np.testing.assert_array_equal(result["a"]["bias"], [0.5, 0])
-
-
-def test_zero_padding_refuses_to_fold_and_says_why():
-    kernel = np.zeros((1, 1, 1, 1), np.float32)
-    params = {
-        "a": {"kernel": kernel, "bias": np.ones(1, np.float32)},
-        "b": {"kernel": kernel + 1, "bias": np.zeros(1, np.float32)},
-    }
-    result = remove_dead_units(params, (Conv("a"), RELU, Conv("b", "SAME")), inputs=1)
-    assert result.nonzeros_after == result.nonzeros_before
-    assert result.refused == (
-        "input 0 of b always is 1: zero padding makes the next layer see it end at the border",
+    params = layers(
+        **{"a": [[1, 0], [0, 1], [0, 0]], "b": [0.5, 0.5], "c": [[1, 0], [0, 1]], "d": [1, 1]},
+        **{"e": [[1], [0]], "f": [1]},
     )
-    # A unit that always is zero leaves no border.
-    params["a"]["bias"][:] = -1
-    result = remove_dead_units(params, (Conv("a"), RELU, Conv("b", "SAME")), inputs=1)
-    assert (result.nonzeros_after, result.refused) == (0, ())
+
+    def apply(params, x):
+        return jax.nn.relu(two_layers(params, x)) @ params["e"] + params["f"][None]
+
+    result = values(removed(apply, params, X))
+    assert result["a"] == [[1, 0], [0, 0], [0, 0]]
+    assert result["b"] == [0.5, 0]
+    assert result["c"] == [[1, 0], [0, 0]]
+    assert result["d"] == [1, 0]
 
 
-def test_the_mean_over_windows_with_zero_padding_is_no_constant():
-    params = {
-        "a": {"kernel": np.zeros((1, 1, 1, 1), np.float32), "bias": np.ones(1, np.float32)},
-        "b": {"kernel": np.ones((1, 1), np.float32), "bias": np.zeros(1, np.float32)},
+def test_a_weight_that_is_used_twice_stays_where_one_use_needs_it():
+    def apply(params, x):
+        y = jax.nn.relu(x @ params["a"])
+        return jax.nn.relu(y @ params["a"]) @ params["c"]
+
+    params = layers(a=np.ones((3, 3)), c=[[1], [0], [0]])
+    result = removed(apply, params, X)
+    np.testing.assert_array_equal(result.params["a"], params["a"])
+
+
+def test_a_weight_that_is_given_out_too_stays():
+    def apply(params, x):
+        return two_layers(params, x), params["a"]
+
+    params = layers(a=[[1, 2]], b=[1, 1], c=[[1], [0]], d=[1])
+    assert values(removed(apply, params, X[:, :1])) == {
+        **{"a": [[1, 2]], "b": [1, 0], "c": [[1], [0]], "d": [1]}
     }
-    padded = remove_dead_units(params, (Conv("a"), AveragePool("SAME"), Dense("b")), inputs=1)
-    assert padded.nonzeros_after == padded.nonzeros_before == 2
-    exact = remove_dead_units(params, (Conv("a"), AveragePool(), Dense("b")), inputs=1)
-    np.testing.assert_array_equal(exact.params["b"]["bias"], [1])
-    assert exact.nonzeros_after == 1
 
 
-def test_without_a_bias_there_is_nothing_to_fold_into():
-    params = chain([[0.0, 2.0]], [[3.0], [4.0]])
-    del params["b"]["bias"]
-    result = remove_dead_units(params, (Dense("a"), RELU, Dense("b")), inputs=1)
-    assert result.nonzeros_after == result.nonzeros_before
-    assert "no bias to fold it into" in result.refused[0]
+def test_a_network_whose_output_is_a_parameter():
+    result = removed(lambda params, x: (params["a"], x), layers(a=[1, 2], b=[3]), X)
+    assert values(result) == {"a": [1, 2], "b": [0]}
 
 
-def test_batch_norm_in_training_mode_is_refused():
-    with pytest.raises(ValueError, match=r"statistics of its batch.*use_running_average=True"):
-        remove_dead_units({}, (BatchNorm("n", use_running_average=False),), inputs=3)
+def test_inputs_can_be_given_out():
+    result = removed(lambda params, x: (x, x * params["a"][None]), layers(a=[0, 1, 2]), X)
+    assert values(result) == {"a": [0, 1, 2]}
 
 
-def test_layers_that_do_not_fit_are_named():
-    params = chain([[1.0, 1.0]], [[1.0], [1.0]])
-    with pytest.raises(KeyError, match=r"no layer 'z'.*\['a', 'b'\]"):
-        remove_dead_units(params, (Dense("z"),), inputs=1)
-    with pytest.raises(ValueError, match="b has 2 inputs, the layer before it 3 outputs"):
-        remove_dead_units(params, (Dense("b"),), inputs=3)
+def test_whole_numbers_are_left_alone():
+    params = layers(a=[[0, 2]], b=[0.5, 0], c=[[3], [4]]) | {"d": np.array([7]), "n": np.array(3)}
+    result = removed(
+        lambda p, x: hidden(p, x) @ p["c"] + p["d"][None].astype(jnp.float32), params, X[:, :1]
+    )
+    assert values(result)["d"] == [7]
+    assert values(result)["n"] == 3
+    assert result.params["d"].dtype == params["d"].dtype
+    assert len(result.refused) == 1
+    rounded = layers(a=[[0, 2]], b=[0.5, 0], d=[1]) | {"c": np.array([[3], [4]], np.int8)}
+    result = removed(
+        lambda p, x: hidden(p, x) @ p["c"].astype(jnp.float32) + p["d"][None], rounded, X[:, :1]
+    )
+    assert values(result)["c"] == [[3], [4]]
+
+
+def test_keys_of_random_numbers_are_left_alone():
+    params = {"net": layers(a=[[0, 2]], b=[0.5, 0.5], c=[[3], [4]], d=[0.5]), "key": KEY}
+    network = jaxcomp.trace(lambda p, x: two_layers(p["net"], x), params, X[:, :1])
+    result = remove_dead_units(params, network)
+    assert (result.nonzeros_before, result.nonzeros_after) == (6, 4)
+    assert result.params["key"] is KEY
+
+
+def test_a_weight_that_is_no_number_stays():
+    params = layers(a=[[0, np.nan]], b=[0.5, 0.5], c=[[3], [4]], d=[0.5])
+    result = remove_dead_units(params, jaxcomp.trace(two_layers, params, X[:, :1]))
+    np.testing.assert_array_equal(result.params["a"], params["a"])
+    assert values(result)["c"] == [[0], [4]]
+
+
+# Whole networks, and wrong calls
+
+
+@pytest.mark.usefixtures("standard_promotion")
+@pytest.mark.filterwarnings("ignore:nothing is left of")
+@pytest.mark.parametrize(
+    "name", ["lenet_5_caffe", *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
+)
+def test_a_pruned_network_computes_the_same(name):
+    model = MODELS[name]()
+    shape = LARGE.get(name, (4, 28, 28, 1))
+    images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    shapes = jax.eval_shape(lambda x: model.init(jax.random.key(1), x), images)["params"]
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda s: rng.normal(size=s.shape).astype(np.float32), shapes)
+    params = apply_mask(params, top_k_mask(params, 0.02))
+    stats = unit_statistics(params)
+
+    def apply(params, images):
+        return model.apply({"params": params, "batch_stats": stats}, images)
+
+    network = jaxcomp.trace(apply, params, images)
+    result = remove_dead_units(params, network)
+    assert result.nonzeros_after < result.nonzeros_before
+    before, after = (jax.jit(apply)(p, images) for p in (params, result.params))
+    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5 * np.abs(before).max())
+
+
+def test_statistics_of_the_batch_are_not_constants():
+    def apply(params, x):
+        y = x @ params["a"]
+        y = (y - y.mean(0, keepdims=True)) * jax.lax.rsqrt(y.var(0, keepdims=True) + 1e-3)
+        return jax.nn.relu(y + params["b"][None]) @ params["c"] + params["d"][None]
+
+    params = layers(a=[[0, 1]] * 3, b=[2, 0], c=[[1], [1]], d=[1])
+    result = values(removed(apply, params, X))
+    assert (result["b"], result["c"], result["d"]) == ([0, 0], [[0], [1]], [3])
+    assert result["a"] == [[0, 1]] * 3
+
+
+def test_other_parameters_than_those_traced_are_named():
+    params = layers(a=[[0, 2]], b=[0.5, 0.5], c=[[3], [4]], d=[0.5])
+    network = jaxcomp.trace(two_layers, params, X[:, :1])
+    with pytest.raises(ValueError, match=r"'b' had shape \(2,\).*now \(3,\)"):
+        remove_dead_units(params | {"b": np.ones(3, np.float32)}, network)
+    with pytest.raises(ValueError, match="traced with parameters of the structure"):
+        remove_dead_units(params | {"e": np.ones(3, np.float32)}, network)
