@@ -42,7 +42,9 @@ def small_params(seed: int = 0) -> dict:
     def layer(*shape):
         kernel, bias = rng.normal(size=shape), rng.normal(size=shape[1:])
         kernel[abs(kernel) <= 0.5] = 0
-        return {name: jnp.asarray(w, jnp.float32) for name, w in (("kernel", kernel), ("bias", bias))}
+        return {
+            name: jnp.asarray(w, jnp.float32) for name, w in (("kernel", kernel), ("bias", bias))
+        }
 
     return {"Dense_0": layer(5, 4), "Dense_1": layer(4, 3)}
 

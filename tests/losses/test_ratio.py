@@ -63,7 +63,9 @@ def test_gradient_changes_sign_at_the_ternary_level(w):
 @pytest.mark.parametrize("function", [compressibility, ternary_level])
 def test_derivatives_against_finite_differences(function):
     w = np.random.default_rng(0).normal(size=(3, 4)) + 2.0 * (np.indices((3, 4))[0] % 2)
-    check_grads(function, (jnp.asarray(w),), order=2, atol=FINITE_DIFFERENCE, rtol=FINITE_DIFFERENCE)
+    check_grads(
+        function, (jnp.asarray(w),), order=2, atol=FINITE_DIFFERENCE, rtol=FINITE_DIFFERENCE
+    )
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-38, 1e-30, 1e-20, 1.0, 1e20, 1e30, 3.4e38])
