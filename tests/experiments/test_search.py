@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
-import jax
 import numpy as np
 import optuna
 import pytest
@@ -21,6 +20,7 @@ from jaxcomp.models import MODELS
 from jaxcomp.prune import apply_mask, top_k_mask
 from jaxcomp.quantize import dequantize, ternarize
 from jaxcomp.train import NonFiniteLossError
+from tests.models.variables import random_variables
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 SHORT = ("train.steps=5", "penalty.steps=30", "finetune.steps=0", "quantize.steps=20")
@@ -76,7 +76,7 @@ def test_a_search_goes_on_and_makes_no_trial_again(tmp_path, monkeypatch, capsys
     def untrained(config, splits, watch):
         del watch
         made.append(config.prune.density)
-        start = MODELS[config.model]().init(jax.random.key(0), splits.train.inputs[:1])["params"]
+        start = random_variables(MODELS[config.model](), splits.train.inputs[:1])["params"]
         masks = top_k_mask(start, config.prune.density)
         return SimpleNamespace(compressed=dequantize(ternarize(apply_mask(start, masks))))
 
