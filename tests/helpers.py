@@ -23,7 +23,7 @@ def weights(max_size: int = 30):
     """Non-zero float32 vectors with zeros among their entries, of ordinary size."""
     entries = st.floats(-100, 100, width=32).map(lambda x: 0.0 if abs(x) < 1e-3 else x)
     # Of few lengths, since what is tested compiles for each one.
-    lengths = [length for length in (1, 2, 3, 5, 8, 13, 30) if length <= max_size]
+    lengths = [length for length in (1, 2, 5, 30) if length <= max_size]
     vectors = hnp.arrays(np.float32, st.sampled_from(lengths), elements=entries)
     return vectors.filter(np.any)
 
@@ -37,19 +37,16 @@ def closed_form_gradient(w: np.ndarray) -> np.ndarray:
 
 def small_params(seed: int = 0) -> dict:
     """Two dense layers in Linen's form, with some exact zeros in the kernels."""
-    keys = jax.random.split(jax.random.key(seed), 4)
+    rng = np.random.default_rng(seed)  # compiles nothing
 
-    def layer(key, bias_key, shape):
-        kernel = jax.random.normal(key, shape)
+    def layer(*shape):
+        kernel, bias = rng.normal(size=shape), rng.normal(size=shape[1:])
+        kernel[abs(kernel) <= 0.5] = 0
         return {
-            "kernel": jnp.where(abs(kernel) > 0.5, kernel, 0),
-            "bias": jax.random.normal(bias_key, shape[1:]),
+            name: jnp.asarray(w, jnp.float32) for name, w in (("kernel", kernel), ("bias", bias))
         }
 
-    return {
-        "Dense_0": layer(keys[0], keys[1], (5, 4)),
-        "Dense_1": layer(keys[2], keys[3], (4, 3)),
-    }
+    return {"Dense_0": layer(5, 4), "Dense_1": layer(4, 3)}
 
 
 def sharded(tree, axis: int = 0, kind: jax.sharding.AxisType = jax.sharding.AxisType.Auto):

@@ -11,15 +11,23 @@ from jaxcomp.numerics import magnitude, safe_quotient, safe_sqrt, scaled_norms
 from tests.helpers import IDENTITY, sharded
 
 
-@pytest.fixture(params=["cpu", "accelerator"])
-def way(request, monkeypatch):
+@pytest.fixture(params=["cpu", "accelerator"], scope="module")
+def way(request):
     """Norms are taken in the way of each kind of device, by the one that there is."""
     # What was traced in the other way must not be found.
     jax.clear_caches()
-    if request.param == "accelerator":
-        monkeypatch.setattr(numerics, "_by_branch", numerics._by_one_read)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "accelerator":
+            patch.setattr(numerics, "_by_branch", numerics._by_one_read)
+        yield
     jax.clear_caches()
+
+
+@jax.jit
+@jax.grad
+def gradient_of_ratio(arrays):
+    _, l1, squares = scaled_norms(arrays)
+    return l1 / jnp.sqrt(squares)
 
 
 def test_magnitude_has_derivative_zero_at_zero():
@@ -62,12 +70,7 @@ def test_norms_and_derivatives_at_any_magnitude(exponent):
     np.testing.assert_allclose(
         [scale * l1, scale * np.sqrt(squares)], [exact_l1, exact_l2], rtol=1e-6
     )
-
-    def ratio(arrays):
-        _, l1, squares = scaled_norms(arrays)
-        return l1 / jnp.sqrt(squares)
-
-    got = np.concatenate([np.ravel(g) for g in jax.grad(ratio)(arrays)]).astype(np.float64)
+    got = np.concatenate([np.ravel(g) for g in gradient_of_ratio(arrays)]).astype(np.float64)
     expected = np.sign(w) / exact_l2 - exact_l1 * w / exact_l2**3
     np.testing.assert_allclose(got, expected, rtol=2e-5)
 

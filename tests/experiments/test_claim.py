@@ -13,6 +13,7 @@ from jaxcomp.data import digits
 from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError
 from tests.helpers import RESULTS
+from tests.models.variables import random_variables
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 
@@ -40,9 +41,9 @@ def test_the_loss_makes_the_effective_number_of_weights_fall(splits):
 
 def test_the_full_gradient_is_that_of_the_mean_loss(splits):
     model = MODELS[claim.MODEL]()
-    params = model.init(jax.random.key(0), splits.train.inputs[:1])["params"]
+    params = random_variables(model, splits.train.inputs[:1])["params"]
     loss = cross_entropy(model.apply)
-    whole = jax.grad(loss)(params, splits.train)
+    whole = jax.jit(jax.grad(loss))(params, splits.train)
     parts = claim.full_gradient(loss, params, splits)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), whole, parts)
 

@@ -18,6 +18,7 @@ from jaxcomp.models import MODELS
 from jaxcomp.prune import apply_mask, top_k_mask
 from jaxcomp.quantize import dequantize, ternarize
 from jaxcomp.train import NonFiniteLossError
+from tests.models.variables import random_variables
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 SHORT = ("train.steps=5", "penalty.steps=30", "finetune.steps=0", "quantize.steps=20")
@@ -68,23 +69,25 @@ def command(monkeypatch, workdir, trials, *more):
 
 @pytest.mark.filterwarnings("ignore:nothing is left of")  # after so few steps
 def test_a_search_goes_on_and_makes_no_trial_again(tmp_path, monkeypatch, capsys):
-    made = []
+    made, cleared = [], []
 
     def untrained(config, splits, watch):
         del watch
         made.append(config.prune.density)
-        start = MODELS[config.model]().init(jax.random.key(0), splits.train.inputs[:1])["params"]
+        start = random_variables(MODELS[config.model](), splits.train.inputs[:1])["params"]
         masks = top_k_mask(start, config.prune.density)
         return SimpleNamespace(compressed=dequantize(ternarize(apply_mask(start, masks))))
 
     monkeypatch.setattr(search, "train_and_compress", untrained)
+    # For all other tests too it would clear them.
+    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(1))
     first = command(monkeypatch, tmp_path, 1)
     more = command(monkeypatch, tmp_path, 2)
     same = command(monkeypatch, tmp_path, 2)
     assert more["trials"][:1] == first["trials"]
     assert same["trials"] == more["trials"]
     assert [trial["values"]["prune.density"] for trial in more["trials"]] == made
-    assert len(set(made)) == 2
+    assert len(set(made)) == len(cleared) == 2
     assert all(0.02 <= density <= 0.2 for density in made)
     costs = [(trial["bytes"], trial["validation_error"]) for trial in more["trials"]]
     assert set(more["front"]) == set(pareto_front(costs))
@@ -129,6 +132,7 @@ def test_a_trial_that_diverges_on_a_stream_counts_as_a_dense_random_network(conf
         raise NonFiniteLossError("not finite at step 3")
 
     monkeypatch.setattr(search, "train_and_compress", diverges)
+    monkeypatch.setattr(jax, "clear_caches", lambda: None)
     rows = [{"image": np.zeros((9, 9, 3), np.uint8), "label": 1}] * 3
     splits = Splits(*3 * [Stream(rows, np.arange(3), size=8)])
     trial = optuna.trial.FixedTrial({"penalty.l2": 0.0})

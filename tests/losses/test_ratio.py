@@ -61,10 +61,11 @@ def test_gradient_changes_sign_at_the_ternary_level(w):
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("function", [compressibility, ternary_level])
-@pytest.mark.parametrize("shape", [(7,), (3, 4)])
-def test_derivatives_against_finite_differences(function, shape):
-    w = jnp.asarray(np.random.default_rng(0).normal(size=shape) + 2.0 * (np.indices(shape)[0] % 2))
-    check_grads(function, (w,), order=2, atol=FINITE_DIFFERENCE, rtol=FINITE_DIFFERENCE)
+def test_derivatives_against_finite_differences(function):
+    w = np.random.default_rng(0).normal(size=(3, 4)) + 2.0 * (np.indices((3, 4))[0] % 2)
+    check_grads(
+        function, (jnp.asarray(w),), order=2, atol=FINITE_DIFFERENCE, rtol=FINITE_DIFFERENCE
+    )
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-38, 1e-30, 1e-20, 1.0, 1e20, 1e30, 3.4e38])

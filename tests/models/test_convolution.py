@@ -7,6 +7,11 @@ import numpy as np
 import pytest
 
 from jaxcomp.models.convolution import convolution
+from tests.models.variables import random_variables
+
+
+def normal(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
 def both(kernel_size, dtype=None, padding="VALID"):
@@ -29,30 +34,31 @@ def both(kernel_size, dtype=None, padding="VALID"):
 )
 def test_values_and_gradients_are_those_of_xla(padding, kernel_size, size):
     ours, of_xla = both(kernel_size, padding=padding)
-    images = jax.random.normal(jax.random.key(0), (2, *size, 4))
-    params = of_xla.init(jax.random.key(1), images)
-    out = of_xla.apply(params, images)
-    np.testing.assert_allclose(ours.apply(params, images), out, rtol=1e-5, atol=1e-6)
+    images = normal(2, *size, 4)
+    params = random_variables(of_xla, images)
 
-    def gradients(layer):
+    def out_and_gradients(layer):
         def loss(params, images):
-            return jnp.sum(jnp.square(layer.apply(params, images)))
+            out = layer.apply(params, images)
+            return jnp.sum(jnp.square(out)), out
 
-        return jax.jit(jax.grad(loss, argnums=(0, 1)))(params, images)
+        gradients, out = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(params, images)
+        return out, jax.tree.leaves(gradients)
 
-    for got, expected in zip(*map(jax.tree.leaves, map(gradients, (ours, of_xla))), strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    (out, gradients), (expected_out, expected) = map(out_and_gradients, (ours, of_xla))
+    np.testing.assert_allclose(out, expected_out, rtol=1e-5, atol=1e-6)
+    for got, wanted in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_it_computes_in_the_type_of_the_layer():
     ours, of_xla = both((5, 5), jnp.bfloat16)
-    images = jax.random.normal(jax.random.key(0), (2, 12, 12, 3))
-    params = of_xla.init(jax.random.key(1), images)
-    out = ours.apply(params, images)
+    images = normal(2, 12, 12, 3)
+    params = random_variables(of_xla, images)
+    out = jax.jit(ours.apply)(params, images)
     assert out.dtype == jnp.bfloat16
-    np.testing.assert_allclose(
-        out.astype(jnp.float32), both((5, 5))[1].apply(params, images), atol=0.05
-    )
+    exact = jax.jit(both((5, 5))[1].apply)(params, images)
+    np.testing.assert_allclose(np.asarray(out, np.float32), exact, atol=0.05)
 
 
 @pytest.mark.parametrize(

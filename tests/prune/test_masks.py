@@ -15,7 +15,7 @@ from tests.helpers import small_params, weights
 
 
 def count(tree):
-    return sum(int(jnp.count_nonzero(leaf)) for leaf in jax.tree.leaves(tree))
+    return sum(np.count_nonzero(leaf) for leaf in jax.tree.leaves(tree))
 
 
 def kernels(tree):
@@ -66,7 +66,7 @@ def test_threshold_is_in_units_of_the_ternary_level(w, threshold):
 @pytest.mark.parametrize("scope", ["tensor", "global"])
 def test_threshold_does_not_see_the_scale(scope):
     params = small_params()
-    scaled = jax.tree.map(lambda p: 1024 * p, params)
+    scaled = jax.tree.map(lambda p: 1024 * np.asarray(p), params)
     one, other = (threshold_mask(p, 0.9, scope=scope) for p in (params, scaled))
     jax.tree.map(np.testing.assert_array_equal, one, other)
 
@@ -80,18 +80,18 @@ def test_threshold_scopes_differ_in_the_level():
 def test_zero_threshold_is_the_support():
     params = small_params()
     jax.tree.map(
-        lambda keep, w: np.testing.assert_array_equal(keep, w != 0),
+        lambda keep, w: np.testing.assert_array_equal(keep, np.asarray(w) != 0),
         kernels(threshold_mask(params, 0.0)),
         kernels(params),
     )
 
 
 @pytest.mark.parametrize(
-    "make_mask", [lambda p: top_k_mask(p, 0.1), lambda p: threshold_mask(p, 1.0)]
+    "make_mask", [lambda p: top_k_mask(p, 0.25), lambda p: threshold_mask(p, 1.0)]
 )
 def test_biases_are_never_pruned_by_default(make_mask):
     keep = make_mask(small_params())
-    assert all(layer["bias"].all() for layer in keep.values())
+    assert all(np.all(layer["bias"]) for layer in keep.values())
 
 
 def test_apply_mask_gives_exact_zeros_and_leaves_the_rest_alone():
@@ -126,7 +126,7 @@ def test_bad_scope_and_empty_selection(prune):
 
 def of_two_scales():
     w = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
-    return {"fc1": jnp.asarray(w), "fc2": jnp.asarray(0.001 * w[:250])}
+    return {"fc1": w, "fc2": np.float32(0.001) * w[:250]}
 
 
 def test_a_tensor_of_which_nothing_is_left_is_named():

@@ -19,6 +19,7 @@ from jaxcomp.train import (
     shardings_of,
 )
 from tests.helpers import sharded
+from tests.models.variables import random_variables
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 MODEL = LeNet300100(widths=(32, 16), classes=8)
@@ -51,7 +52,8 @@ def loss(params, batch):
 
 
 def start(optimizer):
-    return init_state(MODEL.init(jax.random.key(0), IMAGES[:1])["params"], optimizer)
+    params = random_variables(MODEL, IMAGES[:1])["params"]
+    return jax.jit(lambda params: init_state(params, optimizer))(params)
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -64,9 +66,8 @@ def test_training_on_eight_devices_is_that_on_one(name, sizes):
     optimizer, batch = CHAINS[name](), (IMAGES, LABELS)
     step, expected = make_step(loss, optimizer), start(optimizer)
     mesh = make_mesh(*sizes)
-    state = start(optimizer)
-    shardings = shardings_of(state, mesh, RULES)
-    state = jax.device_put(state, shardings)
+    shardings = shardings_of(expected, mesh, RULES)
+    state = jax.tree.map(jnp.copy, jax.device_put(expected, shardings))  # a step takes its state
     spread = jax.device_put(batch, batch_sharding(mesh))
     for _ in range(4):
         expected, state = step(expected, batch), step(state, spread)
@@ -123,7 +124,8 @@ def test_a_mesh_that_does_not_make_up_the_devices(sizes):
     ],
 )
 def test_rules_that_cannot_work(rule, message):
-    params = LeNet300100(classes=3).init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)))["params"]
+    model = LeNet300100(classes=3)
+    params = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 4, 4, 1)))["params"]
     with pytest.raises(ValueError, match=message):
         shardings_of(params, make_mesh(1, 8, 1), [rule])
 
