@@ -143,8 +143,6 @@ class Folding:
         if name in ("add", "add_any", "sub"):
             first, second = _signs(operation)
             return [(operation.outputs[0], first * own[0] + second * own[1])]
-        if name == "optimization_barrier":
-            return list(zip(operation.outputs, own, strict=True))
         if name == "concatenate":
             return [(operation.outputs[0], fields.join(own, shapes, settings["dimension"]))]
         if len(places) > 1:

@@ -37,6 +37,7 @@ class Sources:
         self.without_data = program.without_data()
         self.made_by = {a: op for op in program.operations for a in op.outputs}
         self.leaves = {array: leaf for leaf, array in enumerate(program.parameters)}
+        self._ways: dict[tuple[int, int], tuple[Operation, ...] | None] = {}
 
     def of(self, array: int) -> "Source":
         """Find the parameter that an array is, but for its layout, and that is used nowhere else.
@@ -55,31 +56,29 @@ class Sources:
         self._check_alone(array)
         return Source(self, self.leaves[array], tuple(way))
 
-    def way(self, array: int, leaf: int) -> list[Operation] | None:
+    def way(self, array: int, leaf: int) -> tuple[Operation, ...] | None:
         """Return the changes of layout from an array back to a parameter that it is made of.
 
         Operations on single entries are passed over. None where there is no such way.
         """
-        way: list[Operation] = []
-        while array not in self.leaves:
-            operation = self.made_by.get(array)
-            if operation is None:
-                return None
-            if operation.name in LAYOUT:
-                way.append(operation)
-                array = operation.inputs[0]
-            elif operation.name in ELEMENTWISE:
-                array = self._of_same_shape(operation, leaf)
-            else:
-                return None
-        return way if self.leaves[array] == leaf else None
+        if (array, leaf) not in self._ways:
+            self._ways[array, leaf] = self._find_way(array, leaf)
+        return self._ways[array, leaf]
 
-    def _of_same_shape(self, operation: Operation, leaf: int) -> int:
-        """Return the argument of an operation on entries that leads to a parameter, if one does."""
-        wanted = self.program.shapes[operation.outputs[0]].shape
-        same = [a for a in operation.inputs if self.program.shapes[a].shape == wanted]
-        leading = [array for array in same if self.way(array, leaf) is not None]
-        return (leading or [operation.inputs[0]])[0]
+    def _find_way(self, array: int, leaf: int) -> tuple[Operation, ...] | None:
+        if array in self.leaves:
+            return () if self.leaves[array] == leaf else None
+        operation = self.made_by.get(array)
+        if operation is None:
+            return None
+        if operation.name in LAYOUT:
+            rest = self.way(operation.inputs[0], leaf)
+            return None if rest is None else (operation, *rest)
+        if operation.name not in ELEMENTWISE:
+            return None
+        shape = self.program.shapes[array].shape
+        same = [other for other in operation.inputs if self.program.shapes[other].shape == shape]
+        return next((way for other in same if (way := self.way(other, leaf)) is not None), None)
 
     def laid_out(self, operation: Operation, field: np.ndarray) -> np.ndarray:
         """From a field of the argument of a change of layout to one of its result."""

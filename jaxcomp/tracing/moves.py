@@ -88,12 +88,6 @@ def _iota(operation: Operation, arguments: list[Known], before: Shapes, after: S
     return Known(value, no_entry(len(shape)))
 
 
-def _as_it_is(
-    operation: Operation, arguments: list[Known], before: Shapes, after: Shapes
-) -> list[Known]:
-    return arguments
-
-
 # Operations that look up
 
 
@@ -193,7 +187,6 @@ RULES: dict[str, Rule] = {
     "concatenate": _concatenate,
     "stack": _stack,
     "iota": _iota,
-    "optimization_barrier": _as_it_is,
     "dynamic_slice": _dynamic_slice,
     "gather": _gather,
 }

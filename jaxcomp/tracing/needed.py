@@ -192,12 +192,6 @@ def _stack(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after:
     return [np.take(needs[0], i, axis) for i in range(len(shapes))]
 
 
-def _as_it_is(
-    operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes
-) -> Needs:
-    return needs
-
-
 # Operations that look up or add up
 
 
@@ -248,7 +242,6 @@ _RULES: dict[str, Callable[..., Needs]] = {
     "pad": _pad,
     "concatenate": _concatenate,
     "stack": _stack,
-    "optimization_barrier": _as_it_is,
     "dynamic_slice": _dynamic_slice,
     "reduce_window_sum": _reduce_window,
     "reduce_window_max": _reduce_window,

@@ -252,6 +252,11 @@ CASES = {
         W,
         dense((0,), (1,)),
     ),
+    "a barrier with data": (
+        lambda w, x: jnp.matmul(*jax.lax.optimization_barrier((x, w))),
+        W,
+        dense((0,), (1,)),
+    ),
     "remat": (lambda w, x: jax.checkpoint(lambda w: x @ w)(w), W, dense((0,), (1,))),
     "branches": (
         lambda w, x: jax.lax.cond(x.sum() > 0, lambda: x @ w, lambda: 2 * (x @ w)),
