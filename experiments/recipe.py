@@ -64,7 +64,7 @@ def train_and_compress(config: ConfigDict, splits: Splits, watch: Watch) -> Outc
 
 
 def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
-    """The first half of the recipe; see `train_and_compress`.
+    """Run the first half of the recipe; see `train_and_compress`.
 
     1. *dense*: no penalty; with dropout, if any.
     2. *penalty*: the penalty from initial weights, or from the dense network, and pruning: on the
@@ -111,7 +111,7 @@ def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
 
 
 def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
-    """The second half of the recipe, on what the first has made; see `train_and_compress`.
+    """Run the second half of the recipe on the result of the first; see `train_and_compress`.
 
     3. The rest is pruned. Without batch norm, units that cannot matter, and biases that the next
        layer's can stand in for, become zero; where the layers are a chain, what follows is trained
@@ -168,7 +168,7 @@ def _initial(model: nn.Module, seed: int, examples: feed.Data) -> Network:
 
 
 def _density(density: float, small: PyTree, large: PyTree) -> float:
-    """The density of a small network with as many non-zeros as a large one has by its density."""
+    """Return the density at which a small network has as many non-zeros as a large one."""
     small_weights, large_weights = (sum(w.size for w in select(p, None)) for p in (small, large))
     return min(1.0, density * large_weights / small_weights)
 
@@ -184,7 +184,7 @@ def check_by_layer(config: ConfigDict, network: jaxcomp.tracing.Network) -> None
 
 
 def _quantized(params: PyTree, config: ConfigDict, network: jaxcomp.tracing.Network) -> PyTree:
-    """Signs and levels in place of each weight tensor, as many as its layer is to have."""
+    """Replace each weight tensor by signs and as many levels as its layer is to have."""
     settings = config.quantize
     numbers = dict(zip(network.weights, settings.by_layer, strict=False))
 
@@ -198,7 +198,7 @@ def _quantized(params: PyTree, config: ConfigDict, network: jaxcomp.tracing.Netw
 
 
 def _round_biases(params: PyTree, bits: int) -> PyTree:
-    """What is not a weight as multiples of a step of its own."""
+    """Round what is not a weight to multiples of a step of its own."""
     if not bits:
         return params
 

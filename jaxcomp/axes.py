@@ -129,7 +129,7 @@ def selected_axes(
 
 
 def of_layout(layout: str | None, ndim: int) -> Axes:
-    """The axes of an array in the layout of a framework; one axis alone is that of the outputs.
+    """Return the axes of an array in the layout of a framework; a single axis is that of outputs.
 
     Raises:
       ValueError: if the layout is unknown.
@@ -144,7 +144,7 @@ def of_layout(layout: str | None, ndim: int) -> Axes:
 
 
 def own_axes(name: str, ndim: int, axes: Axes | None, layout: str | None) -> Axes:
-    """The axes of one array, from what a user says of it.
+    """Return the axes of one array, from what a user says of it.
 
     Raises:
       ValueError: if both are given, or they are not those of an array with `ndim` axes.
@@ -160,12 +160,12 @@ def own_axes(name: str, ndim: int, axes: Axes | None, layout: str | None) -> Axe
 
 
 def rest_of(axes: Axes, ndim: int) -> tuple[int, ...]:
-    """The axes that are not of units or a stack: those of the window, and any that are in none."""
+    """Return the axes that are not of units or a stack: of the window, or of no known meaning."""
     return tuple(a for a in range(ndim) if a not in (*axes.stack, *axes.inputs, *axes.outputs))
 
 
 def all_but(kept: Sequence[int], ndim: int) -> tuple[int, ...]:
-    """The other axes, in order."""
+    """Return the other axes, in order."""
     return tuple(axis for axis in range(ndim) if axis not in kept)
 
 

@@ -178,7 +178,7 @@ class _Removal:
             also.append(bad)
 
     def _after(self, changes: Sequence[Change]) -> dict[int, np.ndarray]:
-        """The parameters with these changes, by their positions.
+        """Return the parameters with these changes, by their positions.
 
         Raises:
           Stays: if one gets too large for its type.

@@ -114,7 +114,7 @@ class Folding:
         return jnp.issubdtype(self.program.shapes[array].dtype, jnp.floating)
 
     def _taken(self, operation: Operation, amounts: Mapping[int, np.ndarray]) -> Change | None:
-        """The change of the bias that an operation adds; None if it adds none.
+        """Return the change of the bias that an operation adds; None if it adds none.
 
         Raises:
           Stays: if that bias cannot take it.
@@ -153,7 +153,7 @@ class Folding:
     def _passed_on(
         self, operation: Operation, place: int, amount: np.ndarray, known: Mapping[int, Known]
     ) -> np.ndarray:
-        """What an operation of one result makes of a constant difference of one argument."""
+        """Return what an operation makes of a constant difference of one argument."""
         name, settings = operation.name, operation.settings
         shapes = [self.program.shapes[array].shape for array in operation.inputs]
         if name in LAYOUT:

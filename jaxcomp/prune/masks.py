@@ -158,14 +158,14 @@ def apply_mask(params: PyTree, keep: PyTree) -> PyTree:
 
 
 def _level_beside(w: jax.Array, axes: Axes | None) -> jax.Array:
-    """The ternary level of a tensor, or that of each stacked one, to compare its entries with."""
+    """Return the ternary level of a tensor, or of each stacked one, to compare entries with."""
     separate = separate_axes(axes, "tensor")
     level = over_axes(lambda one: level_of([one]), separate)(w)
     return beside(level, w.ndim, separate) if separate else level
 
 
 def _with_selected(kept: Iterable[jax.Array], params: PyTree, mask: Mask) -> PyTree:
-    """The masks of the selected leaves in their places, and True for all others."""
+    """Put the masks of the selected leaves in their places, and True for all others."""
     kept = iter(kept)
     return jax.tree.map(
         lambda selected, p: next(kept) if selected else jnp.ones_like(p, dtype=bool),

@@ -62,7 +62,7 @@ def keep_of_arrays(
 
 
 def _stack_alone(axes: Axes | None, ndim: int) -> Axes | None:
-    """The axes with no other meaning than that of the stack: ties are broken in row-major order."""
+    """Keep only the stack of the axes: ties are broken in row-major order."""
     if axes is None or not axes.stack:
         return None
     return Axes((), (), window=all_but(axes.stack, ndim), stack=axes.stack)

@@ -100,7 +100,7 @@ def expand(params: PyTree, live: Live, like: PyTree) -> PyTree:
 
 
 def _live(layers: Sequence[Layer], stay: Sequence[np.ndarray]) -> Live:
-    """From the units that stay of each hidden layer to the indices that stay of parameters."""
+    """Turn the units of each hidden layer that stay into indices of parameters that stay."""
     indices: dict[str, dict[int, np.ndarray]] = {}
     for layer, units in zip(layers, stay, strict=False):
         for place in layer.places:

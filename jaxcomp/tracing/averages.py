@@ -42,7 +42,7 @@ def averaged_axis(operation: Operation, place: int, found: Mapping[int, int]) ->
 
 
 def _after(program: Program, operation: Operation, axis: int) -> int | None:
-    """The axis behind a change of layout."""
+    """Return the axis behind a change of layout."""
     name, settings = operation.name, operation.settings
     if name in _SAME:
         return axis
@@ -59,7 +59,7 @@ def _after(program: Program, operation: Operation, axis: int) -> int | None:
 
 
 def _single(before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int]:
-    """The axes that a reshape leaves alone, and where they are behind it."""
+    """Return the axes that a reshape leaves alone, and where they are behind it."""
     groups = reshape_groups(before, after)
     return {left[0]: right[0] for left, right in groups if len(left) == len(right) == 1}
 
@@ -67,7 +67,7 @@ def _single(before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int]:
 def _summed_axis(
     program: Program, made_by: dict[int, Operation], top: int, bottom: int
 ) -> int | None:
-    """The axis along which `top` is summed up to give `bottom`, which has one entry of it."""
+    """Return the axis along which `top` is summed to give `bottom`, which has one entry of it."""
     whole = program.shapes[top].shape
     if len(program.shapes[bottom].shape) != len(whole):
         return None

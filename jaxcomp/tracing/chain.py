@@ -128,7 +128,7 @@ class _Follower:
         return self._of_result(operation, place, numbers, shape)
 
     def _on_weights(self, operation: Operation, place: int, field: np.ndarray) -> np.ndarray:
-        """From units along the data to units along the weights that they meet."""
+        """Turn units along the data into units along the weights that they meet."""
         if operation.name == "conv_general_dilated":
             numbers = operation.settings["dimension_numbers"]
             shape = [1] * field.ndim
@@ -171,7 +171,7 @@ class _Follower:
 
 
 def _place(name: str, along: np.ndarray) -> Place:
-    """The axis of a parameter along which the numbers of units change."""
+    """Return the axis of a parameter along which the numbers of units change."""
     for axis in range(along.ndim):
         others = tuple(a for a in range(along.ndim) if a != axis)
         if (along == along.max(axis=others, keepdims=True)).all():

@@ -77,7 +77,7 @@ def constants_of(program: Program, leaves: Sequence[np.ndarray]) -> dict[int, Kn
 
 
 def _results(program: Program, operation: Operation, arguments: list[Known]) -> list[Known] | None:
-    """What is known of the results of an operation; None if it is not understood."""
+    """Return what is known of the results of an operation; None if it is not understood."""
     name = operation.name
     if name == LOOP or (arguments and all(argument.varies.all() for argument in arguments)):
         return None
@@ -109,7 +109,7 @@ def _averaged(
     shares: Mapping[int, int],
     result: Known,
 ) -> Known:
-    """The result of a product, also where it averages what is the same everywhere."""
+    """Return the result of a product, also where it averages what is the same everywhere."""
     before = [program.shapes[array].shape for array in operation.inputs]
     for place, argument in enumerate(arguments):
         axis = averaged_axis(operation, place, shares)
@@ -124,7 +124,7 @@ def _averaged(
 
 
 def _settled(known: Known, like: jax.ShapeDtypeStruct) -> Known:
-    """The same with the array's type, zeros where it varies, and no more entries than needed."""
+    """Give it the array's type, zeros where it varies, and no more entries than needed."""
     value, varies = known
     if varies.all() or max(value.size, varies.size) > moves.MAX_ENTRIES:
         return unknown(like)

@@ -81,7 +81,7 @@ class Sources:
         return next((way for other in same if (way := self.way(other, leaf)) is not None), None)
 
     def laid_out(self, operation: Operation, field: np.ndarray) -> np.ndarray:
-        """From a field of the argument of a change of layout to one of its result."""
+        """Turn a field of the argument of a change of layout into one of its result."""
         name, settings = operation.name, operation.settings
         before = self.program.shapes[operation.inputs[0]].shape
         after = self.program.shapes[operation.outputs[0]].shape
@@ -97,7 +97,7 @@ class Sources:
         return field
 
     def laid_back(self, operation: Operation, field: np.ndarray) -> np.ndarray:
-        """From a field of the result of a change of layout to one of its argument."""
+        """Turn a field of the result of a change of layout into one of its argument."""
         name, settings = operation.name, operation.settings
         before = self.program.shapes[operation.inputs[0]].shape
         after = self.program.shapes[operation.outputs[0]].shape

@@ -110,7 +110,7 @@ def _dynamic_slice(
 def _gather(
     operation: Operation, arguments: list[Known], before: Shapes, after: Shapes
 ) -> Known | None:
-    """The same for all indices, unless they are known and name places of a single axis."""
+    """Take what is the same for all indices, unless they are known places of a single axis."""
     argument, indices = arguments
     numbers = operation.settings["dimension_numbers"]
     places = known_places(operation, indices, before)

@@ -95,7 +95,7 @@ class _Backward:
         return second & ~first, first
 
     def _relies_on_second(self, operation: Operation) -> bool:
-        """Of two zeros the one of parameters is kept: it is there for all inputs."""
+        """Keep, of two zeros, that of parameters: it is there for all inputs."""
         return operation.inputs[1] in self.without_data
 
     def _product(
