@@ -154,7 +154,14 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+def some_slow(cases, *fast):
+    """Cases of which all but a few are slow: each compiles a program of its own."""
+    return [pytest.param(one, marks=[pytest.mark.slow] * (one not in fast)) for one in cases]
+
+
+@pytest.mark.parametrize(
+    "form", some_slow(FORMS, "flax", "torch", "attention, [d, heads, features]")
+)
 @pytest.mark.parametrize("option", OPTIONS)
 def test_units_are_found_in_each_layout(option, form):
     call, expected = OPTIONS[option]
@@ -236,7 +243,7 @@ OF_TENSORS = {
 }
 
 
-@pytest.mark.parametrize("axes", STACKED)
+@pytest.mark.parametrize("axes", some_slow(STACKED, "last, of [outputs, inputs]"))
 @pytest.mark.parametrize("option", [*OPTIONS, *OF_TENSORS])
 def test_stacked_layers_are_separate_tensors(option, axes):
     """What is done to a stack is done to its layers, of very different scales, one by one."""

@@ -49,7 +49,12 @@ def by_hooks(model, variables, x):
 
 @pytest.mark.usefixtures("standard_promotion")
 @pytest.mark.parametrize(
-    "name", ["lenet_5_caffe", "transformer", pytest.param("resnet_20", marks=pytest.mark.slow)]
+    "name",
+    [
+        "lenet_5_caffe",
+        pytest.param("resnet_20", marks=pytest.mark.slow),
+        pytest.param("transformer", marks=pytest.mark.slow),
+    ],
 )
 def test_they_are_those_of_hooks(name):
     model, x = MODELS[name](), INPUTS[name]
