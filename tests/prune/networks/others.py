@@ -170,7 +170,7 @@ def branches(params, x):
         return jax.nn.relu(x @ params["a"] + params["b"][None])
 
     def other(x):
-        return jnp.tanh(x @ params["a"]) * params["m"]
+        return jnp.tanh(x @ params["a"]) * params["m"][None]
 
     return jax.lax.cond(x.sum() > 0, one, other, x) @ params["c"] + params["d"][None]
 
