@@ -1,6 +1,8 @@
 """Modules import, and only from the layers below them."""
 
+import ast
 import importlib
+import json
 import pkgutil
 import subprocess
 import sys
@@ -30,6 +32,20 @@ def test_every_public_name_is_there():
     assert set(jaxcomp.__all__) <= set(dir(jaxcomp))
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         jaxcomp.lod  # noqa: B018
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_what_a_notebook_imports_is_there(path):
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    lines = [line for cell in cells for line in cell["source"] if not line.startswith("%")]
+    imports = [
+        node
+        for node in ast.walk(ast.parse("\n".join(line.rstrip("\n") for line in lines)))
+        if isinstance(node, ast.ImportFrom)
+        and node.module.split(".")[0] in ("jaxcomp", "experiments")
+    ]
+    assert imports
+    exec(ast.unparse(ast.Module(imports, type_ignores=[])), {})
 
 
 @pytest.mark.slow
