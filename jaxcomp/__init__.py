@@ -6,12 +6,14 @@ from typing import Any
 # Where each public name lives. Names are imported when first used, so that a file can be read
 # (`jaxcomp.load`) on a machine that has no jax.
 _HOMES = {
+    "Calibration": "jaxcomp.compression",
     "FormatError": "jaxcomp.codec",
     "add_compressibility": "jaxcomp.transforms",
     "add_penalty": "jaxcomp.transforms",
     "added_penalty": "jaxcomp.transforms",
     "apply_preconditioned_prox": "jaxcomp.transforms",
     "apply_prox": "jaxcomp.transforms",
+    "compress": "jaxcomp.compression",
     "compressibility": "jaxcomp.losses",
     "compressibility_tree": "jaxcomp.losses",
     "control_weight": "jaxcomp.transforms",
@@ -20,6 +22,7 @@ _HOMES = {
     "load": "jaxcomp.codec",
     "prune_gradually": "jaxcomp.transforms",
     "save": "jaxcomp.codec",
+    "save_moments": "jaxcomp.compression",
     "ternary_level": "jaxcomp.losses",
     "trace": "jaxcomp.tracing",
 }
@@ -28,7 +31,7 @@ _SUBPACKAGES = (
     "axes",
     "checkpoints",
     "codec",
-    "compress",
+    "compression",
     "data",
     "losses",
     "models",

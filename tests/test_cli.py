@@ -119,7 +119,7 @@ def test_memory_that_is_not_there_is_one_line(path, tmp_path, capsys, monkeypatc
 
     for name in ("describe", "arrays"):
         monkeypatch.setattr(codec, name, fail)
-    monkeypatch.setattr("jaxcomp.compress.compress", fail)
+    monkeypatch.setattr("jaxcomp.compression.compress", fail)
     if command == "compress":
         np.savez(path.with_suffix(".npz"), w=np.ones(3))
         path = path.with_suffix(".npz")

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import jaxcomp
-from jaxcomp import compress
 from jaxcomp.checkpoints import CheckpointError, write_checkpoint
 from jaxcomp.cli import main
+from jaxcomp.compression import arrays
 from jaxcomp.files import replacing
 
 NO_PROCESS = 2**22 + 1  # beyond the numbers that Linux gives
@@ -301,7 +301,7 @@ def test_a_command_that_is_stopped_cleans_up_and_says_so(checkpoint, monkeypatch
         signal.raise_signal(number)
 
     monkeypatch.chdir(checkpoint)
-    monkeypatch.setattr(compress, "_change", stop)
+    monkeypatch.setattr(arrays, "_change", stop)
     default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
     before = signal.signal(number, default)
     with pytest.raises(SystemExit) as ended:
@@ -314,13 +314,13 @@ def test_a_command_that_is_stopped_cleans_up_and_says_so(checkpoint, monkeypatch
 
 def test_a_signal_that_is_ignored_stays_so(checkpoint, monkeypatch):
     monkeypatch.chdir(checkpoint)
-    change = compress._change
+    change = arrays._change
 
     def told(*arguments):
         signal.raise_signal(signal.SIGHUP)
         return change(*arguments)
 
-    monkeypatch.setattr(compress, "_change", told)
+    monkeypatch.setattr(arrays, "_change", told)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as by nohup
     try:
         assert main(["compress", "in.safetensors", "-o", "out.jxc"]) == 0
@@ -343,13 +343,14 @@ def test_a_command_can_run_in_another_thread(checkpoint):
 def test_a_process_that_is_stopped_leaves_nothing_for_long(checkpoint, number):
     program = """
         import sys
-        from jaxcomp import cli, compress
+        from jaxcomp import cli
+        from jaxcomp.compression import arrays
 
         def slow(*arguments):
             print("writing", flush=True)
             sys.stdin.read()
 
-        compress._change = slow
+        arrays._change = slow
         cli.main(["compress", "in.safetensors", "-o", "out.jxc"])
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]

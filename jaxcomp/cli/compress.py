@@ -13,6 +13,7 @@ from jaxcomp.cli.errors import fail
 from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.files import check_replaceable, replacing
 
+_UNITS = {"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _LARGE = 50_000_000  # bytes from which on there is time to watch a bar
 
 
@@ -72,6 +73,26 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "grows by less than L for each bit saved",
     )
     parser.add_argument(
+        "--moments",
+        metavar="FILE.npz",
+        help="round weights by what they do: moments of their inputs, as `jaxcomp.save_moments` or "
+        "another framework writes them, with one of --max-kl, --size and --lambda (the loss that a "
+        "bit is worth)",
+    )
+    parser.add_argument(
+        "--max-kl",
+        type=float,
+        metavar="NATS",
+        help="with --moments: the smallest file of which the moments foretell at most this "
+        "Kullback-Leibler divergence of predictions",
+    )
+    parser.add_argument(
+        "--size",
+        type=_bytes,
+        metavar="BYTES",
+        help="with --moments: the best file of at most this size, such as 300kB or 2MB",
+    )
+    parser.add_argument(
         "--bias-bits",
         type=int,
         metavar="BITS",
@@ -102,11 +123,12 @@ def run(options: argparse.Namespace) -> int:
     # The libraries of other formats are not needed to look into a file.
     from jaxcomp.checkpoints import CheckpointError, open_checkpoint
     from jaxcomp.cli.summary import summarize
-    from jaxcomp.compress import compress
+    from jaxcomp.compression import Moments, compress
 
     try:
         _check(options)
         quantizers = _quantizers(options)
+        moments = Moments(options.moments) if options.moments else None
     except (ValueError, OSError) as error:
         return fail(options.output, error)
     try:
@@ -125,6 +147,9 @@ def run(options: argparse.Namespace) -> int:
                 units_on=options.unit_axis,
                 trade=options.trade,
                 bias_quantizer=quantizers[1],
+                calibration=moments,
+                max_kl=options.max_kl,
+                size=options.size,
                 progress=lambda size: bar.advance(task, size),
             )
     except (CheckpointError, ImportError) as error:
@@ -138,6 +163,7 @@ def run(options: argparse.Namespace) -> int:
             "left_out": [entry.name for entry in done.left_out],
             "remarks": done.remarks,
             "unit_axes": done.unit_axes,
+            "calibrated": done.calibrated and done.calibrated._asdict(),
             "tensors": [tensor._asdict() for tensor in done.tensors],
         }
         try:
@@ -192,12 +218,28 @@ def _check(options: argparse.Namespace) -> None:
     if not 0 <= options.trade < float("inf"):
         raise ValueError(f"--lambda must be at least 0 and finite, got {options.trade}")
     rounds = options.ternary or options.levels or options.bits or options.step
-    if options.trade and not rounds:
+    goals = [options.max_kl is not None, options.size is not None, bool(options.trade)]
+    if options.moments:
+        if rounds or options.prune:
+            raise ValueError("--moments chooses zeros and steps by itself: leave out the others")
+        if sum(goals) != 1:
+            raise ValueError("--moments needs one of --max-kl, --size and --lambda")
+    elif any(goals[:2]):
+        raise ValueError("--max-kl and --size need --moments")
+    elif options.trade and not rounds:
         raise ValueError("--lambda needs one of --ternary, --levels, --bits and --step")
     if options.per_unit and not (options.ternary or options.bits):
         raise ValueError("--per-unit needs --ternary or --bits")
-    if options.unit_axis is not None and not options.per_unit:
-        raise ValueError("--unit-axis needs --per-unit")
+    if options.unit_axis is not None and not (options.per_unit or options.moments):
+        raise ValueError("--unit-axis needs --per-unit or --moments")
+
+
+def _bytes(text: str) -> int:
+    """Return a number of bytes from a number with a unit."""
+    parts = re.fullmatch(r"(\d+(?:\.\d*)?) ?(B|kB|MB|GB|)", text)
+    if parts is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give one such as 300kB or 2MB")
+    return int(float(parts[1]) * _UNITS[parts[2]])
 
 
 def _quantizers(options: argparse.Namespace) -> tuple:

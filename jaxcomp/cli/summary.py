@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 
 from jaxcomp.checkpoints import Entry, part_of
-from jaxcomp.compress import Compressed, TensorChange
+from jaxcomp.compression import Compressed, Outcome, TensorChange
 from jaxcomp.printable import printable
 
 _MUCH = 0.5  # relative error from which on little is left of a tensor
@@ -27,11 +27,15 @@ def summarize(before: int, done: Compressed) -> None:
         _say(f"output units are {_some(done.unit_axes)}")
     if done.remarks:
         _say(_some(done.remarks))
+    if done.calibrated is not None:
+        _say_of(done.calibrated)
     errors = [(_shown(t), t) for t in done.tensors]
     worst = sorted([one for one in errors if one[0]], key=lambda one: -one[0])
     if worst:
         tensors = _some(f"{t.name!r} {error:.2%}" for error, t in worst)
         _say(f"relative error {done.relative_error:.2%}; the largest: {tensors}")
+    if done.calibrated is not None:
+        return  # a large error of weights that do little is what was wanted
     much = [(error, t) for error, t in worst if error > _MUCH]
     for error, t in much:
         if not t.nonzeros:
@@ -45,6 +49,19 @@ def summarize(before: int, done: Compressed) -> None:
             "less is lost with more --bits or --levels, --per-unit, --floor for --prune, or by "
             "--exclude NAME --keep-state, which stores a tensor exactly"
         )
+
+
+def _say_of(found: Outcome) -> None:
+    """Print what calibration came to."""
+    _say(f"loss {found.lost:.3g}, {found.how}; a bit was worth {found.trade:.3g}")
+    if found.data_free_bytes is None:
+        _say("without the moments no setting of --bits is as good")
+    elif found.is_calibrated:
+        _say(f"without the moments it takes {found.data_free_bytes:,} bytes")
+    else:
+        _warn("the file without the moments was the better one, and is the one written")
+    if found.not_calibrated:
+        _say(f"no moments, and stored exactly: {_some(map(repr, found.not_calibrated))}")
 
 
 def _say(text: str) -> None:

@@ -11,7 +11,7 @@ from flax.training.train_state import TrainState
 
 import jaxcomp
 from jaxcomp.cli import main
-from jaxcomp.compress import compress
+from jaxcomp.compression import compress
 from jaxcomp.trees import named_leaves
 
 

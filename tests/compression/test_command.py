@@ -12,7 +12,7 @@ import jaxcomp
 from jaxcomp import codec
 from jaxcomp.checkpoints import open_checkpoint, read_checkpoint, write_checkpoint
 from jaxcomp.cli import main
-from jaxcomp.compress import compress
+from jaxcomp.compression import compress
 from jaxcomp.quantize.scalar import ternary_levels
 
 

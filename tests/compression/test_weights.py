@@ -8,7 +8,8 @@ import pytest
 
 import jaxcomp
 from jaxcomp.checkpoints import Checkpoint
-from jaxcomp.compress import compress, in_memory
+from jaxcomp.compression import compress
+from jaxcomp.compression.arrays import in_memory
 from jaxcomp.prune import apply_mask, top_k_mask
 from jaxcomp.quantize.scalar import bits_levels, ternary_levels
 from tests.helpers import small_params

@@ -1,0 +1,140 @@
+"""The arrays of a checkpoint: which are the network's, which of those weights; and writing them."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcomp.checkpoints import Checkpoint, Entry, check_any, of_network
+from jaxcomp.codec import Writer
+from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.metadata import names_of
+from jaxcomp.codec.names import EMPTY, check_names, flatten
+from jaxcomp.quantize.error import Error, error_of, total, trimmed_error
+from jaxcomp.weights import are_weights, is_variance, scale_integers
+
+# From an array and its values to what is stored of it.
+Round = Callable[[Entry, np.ndarray], Quantised | np.ndarray]
+
+
+class TensorChange(NamedTuple):
+    """What was done to one array."""
+
+    name: str
+    shape: tuple[int, ...]
+    elements: int
+    nonzeros: int
+    relative_error: float  # ||w - q||_2 / ||w||_2; 0 for the zero vector
+    trimmed_error: float  # the same without the thousandth of largest magnitude
+
+
+class Written(NamedTuple):
+    """A file, and what is in it."""
+
+    file_bytes: int
+    tensors: tuple[TensorChange, ...]
+    relative_error: float  # of all arrays that were changed, as one vector
+    left_out: tuple[Entry, ...]
+
+
+class Arrays:
+    """The arrays of a checkpoint by what they are.
+
+    Attributes:
+      weights: those of the network that are weights, in order.
+      biases: its other floating-point arrays that may be rounded.
+      stored: all that a file is given.
+      remarks: on what of the checkpoint it is not given.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, only: str | None, exclude: str | None, keep_state: bool
+    ) -> None:
+        entries = checkpoint.entries
+        places = [entry.names for entry in entries] + list(checkpoint.empty)
+        chosen = of_network(places, only, exclude)
+        if not keep_state:
+            check_any([entry.names for entry in entries], chosen[: len(entries)])
+        named = [(entry.name, entry) for entry in entries]
+        each = list(zip(entries, chosen, are_weights(named), scale_integers(named), strict=False))
+        self.checkpoint = checkpoint
+        self.weights = [e for e, one, is_weight, _ in each if one and is_weight and e.elements]
+        taken = set(self.weights)
+        self.biases = [
+            e for e, one, _, scale in each if one and not scale and e not in taken and _is_bias(e)
+        ]
+        self.stored = [entry for entry, one, *_ in each if one or keep_state]
+        self._empty = [
+            names
+            for names, one in zip(checkpoint.empty, chosen[len(entries) :], strict=True)
+            if one or keep_state
+        ]
+        self._metadata, self.remarks = _metadata_that_fits(checkpoint)
+
+    def write(
+        self, path: str | os.PathLike, after: Round, progress: Callable[[int], None]
+    ) -> Written:
+        """Write what `after` makes of each array; `progress` is called with the bytes of each."""
+        changes, errors, left_out = [], [], []
+        stored = set(self.stored)
+        with Writer(path) as writer:
+            writer.add_metadata(self._metadata)
+            for entry in self.checkpoint.entries:
+                if entry in stored:
+                    before = self.checkpoint.load(entry)
+                    new = after(entry, before)
+                    if isinstance(new, Quantised):
+                        writer.add_levels(entry.names, *new)
+                        new = new.values()
+                    else:
+                        writer.add(entry.names, new)
+                    change, error = _change(entry, before, new)
+                    changes.append(change)
+                    errors.append(error)
+                else:
+                    left_out.append(entry)
+                progress(entry.nbytes)
+            for names in self._empty:
+                writer.add_empty_dict(names)
+        error = total(errors).relative
+        return Written(writer.file_bytes, tuple(changes), error, tuple(left_out))
+
+
+def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
+    """A nested dict of arrays as a checkpoint."""
+    leaves = list(flatten(params))
+    arrays = {names: np.asarray(leaf) for names, leaf in leaves if leaf is not EMPTY}
+    entries = tuple(Entry(names, array.shape, array.dtype) for names, array in arrays.items())
+    empty = tuple(names for names, leaf in leaves if leaf is EMPTY)
+    return Checkpoint(entries, lambda entry: arrays[entry.names], empty)
+
+
+def _is_bias(entry: Entry) -> bool:
+    """Whether an array that is not of weights is one of numbers that may be rounded."""
+    floating = jnp.issubdtype(entry.dtype, jnp.floating)
+    return floating and entry.elements > 0 and not is_variance(entry.name)
+
+
+def _metadata_that_fits(checkpoint: Checkpoint) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The metadata that a file can hold, and remarks on all that it does not."""
+    metadata, remarks = {}, list(checkpoint.remarks)
+    for key, text in checkpoint.metadata.items():
+        try:
+            for names in names_of({key: text}):
+                check_names(names)
+        except ValueError:
+            remarks.append(f"the metadata {key!r} is too long, and left out")
+        else:
+            metadata[key] = text
+    return metadata, tuple(remarks)
+
+
+def _change(entry: Entry, before: np.ndarray, after: np.ndarray) -> tuple[TensorChange, Error]:
+    error, trimmed = Error(0.0, 0.0), 0.0
+    if after is not before:
+        error, trimmed = error_of(before, after), trimmed_error(before, after)
+    nonzeros = int(np.count_nonzero(after))
+    known = entry.name, entry.shape, entry.elements, nonzeros
+    return TensorChange(*known, error.relative, trimmed), error

@@ -1,0 +1,258 @@
+"""Compression by what the weights do, to a goal, checked on examples that were held back."""
+
+import math
+import operator
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from jaxcomp.codec.levels import Quantised
+from jaxcomp.compression.arrays import Arrays, Round, Written
+from jaxcomp.compression.calibration import Calibration, Fidelity
+from jaxcomp.compression.data_free import Quantizer, bits_of, check_finite, round_alone
+from jaxcomp.compression.from_moments import FromMoments
+from jaxcomp.compression.in_order import InOrder
+from jaxcomp.compression.moments_file import Moments
+from jaxcomp.compression.search import last_that_is_good
+
+PyTree = Any
+Stored = Mapping[str, Quantised | np.ndarray]  # arrays that are not stored as they are, by name
+
+_BIAS_BITS = 8
+_RIVAL_BITS = (8, 7, 6, 5, 4, 3, 2)
+_RIVAL_TRADES = (0.0, 0.1)
+_SIZE_TRIES, _CLOSE = 4, 0.97
+
+
+class Outcome(NamedTuple):
+    """What calibration came to.
+
+    Losses are in the mean of predictions: the Kullback-Leibler divergence in nats, or with a loss
+    of one's own its growth, as a share of what it was.
+    """
+
+    trade: float  # the loss that a bit was worth
+    lost: float
+    how: str  # how the loss is known, for a person
+    data_free_bytes: int | None  # of the best file without calibration; None if none was as good
+    data_free_lost: float | None
+    is_calibrated: bool  # False if the file without calibration was the better one, and written
+    not_calibrated: tuple[str, ...]  # weights of which no moments are known, stored exactly
+
+
+class _Candidate(NamedTuple):
+    """Arrays as they would be stored."""
+
+    stored: Stored
+    lost: float
+    file_bytes: int | None = None  # None until it is asked for
+
+
+class _Source(Protocol):
+    """What rounds arrays at a price of a bit, and knows what that loses."""
+
+    rounded: frozenset[str]  # names of the weights that it rounds
+
+    def at(self, trade: float) -> tuple[Stored, float]: ...
+
+    def lost(self, stored: Stored) -> float: ...
+
+
+class _Examples:
+    """A network that is run."""
+
+    def __init__(
+        self, params: PyTree, arrays: Arrays, calibration: Calibration, others: Round
+    ) -> None:
+        entries = {entry.name: entry for entry in arrays.checkpoint.entries}
+        self._rounder = InOrder(
+            params,
+            calibration,
+            lambda name, array: others(entries[name], array),
+            changeable=[entry.name for entry in arrays.stored],
+            weights=[entry.name for entry in arrays.weights],
+        )
+        self._fidelity = Fidelity(calibration, params)
+        self.rounded = self._rounder.rounded
+
+    def at(self, trade: float) -> tuple[Stored, float]:
+        found = self._rounder.at(trade)
+        return found.arrays, self._fidelity(found.params)
+
+    def lost(self, stored: Stored) -> float:
+        return self._fidelity(self._rounder.with_arrays(stored))
+
+
+def compress_calibrated(
+    params: PyTree,
+    path: str | os.PathLike,
+    arrays: Arrays,
+    calibration: Calibration | Moments,
+    goals: Mapping[str, float | None],
+    *,
+    bias_quantizer: Quantizer | None,
+    units_on: int | None,
+    progress: Callable[[int], None],
+) -> tuple[Written, Outcome]:
+    """Write the file; see `jaxcomp.compress`."""
+    goal, value = _the_goal(goals, calibration)
+    for entry in arrays.weights:
+        check_finite(entry, arrays.checkpoint.load(entry))
+    bias_quantizer = bias_quantizer or bits_of(_BIAS_BITS)
+    others = round_alone(arrays, None, bias_quantizer)
+    if isinstance(calibration, Moments):
+        source: _Source = FromMoments(arrays, calibration, others, units_on)
+        how = "foretold from the moments"
+    else:
+        source = _Examples(params, arrays, calibration, others)
+        how = "on batches held back" if calibration.holds_back else "on the calibration batch"
+    with tempfile.TemporaryDirectory() as folder:
+        work = _Work(source, arrays, bias_quantizer, Path(folder))
+        trade, found = work.reach(goal, value)
+        rival = work.best_rival(goal, value, found)
+    better = rival is None or (
+        found.lost <= rival.lost if goal == "size" else found.file_bytes <= rival.file_bytes
+    )
+    chosen = found if better else rival
+    written = arrays.write(path, _of(chosen.stored), progress)
+    missing = tuple(e.name for e in arrays.weights if e.name not in source.rounded)
+    outcome = Outcome(
+        trade,
+        chosen.lost,
+        how,
+        None if rival is None else rival.file_bytes,
+        None if rival is None else rival.lost,
+        better,
+        missing,
+    )
+    return written, outcome
+
+
+class _Work:
+    """Candidates for one network."""
+
+    def __init__(
+        self, source: _Source, arrays: Arrays, bias_quantizer: Quantizer, folder: Path
+    ) -> None:
+        self._source, self._arrays, self._folder = source, arrays, folder
+        self._bias_quantizer = bias_quantizer
+
+    def reach(self, goal: str, value: float) -> tuple[float, _Candidate]:
+        """Return the price of a bit with which the goal is reached, and what it leads to."""
+        if goal == "trade":
+            return value, self._with_size(self._at(value))
+        elements = sum(entry.elements for entry in self._arrays.weights)
+        # At small steps weights lose half a nat of bits each, in units of the price.
+        first = 2 * math.log(2) / max(1, elements) * (value if goal != "size" else 0.01)
+        if goal == "size":
+            return self._of_size(value, first)
+        largest = last_that_is_good(self._at, lambda found: found.lost <= value, first)
+        if largest is None:
+            raise ValueError(
+                f"no loss as small as {value:g} was found: ask for a larger one, or give "
+                "`bias_quantizer` more bits"
+            )
+        return largest[0], self._with_size(largest[1])
+
+    def _of_size(self, value: float, first: float) -> tuple[float, _Candidate]:
+        """Return a file of nearly this size; what a file takes is foretold from entropies."""
+        entropies: dict[float, float] = {}
+
+        def entropy(inverse: float) -> float:  # files shrink as the price of a bit grows
+            if inverse not in entropies:
+                entropies[inverse] = _entropy_bytes(self._at(1 / inverse).stored)
+            return entropies[inverse]
+
+        share, best = 1.0, None
+        for _ in range(_SIZE_TRIES):
+            fits = partial(operator.ge, value / share)
+            found = last_that_is_good(entropy, fits, 1 / first)
+            if found is None:
+                break
+            trade = 1 / found[0]
+            trial = self._with_size(self._at(trade))
+            if trial.file_bytes <= value and (best is None or trial.lost < best[1].lost):
+                best = trade, trial
+            if _CLOSE * value <= trial.file_bytes <= value:
+                break
+            share = trial.file_bytes / found[1]
+        if best is None:
+            raise ValueError(f"no file of {value:,.0f} bytes was found: ask for a larger one")
+        return best
+
+    def best_rival(self, goal: str, value: float, found: _Candidate) -> _Candidate | None:
+        """Return the best file without calibration that reaches what was reached; None if none."""
+        best = None
+        for trade in _RIVAL_TRADES:
+            last = None
+            for bits in _RIVAL_BITS:
+                new = self._alone(bits, trade)
+                if goal == "size":
+                    new = self._with_size(new)
+                    if new.file_bytes <= value:
+                        last = new
+                        break
+                elif new.lost > (found.lost if goal == "trade" else value):
+                    break
+                else:
+                    last = new
+            if last is None:
+                continue
+            last = self._with_size(last) if last.file_bytes is None else last
+            key = (lambda one: one.lost) if goal == "size" else (lambda one: one.file_bytes)
+            best = last if best is None else min(best, last, key=key)
+        return best
+
+    def _at(self, trade: float) -> _Candidate:
+        return _Candidate(*self._source.at(trade))
+
+    def _alone(self, bits: int, trade: float) -> _Candidate:
+        """Return the same weights rounded to steps of so many bits, each by itself."""
+        rounds = round_alone(self._arrays, bits_of(bits), self._bias_quantizer, trade=trade)
+        stored = {}
+        known = [entry for entry in self._arrays.weights if entry.name in self._source.rounded]
+        for entry in (*known, *self._arrays.biases):
+            stored[entry.name] = rounds(entry, self._arrays.checkpoint.load(entry))
+        return _Candidate(stored, self._source.lost(stored))
+
+    def _with_size(self, found: _Candidate) -> _Candidate:
+        written = self._arrays.write(self._folder / "trial.jxc", _of(found.stored), lambda _: None)
+        return found._replace(file_bytes=written.file_bytes)
+
+
+def _of(stored: Stored) -> Round:
+    return lambda entry, before: stored.get(entry.name, before)
+
+
+def _entropy_bytes(stored: Stored) -> float:
+    return sum(
+        one.bits() / 8 if isinstance(one, Quantised) else one.nbytes for one in stored.values()
+    )
+
+
+def _the_goal(
+    goals: Mapping[str, float | None], calibration: Calibration | Moments
+) -> tuple[str, float]:
+    """Return the one goal that was given, and its value."""
+    given = {name: value for name, value in goals.items() if value is not None}
+    if len(given) != 1:
+        raise ValueError(
+            f"calibration is to one goal: give one of {', '.join(goals)}, got "
+            f"{', '.join(given) or 'none'}"
+        )
+    ((goal, value),) = given.items()
+    if not 0 < value < math.inf:
+        raise ValueError(f"{goal} must be positive and finite, got {value}")
+    judged = isinstance(calibration, Calibration) and calibration.loss is not None
+    wanted = "max_loss" if judged else "max_kl"
+    if goal in ("max_kl", "max_loss") and goal != wanted:
+        raise ValueError(
+            f"{goal} does not go with this calibration, which has {'a' if judged else 'no'} loss "
+            f"of its own: give {wanted}"
+        )
+    return goal, value

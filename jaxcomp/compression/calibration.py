@@ -1,0 +1,102 @@
+"""What a network is run on, so that its weights can be rounded by what they do."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcomp import tracing
+
+PyTree = Any
+_HELD_BACK = 4  # one batch of so many
+
+
+class Calibration:
+    r"""A network and examples: what compression by calibration needs beside the parameters.
+
+    A few hundred to a few thousand examples, at least five for each input of the widest layer if
+    there are as many; labels are not needed. One batch in four is held back: by it the result is
+    judged.
+
+    Args:
+      apply: function of parameters and the inputs of a batch, the network as it is evaluated. It
+        returns logits, whose softmax along the last axis is a prediction, unless `loss` is given.
+      batches: each the inputs of the network; a tuple where it takes several.
+      loss: function of outputs and targets that returns the loss of each prediction, for networks
+        of another kind.
+      targets: what `loss` is given, one for each batch.
+      seed: of the labels that are drawn from the predictions, to find out which units matter.
+
+    Raises:
+      ValueError: if there are no batches, or not as many targets, or targets without a loss.
+    """
+
+    def __init__(
+        self,
+        apply: Callable[..., Any],
+        batches: Sequence[Any],
+        *,
+        loss: Callable[[PyTree, Any], jax.Array] | None = None,
+        targets: Sequence[Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.apply, self.loss, self.seed = apply, loss, seed
+        inputs = [batch if isinstance(batch, tuple) else (batch,) for batch in batches]
+        if not inputs:
+            raise ValueError("there are no batches to calibrate with: give at least one")
+        if (targets is None) != (loss is None):
+            raise ValueError("a loss needs targets, and targets a loss: give both or neither")
+        beside = [None] * len(inputs) if targets is None else list(targets)
+        if len(beside) != len(inputs):
+            raise ValueError(f"there are {len(inputs)} batches and {len(beside)} targets")
+        pairs = list(zip(inputs, beside, strict=True))
+        held = pairs[_HELD_BACK - 1 :: _HELD_BACK] or (pairs[-1:] if len(pairs) > 1 else [])
+        self.fitted = [pair for pair in pairs if not any(pair is other for other in held)]
+        self.held_back = held or pairs  # of a single batch nothing can be
+        self.holds_back = bool(held)
+
+    def trace(self, params: PyTree) -> "tracing.Network":
+        """Return the network, traced with the first batch."""
+        return tracing.trace(self.apply, params, *self.fitted[0][0])
+
+
+class Fidelity:
+    """How far a network with other parameters is from the original, on the batches held back."""
+
+    def __init__(self, calibration: Calibration, params: PyTree) -> None:
+        self._calibration = calibration
+        apply, loss = calibration.apply, calibration.loss
+
+        @jax.jit
+        def each(outputs: PyTree, params: PyTree, inputs: tuple[Any, ...], targets: Any) -> Any:
+            new = apply(params, *inputs)
+            if loss is not None:
+                return loss(new, targets)
+            own, other = (jax.nn.log_softmax(x.astype(jnp.float32)) for x in (outputs, new))
+            return jnp.sum(jnp.exp(own) * (own - other), axis=-1)
+
+        self._each = each
+        run = jax.jit(apply)
+        self._outputs = [run(params, *inputs) for inputs, _ in calibration.held_back]
+        self.before = self._mean(params) if loss is not None else 0.0
+
+    def __call__(self, params: PyTree) -> float:
+        """Return what is lost in the mean of predictions.
+
+        It is the Kullback-Leibler divergence of the predictions in nats, or with a loss of one's
+        own its growth, as a share of what it was.
+        """
+        lost = self._mean(params)
+        if self._calibration.loss is None:
+            return lost
+        return (lost - self.before) / abs(self.before) if self.before else lost
+
+    def _mean(self, params: PyTree) -> float:
+        total, count = 0.0, 0
+        pairs = zip(self._outputs, self._calibration.held_back, strict=True)
+        for outputs, (inputs, targets) in pairs:
+            each = np.asarray(self._each(outputs, params, inputs, targets), np.float64)
+            total, count = total + float(each.sum()), count + each.size
+        return total / count

@@ -1,0 +1,104 @@
+"""Moments of a network's inputs, collected once and kept in a file."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from jaxcomp.compression.biases import Biases
+from jaxcomp.compression.calibration import Calibration, Fidelity
+from jaxcomp.compression.in_order import layers_of, sensitivities_of
+from jaxcomp.compression.moments_file import Known, write_moments
+from jaxcomp.quantize.scalar import bits_levels
+from jaxcomp.tracing.moments import InputSums
+
+PyTree = Any
+_PROBES = (6, 5, 4, 3, 2)  # bits
+_ENOUGH = 0.01  # loss of a probe, far from rounding errors
+
+
+def save_moments(
+    path: str | os.PathLike, params: PyTree, calibration: Calibration, *, diagonal: bool = False
+) -> None:
+    """Run a network on examples and write what compression needs to know of its weights.
+
+    `jaxcomp compress --moments` and `jaxcomp.compression.Moments` read the file; its layout is that
+    of `jaxcomp.compression.moments_file`, which other frameworks can write as well.
+
+    Args:
+      path: where to write, an `.npz` file.
+      params: parameters of the network.
+      calibration: how it is run, and on what.
+      diagonal: the diagonals alone, for layers too wide for a matrix of [inputs, inputs].
+
+    Raises:
+      ValueError: if no weight is understood.
+
+    Example:
+      >>> import tempfile
+      >>> import jax.numpy as jnp
+      >>> import jaxcomp
+      >>> params = {"kernel": jnp.ones((2, 3)), "bias": jnp.zeros((1, 3))}
+      >>> calibration = jaxcomp.Calibration(
+      ...     lambda p, x: x @ p["kernel"] + p["bias"], [jnp.ones((5, 2)), jnp.zeros((5, 2))]
+      ... )
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     save_moments(f"{folder}/moments.npz", params, calibration)
+    """
+    network = calibration.trace(params)
+    leaves = [np.asarray(leaf) for leaf in network.leaves_of(params)]
+    layers = layers_of(network)
+    sensitivities = sensitivities_of(network, params, calibration)
+    biases = Biases(network, leaves, frozenset(network.names))
+    batches = [inputs for inputs, _ in calibration.fitted]
+    sums = InputSums(network, diagonal=diagonal)(params, batches)
+    known: dict[str, Known] = {}
+    for leaf, one in sums.items():
+        means = one.mean()
+        bias = biases.only(leaf)
+        known[network.names[leaf]] = Known(
+            layers[leaf],
+            means.second,
+            sensitivities[leaf],
+            means.first,
+            None if bias is None else network.names[bias],
+        )
+    if not known:
+        raise ValueError(
+            "no weight of the network is understood, so there are no moments:\n"
+            + network.describe()
+        )
+    scale = _loss_of_one(network.names, leaves, known, Fidelity(calibration, params), network)
+    write_moments(
+        path,
+        {
+            name: one._replace(sensitivities=scale * one.sensitivities)
+            for name, one in known.items()
+        },
+    )
+
+
+def _loss_of_one(
+    names: tuple[str, ...],
+    leaves: list[np.ndarray],
+    known: dict[str, Known],
+    fidelity: Fidelity,
+    network: Any,
+) -> float:
+    """Return the loss over what the moments foretell, found by rounding all weights."""
+    for bits in _PROBES:
+        rounded, foretold = [], 0.0
+        for name, leaf in zip(names, leaves, strict=True):
+            if name not in known:
+                rounded.append(leaf)
+                continue
+            one = known[name]
+            rounded.append(bits_levels(leaf, bits).values())
+            error = one.layer.matrices(leaf.astype(np.float64) - rounded[-1])
+            diagonal = one.second.ndim == 2
+            product = one.second[:, :, None] * error if diagonal else one.second @ error
+            foretold += 0.5 * float(np.einsum("mio,mio,mo->", error, product, one.sensitivities))
+        lost = fidelity(network.structure.unflatten(rounded))
+        if lost >= _ENOUGH:
+            break
+    return lost / foretold if lost > 0 and foretold > 0 else 1.0

@@ -1,0 +1,98 @@
+"""Pruning and rounding by the weights alone."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import numpy as np
+
+from jaxcomp.checkpoints import Checkpoint, Entry, UnitAxis
+from jaxcomp.codec.levels import Quantised
+from jaxcomp.compression.arrays import Arrays, Round
+from jaxcomp.prune.streamed import keep_above, kth_largest, with_floor
+from jaxcomp.quantize.rate_distortion import rate_distortion
+from jaxcomp.quantize.scalar import bits_levels
+
+# From an array, and where there is a level for each output unit from their `axis`.
+Quantizer = Callable[..., Quantised]
+
+
+def bits_of(bits: int) -> Quantizer:
+    """Return the quantizer to the steps of so many bits."""
+    return partial(bits_levels, bits=bits)
+
+
+def round_alone(
+    arrays: Arrays,
+    quantizer: Quantizer | None,
+    bias_quantizer: Quantizer | None,
+    *,
+    trade: float = 0.0,
+    axes: Mapping[Entry, UnitAxis] | None = None,
+    sparsity: float = 0.0,
+    floor: float = 0.0,
+) -> Round:
+    """Return what rounds each array; arguments as `jaxcomp.compress`.
+
+    Args:
+      arrays: all of them, since pruning ranks weights across arrays.
+      axes: of the units, where they have levels of their own.
+    """
+    weights, biases = set(arrays.weights), set(arrays.biases)
+    prune = _pruning(arrays.checkpoint, arrays.weights, sparsity, floor)
+
+    def after(entry: Entry, before: np.ndarray) -> Quantised | np.ndarray:
+        if entry in weights:
+            pruned = prune(before)
+            if quantizer is None:
+                return pruned
+            own = {"axis": axes[entry].axis} if axes else {}
+            rounded = _quantise(entry, partial(quantizer, **own), pruned)
+            return rate_distortion(pruned, rounded, trade) if trade else rounded
+        if entry in biases and bias_quantizer is not None:
+            rounded = _quantise(entry, bias_quantizer, before)
+            # Positive numbers, some of which would be zero, are more likely to be gains.
+            return before if (before > 0).all() and not rounded.levels.all() else rounded
+        return before
+
+    return after
+
+
+def _pruning(
+    checkpoint: Checkpoint, pruned: list[Entry], sparsity: float, floor: float
+) -> Callable[[np.ndarray], np.ndarray]:
+    if not sparsity or not pruned:
+        return lambda w: w
+
+    def kept_in_any_case(size: int) -> int:
+        return max(1, round(floor * size)) if floor else 0
+
+    def ranked(w: np.ndarray) -> np.ndarray:
+        return with_floor(w, kept_in_any_case(w.size)) if floor else w
+
+    def tensors() -> Iterator[np.ndarray]:
+        return map(ranked, map(checkpoint.load, pruned))
+
+    count = round((1 - sparsity) * sum(entry.elements for entry in pruned))
+    least = sum(kept_in_any_case(entry.elements) for entry in pruned)
+    threshold, ties = kth_largest(tensors, max(1, count, least))
+
+    def prune(w: np.ndarray) -> np.ndarray:
+        nonlocal ties
+        kept, ties = keep_above(ranked(w), threshold, ties)
+        return np.where(kept != 0, w, np.zeros_like(w)) if floor else kept
+
+    return prune
+
+
+def _quantise(entry: Entry, quantizer: Quantizer, w: np.ndarray) -> Quantised:
+    check_finite(entry, w)
+    try:
+        return quantizer(w)
+    except ValueError as error:
+        raise ValueError(f"{entry.name!r}: {error}") from error
+
+
+def check_finite(entry: Entry, w: np.ndarray) -> None:
+    """Raise a ValueError that names the array if it has values that cannot be rounded."""
+    if not np.isfinite(w.astype(np.float64, copy=False)).all():
+        raise ValueError(f"{entry.name!r} has values that are not finite, and cannot be rounded")

@@ -1,0 +1,110 @@
+"""Weights rounded by moments of their inputs that a file holds, without the network.
+
+The loss is foretold: the sum of the errors of all products, each by its sensitivity.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from jaxcomp.checkpoints import Entry
+from jaxcomp.codec.levels import Quantised
+from jaxcomp.compression.arrays import Arrays, Round
+from jaxcomp.compression.moments_file import Known, Moments
+from jaxcomp.compression.rounding import Statistics, damping, round_weights
+
+Stored = Mapping[str, Quantised | np.ndarray]
+
+
+class FromMoments:
+    """Rounds the weights of a checkpoint at any price of a bit; see `in_order.InOrder`."""
+
+    def __init__(
+        self, arrays: Arrays, moments: Moments, round_other: Round, units_on: int | None
+    ) -> None:
+        self._arrays, self._round_other = arrays, round_other
+        weights = {entry.name: entry for entry in arrays.weights}
+        unknown = [name for name in moments.names if name not in weights]
+        if unknown:
+            raise ValueError(
+                f"there are moments of {unknown[0]!r}, and the checkpoint has no such weight, it "
+                f"has {', '.join(map(repr, weights)) or 'none'}"
+            )
+        self._biases = {entry.name: entry for entry in arrays.biases}
+        self._weights = [weights[name] for name in moments.names]
+        self.rounded = frozenset(moments.names)
+        self._moments, self._units_on = moments, units_on
+        for entry in self._weights:
+            self._known(entry)  # mistakes are told before anything is rounded
+
+    def at(self, trade: float) -> tuple[Stored, float]:
+        """Return what is stored of all arrays that change, and the loss that is foretold."""
+        stored: dict[str, Quantised | np.ndarray] = {}
+        biases = {name: self._load(entry) for name, entry in self._biases.items()}
+        lost = 0.0
+        for entry in self._weights:
+            known = self._known(entry)
+            before = self._load(entry)
+            w = known.layer.matrices(before.astype(np.float64))
+            second = self._centered(known)
+            stable = Statistics(known.layer, second + damping(known.second), known.sensitivities)
+            rounded, _ = round_weights(w, w == 0, stable, trade)
+            rounded = rounded._replace(codebook=rounded.codebook.astype(before.dtype))
+            stored[entry.name] = rounded
+            lost += self._lost_by(known, w, rounded)
+            if self._has_bias(known):
+                after = known.layer.matrices(rounded.values().astype(np.float64))
+                means = np.einsum("mi,mio->mo", known.mean, w - after)
+                bias = biases[known.bias]
+                biases[known.bias] = (bias + means.reshape(bias.shape)).astype(bias.dtype)
+        for name, array in biases.items():
+            stored[name] = self._round_other(self._biases[name], array)
+        return stored, lost
+
+    def lost(self, stored: Stored) -> float:
+        """Return the loss that is foretold for other arrays, by name."""
+        total = 0.0
+        for entry in self._weights:
+            known = self._known(entry)
+            w = known.layer.matrices(self._load(entry).astype(np.float64))
+            total += self._lost_by(known, w, stored[entry.name], second=known.second)
+        return total
+
+    def _lost_by(
+        self,
+        known: Known,
+        w: np.ndarray,
+        after: Quantised | np.ndarray,
+        second: np.ndarray | None = None,
+    ) -> float:
+        second = self._centered(known) if second is None else second
+        values = after.values() if isinstance(after, Quantised) else after
+        error = w - known.layer.matrices(values.astype(np.float64))
+        product = second[:, :, None] * error if second.ndim == 2 else second @ error
+        return 0.5 * float(np.einsum("mio,mio,mo->", error, product, known.sensitivities))
+
+    def _known(self, entry: Entry) -> Known:
+        known = self._moments.of(entry, self._arrays.checkpoint.metadata, self._units_on)
+        if known.bias is not None:
+            size = known.sensitivities.size
+            bias = self._biases.get(known.bias)
+            if bias is None or bias.elements != size:
+                raise ValueError(
+                    f"the moments of {entry.name!r} name {known.bias!r} as its bias, and there is "
+                    f"no such array of {size} numbers that is not a weight"
+                )
+        return known
+
+    def _centered(self, known: Known) -> np.ndarray:
+        """Return the moments that count where a bias makes up for the means."""
+        if not self._has_bias(known):
+            return known.second
+        if known.second.ndim == 2:
+            return np.maximum(known.second - known.mean**2, 0)
+        return known.second - known.mean[:, :, None] * known.mean[:, None]
+
+    def _has_bias(self, known: Known) -> bool:
+        return known.bias is not None and known.mean is not None
+
+    def _load(self, entry: Entry) -> np.ndarray:
+        return self._arrays.checkpoint.load(entry)

@@ -1,0 +1,156 @@
+"""The weights of a network, rounded in the order in which it uses them.
+
+The inputs of each weight are those behind what was rounded before, and what the earlier ones did to
+them is made up for as well as it can be: by the weight itself, and by the bias behind it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxcomp.codec.levels import Quantised
+from jaxcomp.compression.biases import Biases
+from jaxcomp.compression.calibration import Calibration
+from jaxcomp.compression.layers import Layer
+from jaxcomp.compression.rounding import Statistics, damping, round_weights
+from jaxcomp.tracing import Network
+from jaxcomp.tracing.moments import Inputs, InputSums
+from jaxcomp.tracing.sensitivities import output_sensitivities
+
+PyTree = Any
+_MOST_PASSES = 32  # over the examples: weights of deeper networks share them
+
+# From the name of an array that is not of weights, and its values, to what is stored of it.
+RoundOther = Callable[[str, np.ndarray], Quantised | np.ndarray]
+
+
+class RoundedNetwork(NamedTuple):
+    """What is stored of each array that was changed, and the network as it will be read."""
+
+    arrays: dict[str, Quantised | np.ndarray]
+    params: PyTree
+    bits: float  # of the weights, about
+
+
+class InOrder:
+    """Rounds the weights of a network at any price of a bit."""
+
+    def __init__(
+        self,
+        params: PyTree,
+        calibration: Calibration,
+        round_other: RoundOther,
+        *,
+        weights: Iterable[str],
+        changeable: Iterable[str],
+    ) -> None:
+        """Take a network.
+
+        Args:
+          params: its parameters.
+          calibration: how it is run, and on what.
+          round_other: rounds arrays that are not weights.
+          weights: the names of the arrays to round; those that are not understood stay.
+          changeable: the names of all that may be changed.
+        """
+        self.network: Network = calibration.trace(params)
+        self._before = [np.asarray(leaf) for leaf in self.network.leaves_of(params)]
+        self._params = params
+        self._inputs = [inputs for inputs, _ in calibration.fitted]
+        self._round_other = round_other
+        self._sensitivities = sensitivities_of(self.network, params, calibration)
+        self._layers = layers_of(self.network)
+        order = [self.network.names.index(name) for name in self.network.weights]
+        wanted = set(weights)
+        order = [
+            leaf
+            for leaf in order
+            if leaf in self._sensitivities and self.network.names[leaf] in wanted
+        ]
+        self.rounded = frozenset(self.network.names[leaf] for leaf in order)
+        size = -(-len(order) // _MOST_PASSES) if order else 1
+        groups = [order[start : start + size] for start in range(0, len(order), size)]
+        self._groups = [(group, InputSums(self.network, group)) for group in groups]
+        self._changeable = frozenset(changeable)
+        self._biases = Biases(self.network, self._before, self._changeable)
+
+    def at(self, trade: float) -> RoundedNetwork:
+        """Round everything at this price of a bit, in units of the loss."""
+        now, arrays, bits = list(self._before), {}, 0.0
+        for leaf, name in enumerate(self.network.names):
+            if name in self._changeable - self.rounded:
+                self._take(now, arrays, leaf, now[leaf])
+        for group, sums_of in self._groups:
+            sums = sums_of(self._tree(now), self._inputs, self._params)
+            for leaf in group:
+                bits += self._round(now, arrays, leaf, sums[leaf].mean(), trade)
+        return RoundedNetwork(arrays, self._tree(now), bits)
+
+    def with_arrays(self, arrays: Mapping[str, Quantised | np.ndarray]) -> PyTree:
+        """Return the network with other arrays, by name."""
+        leaves = [
+            _values(arrays.get(name, before))
+            for name, before in zip(self.network.names, self._before, strict=True)
+        ]
+        return self._tree(leaves)
+
+    def _round(
+        self, now: list[np.ndarray], arrays: dict, leaf: int, inputs: Inputs, trade: float
+    ) -> float:
+        layer, before = self._layers[leaf], self._before[leaf]
+        w = layer.matrices(before.astype(np.float64))
+        second, cross = inputs.second, inputs.cross
+        added = damping(second)
+        corrects = self._biases.can_take(leaf)
+        if corrects:  # what is the same for all examples is the business of a bias
+            second = second - inputs.first[:, :, None] * inputs.first[:, None]
+            cross = cross - inputs.first[:, :, None] * inputs.first_before[:, None]
+        stable = second + added
+        wanted = w + np.linalg.solve(stable, (cross - second) @ w)
+        known = Statistics(layer, stable, self._sensitivities[leaf])
+        rounded, found = round_weights(wanted, w == 0, known, trade)
+        rounded = rounded._replace(codebook=rounded.codebook.astype(before.dtype))
+        now[leaf] = rounded.values()
+        arrays[self.network.names[leaf]] = rounded
+        if corrects:
+            means = np.einsum("mi,mio->mo", inputs.first_before, w) - np.einsum(
+                "mi,mio->mo", inputs.first, layer.matrices(now[leaf].astype(np.float64))
+            )
+            for bias, changed in self._biases.changed(leaf, means, now).items():
+                self._take(now, arrays, bias, changed)
+        return found.bits
+
+    def _take(self, now: list[np.ndarray], arrays: dict, leaf: int, array: np.ndarray) -> None:
+        """Take an array that is not of weights for what is stored of it."""
+        name = self.network.names[leaf]
+        stored = self._round_other(name, array)
+        now[leaf] = _values(stored)
+        if now[leaf] is not self._before[leaf]:
+            arrays[name] = stored
+
+    def _tree(self, leaves: Sequence[np.ndarray]) -> PyTree:
+        return self.network.structure.unflatten(leaves)
+
+
+def _values(stored: Quantised | np.ndarray) -> np.ndarray:
+    return stored.values() if isinstance(stored, Quantised) else stored
+
+
+def sensitivities_of(
+    network: Network, params: PyTree, calibration: Calibration
+) -> dict[int, np.ndarray]:
+    """Return the sensitivities of the outputs of all weights, by position in tree order."""
+    key = jax.random.key(calibration.seed)
+    return output_sensitivities(network, params, calibration.fitted, calibration.loss, key)
+
+
+def layers_of(network: Network) -> dict[int, Layer]:
+    """Return the layers of all weights, by position in tree order."""
+    layers = {}
+    for name in network.weights:
+        one = network.parameters[name]
+        known = (one.shape, one.axes.outputs, one.axes.stack, one.groups)
+        layers[network.names.index(name)] = Layer(*known)
+    return layers

@@ -1,0 +1,48 @@
+"""How an array of weights holds matrices [inputs, outputs], and back."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcomp.axes import all_but
+
+
+class Layer(NamedTuple):
+    """The matrices that one array of weights holds.
+
+    Inputs are numbered along all axes but those of outputs and of the stack, in row-major order.
+    """
+
+    shape: tuple[int, ...]
+    outputs: tuple[int, ...]  # axes
+    stack: tuple[int, ...] = ()  # axes
+    groups: int = 1  # of a convolution: output units of each take different inputs
+
+    def matrices(self, w: np.ndarray) -> np.ndarray:
+        """Return an array of this shape as [stack times groups, inputs, outputs of a group]."""
+        moved = w.transpose(self._order()).reshape(self._stacked(), -1, self.groups, self._width())
+        return moved.swapaxes(1, 2).reshape(-1, moved.shape[1], self._width())
+
+    def array(self, matrices: np.ndarray) -> np.ndarray:
+        """Return the array of this shape that holds these matrices."""
+        order = self._order()
+        split = matrices.reshape(self._stacked(), self.groups, -1, self._width()).swapaxes(1, 2)
+        moved = split.reshape([self.shape[axis] for axis in order])
+        return moved.transpose(np.argsort(order))
+
+    def sizes(self) -> tuple[int, int, int]:
+        """Return the number of matrices, of their inputs and of their outputs."""
+        matrices = self._stacked() * self.groups
+        width = self._width()
+        return matrices, math.prod(self.shape) // max(1, matrices * width), width
+
+    def _order(self) -> tuple[int, ...]:
+        inner = all_but((*self.stack, *self.outputs), len(self.shape))
+        return (*self.stack, *inner, *self.outputs)
+
+    def _stacked(self) -> int:
+        return math.prod(self.shape[axis] for axis in self.stack)
+
+    def _width(self) -> int:
+        return math.prod(self.shape[axis] for axis in self.outputs) // self.groups

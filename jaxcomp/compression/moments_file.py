@@ -1,0 +1,166 @@
+"""Moments of layer inputs in a file, so that they can be collected in any framework.
+
+An `.npz` file with these arrays for each weight, whose name in the checkpoint has its parts joined
+by `/`. Only one of the first two is needed:
+
+* `NAME:second`: the mean of `x x^T` over the rows `x` that the weight is multiplied with, [inputs,
+  inputs]. Inputs are in the order in which the weight has them: all axes but that of the outputs,
+  in row-major order; for a convolution they are patches. [matrices, inputs, inputs] where the array
+  holds several: layers of a stack, and in each of them the groups of a convolution.
+* `NAME:diagonal`: of that matrix, [inputs] or [matrices, inputs], where it would be too large.
+* `NAME:mean`: the mean of `x`, [inputs] or [matrices, inputs]; with it the bias can make up for
+  what rounding does to the means of the outputs.
+* `NAME:bias`: text, the name of the array that is added to the outputs.
+* `NAME:sensitivities`: how much each output matters, [outputs] or [matrices, outputs]: the mean
+  squared derivative of the loss with respect to it. All matter the same without.
+* `NAME:outputs`, `NAME:stack`: the axes of outputs and of a stack; `NAME:groups`: of a convolution.
+  Without them the outputs are on the axis that `jaxcomp.checkpoints.unit_axis` says.
+"""
+
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcomp.checkpoints import Entry, unit_axis
+from jaxcomp.compression.layers import Layer
+from jaxcomp.files import replacing
+
+_PARTS = ("second", "diagonal", "mean", "bias", "sensitivities", "outputs", "stack", "groups")
+
+
+class Known(NamedTuple):
+    """What a file says of one weight."""
+
+    layer: Layer
+    second: np.ndarray  # float64 [matrices, inputs, inputs], or of diagonals [matrices, inputs]
+    sensitivities: np.ndarray  # float64 [matrices, outputs]
+    mean: np.ndarray | None  # float64 [matrices, inputs]
+    bias: str | None
+
+
+class Moments:
+    """A file of moments; arrays are read when they are asked for.
+
+    Args:
+      path: of the file.
+
+    Raises:
+      OSError: if it cannot be read.
+      ValueError: if it is no such file.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._path = Path(path)
+        try:
+            self._arrays = np.load(path)
+        except (ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is no .npz file of moments: {error}") from error
+        if not isinstance(self._arrays, np.lib.npyio.NpzFile):
+            raise ValueError(f"{path} is no .npz file of moments, but one array")
+        self._parts: dict[str, set[str]] = {}
+        for key in self._arrays.files:
+            name, _, part = key.rpartition(":")
+            if part not in _PARTS or not name:
+                raise ValueError(
+                    f"{path} has an array {key!r}: its arrays are called NAME:PART, with one of "
+                    f"{', '.join(_PARTS)}"
+                )
+            self._parts.setdefault(name, set()).add(part)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the weights."""
+        return tuple(self._parts)
+
+    def of(self, entry: Entry, metadata: Mapping[str, str], units_on: int | None = None) -> Known:
+        """Return what is known of a weight of a checkpoint.
+
+        Args:
+          entry: the weight.
+          metadata: of the checkpoint.
+          units_on: the axis of outputs, where the file does not say it.
+
+        Raises:
+          ValueError: if the file has no moments of it, or they do not fit, or are no moments.
+        """
+        parts = self._parts.get(entry.name, set())
+        layer = self._layer(entry, metadata, units_on)
+        matrices, inputs, outputs = layer.sizes()
+        if "second" in parts:
+            second = self._array(entry.name, "second", (matrices, inputs, inputs))
+            second = (second + second.swapaxes(1, 2)) / 2
+            diagonal = np.einsum("mii->mi", second)
+        elif "diagonal" in parts:
+            second = diagonal = self._array(entry.name, "diagonal", (matrices, inputs))
+        else:
+            raise ValueError(f"{self._path} has no moments of {entry.name!r}")
+        if (diagonal < 0).any():
+            raise ValueError(
+                f"{self._path}: the diagonal of {entry.name}:second has {diagonal.min():g}, and "
+                "squares have no negative mean"
+            )
+        sensitivities = np.ones((matrices, outputs))
+        if "sensitivities" in parts:
+            sensitivities = self._array(entry.name, "sensitivities", (matrices, outputs))
+        mean = None
+        if "mean" in parts:
+            mean = self._array(entry.name, "mean", (matrices, inputs))
+        bias = str(self._arrays[f"{entry.name}:bias"]) if "bias" in parts else None
+        return Known(layer, second, sensitivities, mean, bias)
+
+    def _layer(self, entry: Entry, metadata: Mapping[str, str], units_on: int | None) -> Layer:
+        def axes(part: str) -> tuple[int, ...] | None:
+            if part not in self._parts.get(entry.name, ()):
+                return None
+            return tuple(int(axis) for axis in np.ravel(self._arrays[f"{entry.name}:{part}"]))
+
+        outputs = axes("outputs")
+        if outputs is None:
+            outputs = (unit_axis(entry, metadata, units_on).axis % len(entry.shape),)
+        (groups,) = axes("groups") or (1,)
+        stack = axes("stack") or ()
+        named = (*outputs, *stack)
+        if len(set(named)) < len(named) or not all(0 <= a < len(entry.shape) for a in named):
+            raise ValueError(
+                f"{self._path}: {entry.name!r} of shape {entry.shape} has no outputs on the axes "
+                f"{outputs} and a stack on {stack}"
+            )
+        return Layer(entry.shape, outputs, stack, groups)
+
+    def _array(self, name: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
+        array = np.asarray(self._arrays[f"{name}:{part}"], np.float64)
+        if array.shape == shape[1:] and shape[0] == 1:
+            array = array[None]
+        if array.shape != shape:
+            wanted = shape if shape[0] > 1 else shape[1:]
+            raise ValueError(
+                f"{self._path}: {name}:{part} has shape {array.shape}, and the checkpoint's array "
+                f"needs {wanted}: are they of the same network, and its outputs on that axis?"
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f"{self._path}: {name}:{part} has values that are not finite")
+        return array
+
+
+def write_moments(path: str | os.PathLike, known: Mapping[str, Known]) -> None:
+    """Write what is known of weights, by name, as a file that `Moments` reads."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, one in known.items():
+        part = "diagonal" if one.second.ndim == 2 else "second"
+        arrays[f"{name}:{part}"] = one.second.astype(np.float32)
+        arrays[f"{name}:sensitivities"] = one.sensitivities.astype(np.float32)
+        arrays[f"{name}:outputs"] = np.array(one.layer.outputs, np.int64)
+        if one.layer.stack:
+            arrays[f"{name}:stack"] = np.array(one.layer.stack, np.int64)
+        if one.layer.groups > 1:
+            arrays[f"{name}:groups"] = np.array(one.layer.groups)
+        if one.mean is not None:
+            arrays[f"{name}:mean"] = one.mean.astype(np.float32)
+        if one.bias is not None:
+            arrays[f"{name}:bias"] = np.array(one.bias)
+    with replacing(Path(path)) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)

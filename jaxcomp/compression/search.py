@@ -1,0 +1,45 @@
+"""The largest price of a bit with which a goal is still reached."""
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+_FIRST_FACTOR, _LAST_FACTOR = 4.0, 1.05  # between prices that are tried
+_MOST_TRIES = 24
+
+
+def last_that_is_good(
+    attempt: Callable[[float], Found],
+    is_good: Callable[[Found], bool],
+    first: float,
+) -> tuple[float, Found] | None:
+    """Return the largest number that is good, within 5 %, and what came of it.
+
+    What is good is taken to be the numbers up to some border. None if nothing is, down to the
+    first number over 4 to the 24.
+
+    Args:
+      attempt: function of a positive number.
+      is_good: of what it returns.
+      first: the number to begin with.
+    """
+    best: tuple[float, Found] | None = None
+    bad = math.inf
+    number = first
+    for _ in range(_MOST_TRIES):
+        found = attempt(number)
+        if is_good(found):
+            best = number, found
+        else:
+            bad = number
+        if best is None:
+            number = bad / _FIRST_FACTOR
+        elif math.isinf(bad):
+            number = best[0] * _FIRST_FACTOR
+        elif bad / best[0] <= _LAST_FACTOR:
+            break
+        else:
+            number = math.sqrt(bad * best[0])
+    return best

@@ -1,0 +1,238 @@
+"""Compression by calibration: what it promises, on a small network that was trained."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxcomp
+from jaxcomp.compression import Moments
+from jaxcomp.compression.calibration import Fidelity
+from jaxcomp.data import digits
+
+
+def apply(params, images):
+    x = images.reshape(len(images), -1)
+    for name, layer in params.items():
+        x = (x if name == "in" else jax.nn.relu(x)) @ layer["kernel"] + layer["bias"][None]
+    return x
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A dense network, 64-40-10, and its calibration."""
+    rng = np.random.default_rng(0)
+    sizes = {"in": (64, 40), "out": (40, 10)}
+    params = {
+        name: {
+            "kernel": jnp.asarray(rng.normal(size=size) / np.sqrt(size[0]), jnp.float32),
+            "bias": jnp.zeros(size[1]),
+        }
+        for name, size in sizes.items()
+    }
+    split = digits(seed=0).train
+
+    @jax.jit
+    def step(params, images, labels):
+        def loss(params):
+            logits = apply(params, images)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+        return jax.tree.map(lambda w, slope: w - 0.3 * slope, params, jax.grad(loss)(params))
+
+    for _ in range(600):
+        at = rng.integers(0, len(split.inputs), 64)
+        params = step(params, split.inputs[at], split.labels[at])
+    batches = list(np.asarray(split.inputs[:1024]).reshape(8, 128, 8, 8))
+    return jax.tree.map(np.asarray, params), batches
+
+
+@pytest.fixture(scope="module")
+def calibration(trained):
+    return jaxcomp.Calibration(apply, trained[1])
+
+
+@pytest.fixture(scope="module")
+def moments(trained, calibration, tmp_path_factory):
+    path = tmp_path_factory.mktemp("moments") / "moments.npz"
+    jaxcomp.save_moments(path, trained[0], calibration)
+    return path
+
+
+def test_less_than_half_of_the_bytes_at_the_divergence_that_was_asked_for(
+    trained, calibration, tmp_path
+):
+    params, _ = trained
+    path = tmp_path / "a.jxc"
+    done = jaxcomp.compress(params, path, calibration=calibration, max_kl=0.02)
+    found = done.calibrated
+    loaded = jaxcomp.load(path)
+    assert path.stat().st_size == done.file_bytes
+    np.testing.assert_allclose(Fidelity(calibration, params)(loaded), found.lost, rtol=1e-3)
+    assert found.lost <= 0.02
+    assert found.is_calibrated
+    assert done.file_bytes < 0.55 * found.data_free_bytes
+
+
+@pytest.mark.slow
+def test_a_file_of_the_size_that_was_asked_for(trained, calibration, tmp_path):
+    params, _ = trained
+    done = jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, size=900)
+    assert 700 < done.file_bytes <= 900
+    with pytest.raises(ValueError, match="no file of 10 bytes was found"):
+        jaxcomp.compress(params, tmp_path / "b.jxc", calibration=calibration, size=10)
+    assert not (tmp_path / "b.jxc").exists()
+
+
+def test_the_same_bytes_again(trained, tmp_path):
+    params, batches = trained
+    for name in ("a.jxc", "b.jxc"):
+        again = jaxcomp.Calibration(apply, batches)
+        jaxcomp.compress(params, tmp_path / name, calibration=again, trade=1e-6)
+    assert (tmp_path / "a.jxc").read_bytes() == (tmp_path / "b.jxc").read_bytes()
+
+
+def test_a_loss_of_ones_own(trained, tmp_path):
+    params, batches = trained
+
+    def loss(outputs, targets):
+        return jnp.square(outputs - targets).mean(axis=-1)
+
+    rng = np.random.default_rng(1)
+    targets = [np.asarray(apply(params, batch)) + rng.normal(size=(128, 10)) for batch in batches]
+    judged = jaxcomp.Calibration(apply, batches, loss=loss, targets=targets)
+    done = jaxcomp.compress(params, tmp_path / "a.jxc", calibration=judged, max_loss=0.05)
+    fidelity = Fidelity(judged, params)
+    np.testing.assert_allclose(fidelity(jaxcomp.load(tmp_path / "a.jxc")), done.calibrated.lost)
+    assert done.calibrated.lost <= 0.05
+
+
+def test_inputs_that_are_never_lit_are_free_and_zeros_stay(trained, tmp_path):
+    params, batches = trained
+    params = jax.tree.map(np.copy, params)
+    params["in"]["kernel"][:10] = 0
+    done = jaxcomp.compress(
+        params, tmp_path / "a.jxc", calibration=jaxcomp.Calibration(apply, batches), trade=1e-6
+    )
+    kernel = jaxcomp.load(tmp_path / "a.jxc")["in"]["kernel"]
+    assert np.isfinite(kernel).all()
+    dark = np.concatenate(batches).reshape(-1, 64).max(axis=0) == 0
+    assert dark.any()
+    assert np.mean(kernel[dark] == 0) > 0.8
+    assert np.mean(kernel[10:][~dark[10:]] == 0) < 0.8
+    assert not kernel[:10].any()
+    assert done.calibrated.lost < 0.1
+
+
+def test_one_example(trained, tmp_path):
+    params, batches = trained
+    one = jaxcomp.Calibration(apply, [batches[0][:1]])
+    done = jaxcomp.compress(params, tmp_path / "a.jxc", calibration=one, trade=1e-6)
+    assert done.calibrated.how == "on the calibration batch"
+    assert np.isfinite(jaxcomp.load(tmp_path / "a.jxc")["out"]["kernel"]).all()
+
+
+def test_the_order_of_examples_does_not_matter(trained, tmp_path):
+    params, batches = trained
+    sizes = []
+    for order in (slice(None), slice(None, None, -1)):
+        turned = jaxcomp.Calibration(apply, [batch[order] for batch in batches])
+        # Labels are drawn in order, so it is the moments alone that are compared.
+        jaxcomp.save_moments(tmp_path / "m.npz", params, turned)
+        sizes.append(dict(np.load(tmp_path / "m.npz")))
+    for name in ("in/kernel:second", "out/kernel:second", "in/kernel:mean"):
+        np.testing.assert_allclose(sizes[0][name], sizes[1][name], rtol=1e-5, atol=1e-6)
+
+
+def test_moments_of_a_file_do_nearly_as_well(trained, calibration, moments, tmp_path):
+    params, _ = trained
+    path = tmp_path / "a.jxc"
+    done = jaxcomp.compress(params, path, calibration=Moments(moments), max_kl=0.02)
+    assert done.calibrated.how == "foretold from the moments"
+    assert done.file_bytes < 0.7 * done.calibrated.data_free_bytes
+    # The prediction is rough, and of the right size.
+    assert 0.005 < Fidelity(calibration, params)(jaxcomp.load(path)) < 0.08
+
+
+def test_biases_make_up_for_means(trained, moments, tmp_path):
+    """Without the names of biases outputs are off in the mean."""
+    params, batches = trained
+    arrays = dict(np.load(moments))
+    without = {name: array for name, array in arrays.items() if not name.endswith(":bias")}
+    np.savez(tmp_path / "without.npz", **without)
+    images = np.concatenate(batches)
+    means = []
+    for path in (moments, tmp_path / "without.npz"):
+        jaxcomp.compress(params, tmp_path / "a.jxc", calibration=Moments(path), trade=3e-4)
+        x = images.reshape(len(images), -1)
+        layer = jaxcomp.load(tmp_path / "a.jxc")["in"]
+        change = x @ (layer["kernel"] - params["in"]["kernel"])
+        means.append(np.abs((change + layer["bias"] - params["in"]["bias"]).mean(axis=0)).mean())
+    assert means[0] < 0.2 * means[1]
+
+
+def changed(moments, tmp_path, **arrays):
+    every = dict(np.load(moments)) | {name.replace("__", ":"): a for name, a in arrays.items()}
+    np.savez(tmp_path / "changed.npz", **every)
+    return tmp_path / "changed.npz"
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("in/kernel:second", np.full((64, 64), np.nan), "in/kernel:second has values that are not"),
+        ("in/kernel:second", np.eye(40), r"in/kernel:second has shape \(40, 40\), and the"),
+        ("in/kernel:second", -np.eye(64), "squares have no negative mean"),
+        ("other/kernel:second", np.eye(64), "there are moments of 'other/kernel', and the"),
+        ("in/kernel:bias", np.array("lost"), "name 'lost' as its bias, and there is no such array"),
+        ("in/kernel:first", np.eye(64), "has an array 'in/kernel:first': its arrays are called"),
+        ("in/kernel:outputs", np.array([2]), "has no outputs on the axes"),
+    ],
+)
+def test_moments_that_cannot_be_right_are_named(trained, moments, tmp_path, name, array, message):
+    path = changed(moments, tmp_path, **{name: array})
+    with pytest.raises(ValueError, match=message):
+        jaxcomp.compress(trained[0], tmp_path / "a.jxc", calibration=Moments(path), max_kl=0.1)
+    assert not (tmp_path / "a.jxc").exists()
+
+
+def test_diagonals_where_matrices_do_not_fit(trained, calibration, tmp_path):
+    params, _ = trained
+    jaxcomp.save_moments(tmp_path / "m.npz", params, calibration, diagonal=True)
+    assert np.load(tmp_path / "m.npz")["in/kernel:diagonal"].shape == (1, 64)
+    done = jaxcomp.compress(
+        params, tmp_path / "a.jxc", calibration=Moments(tmp_path / "m.npz"), max_kl=0.02
+    )
+    assert done.file_bytes <= done.calibrated.data_free_bytes
+
+
+def test_goals_that_do_not_fit_are_named(trained, calibration, tmp_path):
+    params, batches = trained
+
+    def attempt(**options):
+        jaxcomp.compress(params, tmp_path / "a.jxc", **options)
+
+    with pytest.raises(ValueError, match="give one of max_kl, max_loss, size, trade, got none"):
+        attempt(calibration=calibration)
+    with pytest.raises(ValueError, match="got max_kl, size"):
+        attempt(calibration=calibration, max_kl=0.1, size=1000)
+    with pytest.raises(ValueError, match="which has no loss of its own: give max_kl"):
+        attempt(calibration=calibration, max_loss=0.1)
+    with pytest.raises(ValueError, match="max_kl must be positive and finite, got -1"):
+        attempt(calibration=calibration, max_kl=-1)
+    with pytest.raises(ValueError, match="are found by trying: give a calibration"):
+        attempt(max_kl=0.1)
+    with pytest.raises(ValueError, match="chooses zeros and steps by itself"):
+        attempt(calibration=calibration, max_kl=0.1, sparsity=0.5)
+    with pytest.raises(ValueError, match="there are no batches to calibrate with"):
+        jaxcomp.Calibration(apply, [])
+    with pytest.raises(ValueError, match="there are 8 batches and 2 targets"):
+        jaxcomp.Calibration(apply, batches, loss=lambda y, t: y, targets=batches[:2])
+
+
+def test_weights_that_are_not_finite_are_named(trained, calibration, tmp_path):
+    params = jax.tree.map(np.copy, trained[0])
+    params["out"]["kernel"][0, 0] = np.nan
+    with pytest.raises(ValueError, match="'out/kernel' has values that are not finite"):
+        jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, max_kl=0.1)
