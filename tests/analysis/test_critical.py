@@ -97,6 +97,22 @@ def test_the_kink_holds_a_zero_against_a_weaker_pull():
     np.testing.assert_allclose(classify(start, data_term, 0.2).slope, 0.5)
 
 
+def test_the_kind_of_a_point_does_not_depend_on_the_units_of_the_objective(w):
+    def kind(scale):
+        return classify(w, lambda x: scale * jnp.sum((x - 1) ** 2) / 2, 0.2 * scale)
+
+    one, small = kind(1.0), kind(1e-8)
+    assert (int(one.negative), int(one.flat)) == (int(small.negative), int(small.flat)) != (0, 4)
+    np.testing.assert_allclose(small.slope, one.slope, rtol=IDENTITY_X64)
+
+
+@pytest.mark.parametrize(("pull", "left"), [(0.05, 0), (0.15, 0.05), (-0.15, -0.05)])
+def test_at_a_zero_the_shortest_subgradient_is_what_the_kink_does_not_hold(pull, left):
+    w = np.array([2.0, 0.0])  # it holds against weight / r = 0.1
+    found = critical.shortest_subgradient(w, lambda x: pull * x[1], 0.2)
+    np.testing.assert_allclose(found, [0, left], atol=IDENTITY_X64)
+
+
 def test_batches(w):
     batch = np.stack([w, -w, 2 * w])
     ends, _ = jax.vmap(partial(descend, rate=0.02, max_steps=10_000))(batch)

@@ -8,6 +8,7 @@ from hypothesis import given
 
 from jaxcomp.analysis import theory
 from jaxcomp.analysis.verify import AT_ANY_POINT, random_points
+from jaxcomp.losses import compressibility
 from tests.helpers import weights
 
 STATEMENTS = [pytest.param(*row[1:], id=row[1].__name__) for row in AT_ANY_POINT]
@@ -34,6 +35,7 @@ def test_shapes_and_batches(residual, tolerance):
     assert jax.eval_shape(residual, points[0].reshape(3, 4).astype(np.float32)).dtype == np.float64
 
 
+SLOPES = "slopes_off_support"
 PLANTED = [
     ("gradient_formula", lambda f, w: 1.01 * f(w), ["gradient_by_autodiff"]),
     ("gradient_formula", lambda f, w: 1.01 * f(w), ["gradient_by_differences"]),
@@ -54,6 +56,11 @@ PLANTED = [
         ["scale_freedom", "radial_derivative", "stationary_iff_ternary"],
     ),
     ("compressibility", lambda f, w: f(w) - 1, ["bounds"]),
+    ("compressibility", lambda f, w: f(w) + 1, ["bounds"]),
+    ("compressibility", lambda f, w: f(w) + 0.01 * jnp.sign(jnp.sum(w)), ["scale_freedom"]),
+    # Slopes off the support are wrong to one side only.
+    ("compressibility", lambda f, w: f(w) + 0.01 * jnp.sum(jnp.maximum(w, 0)), [SLOPES]),
+    ("compressibility", lambda f, w: f(w) + 0.01 * jnp.sum(jnp.minimum(w, 0)), [SLOPES]),
     # The derivative of `abs` that JAX defines at 0 is 1.
     ("compressibility", lambda f, w: f(w) + 0.01 * jnp.sum(jnp.abs(w)), ["gradient_at_zeros"]),
 ]
@@ -88,3 +95,9 @@ def test_composite_identity_at_any_vector():
         for w in random_points(10, 20, seed=1):
             residual = theory.composite_identity(w, lambda w: jnp.sum(jnp.sin(w)), weight=0.2)
             assert float(residual) < 1e-9 * max(1, np.linalg.norm(w))
+
+
+def test_a_planted_error_is_seen_in_the_composite_identity(monkeypatch):
+    w = np.array([0.1, -0.4, 0.3, 0.0, 0.2])
+    monkeypatch.setattr(theory, "compressibility", lambda w: 1.01 * compressibility(w))
+    assert float(theory.composite_identity(w, lambda w: jnp.sum(jnp.sin(w)), weight=0.2)) > 1e-3

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from jaxcomp.codec import FormatError, Limits, arrays, describe, limits, load, read, reading, save
-from jaxcomp.codec.adaptive import MAX_WIDTH, Settings
+from jaxcomp.codec.adaptive import MAX_WIDTH, Settings, code_adaptive
+from jaxcomp.codec.chain import MEMORY as CHAIN_MEMORY
 from jaxcomp.codec.chain import code_chain
+from jaxcomp.codec.coder import Encoder
 from jaxcomp.codec.counted import code_counted
 from jaxcomp.codec.limits import MEMORY_PER_BYTE, PROGRAM_MEMORY, SMALL, WORK_PER_BYTE
 from jaxcomp.codec.planes import code_planes
@@ -198,6 +200,15 @@ def test_no_more_memory_is_taken_than_is_counted(tmp_path, name, reader):
     # Parts of arrays that are at hand are counted once, whatever the array.
     assert peak < counted + PROGRAM_MEMORY / 2
     assert peak > 0.3 * counted or reader != "load"
+
+
+@pytest.mark.parametrize("shape", [(2, 3000), (3000, 2)], ids=str)
+def test_rows_and_columns_of_levels_take_memory(shape):
+    levels = np.zeros(shape, np.int8)
+    levels[0, 0] = 1
+    encoder = Encoder()
+    code_adaptive(encoder, shape, (0, 1), Settings(1, False), {}, levels)
+    assert encoder.budget._most_held - PROGRAM_MEMORY >= CHAIN_MEMORY * sum(shape)
 
 
 @pytest.mark.parametrize("what", ["tree", "levels", "many names"])

@@ -100,6 +100,21 @@ def test_the_first_rule_wins_and_the_moments_are_spread_like_their_parameters():
     assert shardings.opt_state[0].count.spec == PartitionSpec()
 
 
+def test_a_leaf_of_other_axes_than_its_first_rule_is_whole():
+    params = {"kernel": jax.ShapeDtypeStruct((8,), jnp.float32), "w": jnp.ones((8, 2))}
+    rules = [("kernel$|w$", ("fsdp", None)), ("", ("fsdp",))]
+    with pytest.raises(ValueError, match="the rule '' fits no leaf with 1 axes"):
+        shardings_of(params, make_mesh(1, 8, 1), rules)
+    assert shardings_of(params, make_mesh(1, 8, 1), rules[:1])["kernel"].spec == PartitionSpec()
+
+
+def test_examples_are_spread_over_the_first_two_axes_of_the_mesh():
+    batch = place_batch(np.arange(16), make_mesh(2, 2, 2))
+    held = sorted(shard.data.tolist() for shard in batch.addressable_shards)
+    quarters = np.arange(16).reshape(4, 4)
+    assert held == quarters.repeat(2, axis=0).tolist()  # twice: along `model` they are repeated
+
+
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [((-1, 1, 1), (8, 1, 1)), ((2, -1, 2), (2, 2, 2)), ((8, 1, 1), (8, 1, 1))],

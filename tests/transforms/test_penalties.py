@@ -95,6 +95,14 @@ def test_biases_and_exact_zeros_get_no_penalty():
         np.testing.assert_array_equal(kernel == 0, update == 0)
 
 
+def test_only_the_sum_is_rounded_to_the_type_of_the_updates():
+    # A little more than half a step of bfloat16 at 1, which bfloat16 would round to just the half.
+    tx = jaxcomp.add_penalty("l1", 2**-8 + 2**-20)
+    params = {"kernel": jnp.ones((1, 1), jnp.bfloat16)}
+    updates, _ = tx.update(params, tx.init(params), params)  # not compiled: XLA may round less
+    assert updates["kernel"].item() == 1 + 2**-7
+
+
 def test_a_schedule_is_read_at_the_step_of_the_update():
     params = small_params()
     tx = jaxcomp.add_compressibility(optax.linear_schedule(0.0, 1.0, 2))
