@@ -70,7 +70,7 @@ def greedy(params: Params, letters: jax.Array) -> jax.Array:
       params: of the network.
       letters: integers [n, places], one word in each row, then `</s>` and any padding.
     """
-    # Products of the few different inputs, looked up: half the time.
+    # One product for each symbol, rather than for each place.
     read, written = (_from_inputs(params, name, params[f"{name}_emb"]) for name in ("enc", "dec"))
     states = _letter_states(params, letters, read[letters])
     place = jnp.argmax(letters == END_OF_WORD, axis=1)
