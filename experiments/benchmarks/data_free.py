@@ -14,10 +14,17 @@ from jaxcomp.quantize import scalar
 
 BIAS_BITS = 8
 
+# By bits. Lambda is in squared steps: the finer these are, the larger is what pays.
+_LAMBDAS = {
+    8: (0.0, 8.0, 16.0),
+    7: (0.0, 4.0, 8.0),
+    6: (0.0, 1.0, 2.0, 3.0, 4.0, 6.0),
+    5: (0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5),
+    4: (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5),
+    3: (0.0, 0.1, 0.2, 0.3),
+}
 SETTINGS: tuple[dict[str, Any], ...] = tuple(
-    {"bits": bits, "lambda": trade}
-    for bits in range(8, 2, -1)
-    for trade in (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
+    {"bits": bits, "lambda": trade} for bits, trades in _LAMBDAS.items() for trade in trades
 )
 
 

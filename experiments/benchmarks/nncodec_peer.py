@@ -2,8 +2,8 @@
 
 python -m experiments.benchmarks.nncodec_peer
 
-creates the environment that it runs in, in the cache folder: it wants an older NumPy, and PyTorch.
-That takes some minutes and a C++ compiler.
+creates the environment that it runs in, in the cache folder, since it wants an older NumPy. That
+takes a C++ compiler and some minutes.
 """
 
 import json
@@ -23,17 +23,23 @@ from experiments.benchmarks.subject import Params
 from jaxcomp.data.prepared import cache_folder
 from jaxcomp.trees import named_leaves
 
-REQUIREMENTS = ("NNCodec==2.1.3", "numpy<2", "torch==2.13.0")
+NNCODEC, NUMPY = "NNCodec==2.1.3", "numpy<2"
+_MADE_OF = f"{NNCODEC} {NUMPY}"
 _SCRIPT = Path(__file__).with_name("nncodec_script.py")
 
 Setting = dict[str, Any]  # arguments of `nncodec.nnc.compress`
 
-# Dependent quantization (trellis coded) is the default of NNCodec. The step of a QP is
-# (4 + QP mod 4) 2^(floor(QP / 4) - 2); of what is not a weight it is 2^-10, about 8 bits of biases.
-SETTINGS: tuple[Setting, ...] = tuple(
-    {"qp": qp, "use_dq": use_dq, "nonweight_qp": -40, "row_skipping": True}
-    for use_dq in (True, False)
-    for qp in range(-38, -9, 2)
+# The step of a QP is (4 + QP mod 4) 2^(floor(QP / 4) - 2); that of arrays that are not weights is
+# 2^-10, about 8 bits of a bias. Dependent quantization (trellis coded) is the default of NNCodec,
+# without rate-distortion optimization; a larger lambda gives levels that cost fewer bits.
+_COMMON = {"nonweight_qp": -40, "row_skipping": True}
+SETTINGS: tuple[Setting, ...] = (
+    *(
+        {"qp": qp, "use_dq": True, "lambda_scale": trade, **_COMMON}
+        for trade in (0, 8, 24)
+        for qp in range(-38, -9, 2)
+    ),
+    *({"qp": qp, "use_dq": False, "lambda_scale": 0, **_COMMON} for qp in range(-38, -9, 4)),
 )
 
 
@@ -52,8 +58,10 @@ def create_environment() -> Path:
     if not _is_complete(folder):
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([_python(folder), "-m", "pip", "install", *REQUIREMENTS], check=True)
-        _mark(folder).write_text("\n".join(REQUIREMENTS))
+        pip = [_python(folder), "-m", "pip", "install"]
+        subprocess.run([*pip, NUMPY], check=True)
+        subprocess.run([*pip, "--no-deps", NNCODEC], check=True)
+        _mark(folder).write_text(_MADE_OF)
     return _python(folder)
 
 
@@ -66,7 +74,7 @@ def coded(params: Params, settings: Sequence[Setting] = SETTINGS) -> Iterator[Co
     folder = _folder()
     if not _is_complete(folder):
         raise FileNotFoundError(
-            f"there is no environment with {', '.join(REQUIREMENTS)} in {folder}: "
+            f"there is no environment with {_MADE_OF} in {folder}: "
             "python -m experiments.benchmarks.nncodec_peer creates it"
         )
     return _coded(_python(folder), params, settings)
@@ -76,7 +84,7 @@ def _coded(python: Path, params: Params, settings: Sequence[Setting]) -> Iterato
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, wanted = folder / "arrays.npz", folder / "settings.json"
-        np.savez(source, **named_leaves(params))
+        np.savez(source, **{leaf: _turned(leaf, w) for leaf, w in named_leaves(params).items()})
         wanted.write_text(json.dumps(list(settings)))
         command = [python, _SCRIPT, source, wanted, folder]
         for number, setting in enumerate(settings):
@@ -93,7 +101,19 @@ def _coded(python: Path, params: Params, settings: Sequence[Setting]) -> Iterato
                 yield Coded(setting, None, None, found["failed"])
             else:
                 with np.load(folder / f"{number}.npz", allow_pickle=False) as archive:
-                    yield Coded(setting, found["bytes"], nested(dict(archive)))
+                    arrays = {leaf: _turned(leaf, w, back=True) for leaf, w in archive.items()}
+                yield Coded(setting, found["bytes"], nested(arrays))
+
+
+def _turned(name: str, w: np.ndarray, *, back: bool = False) -> np.ndarray:
+    """Return kernels of Flax, [window..., in, out], as NNCodec wants weights, [out, in, window...].
+
+    Others are as they were. Orders of the axes that are not that of the memory make it fail.
+    """
+    if not name.endswith("kernel"):
+        return w
+    ends = ((0, 1), (-1, -2)) if back else ((-1, -2), (0, 1))
+    return np.ascontiguousarray(np.moveaxis(w, *ends))
 
 
 def _folder() -> Path:
@@ -110,7 +130,7 @@ def _mark(folder: Path) -> Path:
 
 def _is_complete(folder: Path) -> bool:
     mark = _mark(folder)
-    return mark.is_file() and mark.read_text() == "\n".join(REQUIREMENTS)
+    return mark.is_file() and mark.read_text() == _MADE_OF
 
 
 if __name__ == "__main__":
