@@ -99,7 +99,13 @@ def calibration_batches(
     """
     check_examples(examples, len(words) // _WORDS_FOR_A_ROW)
     order = np.random.default_rng(seed).permutation(len(words))
-    rows = itertools.islice(_rows(_with_phonemes(params, [words[i] for i in order])), examples)
+    in_order = _with_phonemes(params, [words[i] for i in order])
+    rows = list(itertools.islice(_rows(in_order), examples))
+    if len(rows) < examples:
+        raise ValueError(
+            f"{len(words)} words gave {len(rows)} rows of {STEPS} phonemes instead of {examples}: "
+            "the network says too little"
+        )
     letters, phonemes = (np.array(part, np.int32) for part in zip(*rows, strict=True))
     count = examples // BATCH
     return list(zip(np.split(letters, count), np.split(phonemes, count), strict=True))
