@@ -10,8 +10,11 @@ VALIDATION = 5_000
 _MNIST = Prepared(NAME, VERSION, {"train": 60_000, "test": 10_000}, (28, 28, 1))
 
 
-def mnist(seed: int = 0) -> Splits:
-    """Train (55,000), validation (5,000, drawn from the training set by `seed`) and test (10,000).
+def mnist(seed: int = 0, validation: int = VALIDATION) -> Splits:
+    """Return train (55,000), validation (5,000) and test (10,000).
+
+    The `validation` examples are drawn from the 60,000 of the training set by `seed`; a larger
+    number draws the same ones first.
 
     Pixels / 255, and nothing else. The decoded arrays are cached under `JAXCOMP_CACHE_DIR`, by
     default `~/.cache/jaxcomp`.
@@ -20,4 +23,4 @@ def mnist(seed: int = 0) -> Splits:
       ImportError: if tensorflow-datasets is not installed.
       FileNotFoundError: if the data set is not prepared; the message has the command to run.
     """
-    return load(_MNIST, VALIDATION, seed)
+    return load(_MNIST, validation, seed)

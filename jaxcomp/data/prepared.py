@@ -30,8 +30,7 @@ class Prepared(NamedTuple):
 def load(source: Prepared, validation: int, seed: int) -> Splits:
     """Its splits, with `validation` examples drawn from the training set by `seed`.
 
-    Pixels / 255, and nothing else. The decoded arrays are cached under `JAXCOMP_CACHE_DIR`, by
-    default `~/.cache/jaxcomp`.
+    Pixels / 255, and nothing else. The decoded arrays are cached in `cache_folder()`.
 
     Raises:
       ImportError: if the data set is not cached and tensorflow-datasets is not installed.
@@ -53,9 +52,13 @@ def _normalized(arrays: dict[str, np.ndarray], split: str, indices: np.ndarray) 
     return Examples(images, arrays[f"{split}_labels"][indices].astype(np.int32))
 
 
+def cache_folder() -> Path:
+    """Return the folder of `JAXCOMP_CACHE_DIR`, or `~/.cache/jaxcomp`; it may not exist yet."""
+    return Path(os.environ.get("JAXCOMP_CACHE_DIR") or Path.home() / ".cache" / "jaxcomp")
+
+
 def _cached(source: Prepared) -> dict[str, np.ndarray]:
-    cache = os.environ.get("JAXCOMP_CACHE_DIR") or Path.home() / ".cache" / "jaxcomp"
-    path = Path(cache) / f"{source.name}-{source.version}.npz"
+    path = cache_folder() / f"{source.name}-{source.version}.npz"
     arrays = _read_cache(path, source)
     if arrays is None:
         arrays = _decode(source)

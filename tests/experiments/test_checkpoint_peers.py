@@ -1,0 +1,100 @@
+"""What a method makes of a network is a file of a size, and parameters that are in it."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.benchmarks import data_free, nncodec_peer
+from experiments.benchmarks.coded import smallest_within
+from jaxcomp.trees import named_leaves
+from tests.helpers import small_params
+
+
+def params():
+    return {
+        layer: {name: np.asarray(w) for name, w in arrays.items()}
+        for layer, arrays in small_params().items()
+    }
+
+
+def test_the_smallest_file_that_is_good_enough():
+    sizes = [(100, 1.0), (50, 1.4), (20, 1.6), (60, 1.2)]
+    assert smallest_within(sizes, 1.5) == 50
+    assert smallest_within(sizes, 0.9) is None
+
+
+def test_data_free_settings_are_judged_without_a_file_as_with_one():
+    settings = [{"bits": 8, "lambda": 0.0}, {"bits": 4, "lambda": 0.3}]
+    files = list(data_free.coded(params(), settings))
+    for setting, file in zip(settings, files, strict=True):
+        rounded = data_free.rounded(params(), setting)
+        assert file.setting == setting
+        assert 0 < rounded.entropy_bytes < file.file_bytes
+        for layer in params():
+            kernel = file.params[layer]["kernel"]
+            np.testing.assert_array_equal(rounded.params[layer]["kernel"], kernel)
+            bias = params()[layer]["bias"]
+            np.testing.assert_allclose(file.params[layer]["bias"], bias, atol=abs(bias).max() / 100)
+    assert files[1].file_bytes < files[0].file_bytes
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (5, 5, 3, 4)])
+def test_kernels_are_given_with_outputs_first(shape):
+    w = np.random.default_rng(0).normal(size=shape)
+    turned = nncodec_peer._turned("Dense_0/kernel", w)
+    assert turned.shape == (4, 3, *shape[:-2])
+    assert turned.flags.c_contiguous
+    np.testing.assert_array_equal(turned[1, 2], w[..., 2, 1])
+    np.testing.assert_array_equal(nncodec_peer._turned("Dense_0/kernel", turned, back=True), w)
+    assert nncodec_peer._turned("enc_w_ih", w) is w
+
+
+def test_without_its_environment_there_is_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXCOMP_CACHE_DIR", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"python -m experiments\.benchmarks\.nncodec_peer"):
+        nncodec_peer.coded(params())
+
+
+# Writes back what it is given, one byte a setting; says that a setting failed, or dies of it.
+SCRIPT = """
+import json, os, shutil, sys
+source, settings, folder = sys.argv[1:]
+for number, setting in enumerate(json.load(open(settings))):
+    row = f"{folder}/{number}.json"
+    if os.path.exists(row):
+        continue
+    if setting["qp"] == "dies":
+        sys.exit("out of order")
+    shutil.copy(source, f"{folder}/{number}.npz")
+    found = {"failed": "refused"} if setting["qp"] == "fails" else {"bytes": number + 1}
+    json.dump(found, open(row, "w"))
+"""
+
+
+@pytest.mark.slow
+def test_settings_that_fail_say_how(tmp_path, monkeypatch):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    monkeypatch.setattr(nncodec_peer, "_SCRIPT", script)
+    settings = [{"qp": qp} for qp in (-30, "dies", "fails", -20)]
+    files = list(nncodec_peer._coded(Path(sys.executable), params(), settings))
+    assert [file.file_bytes for file in files] == [1, None, None, 4]
+    assert files[1].failed == "the process ended with 1: out of order"
+    assert files[2].failed == "refused"
+    for name, w in named_leaves(params()).items():
+        np.testing.assert_array_equal(named_leaves(files[3].params)[name], w)
+
+
+@pytest.mark.slow
+def test_nncodec_decodes_to_about_what_it_is_given():
+    settings = [s for s in nncodec_peer.SETTINGS if s["qp"] in (-38, -10)][:2]
+    try:
+        files = list(nncodec_peer.coded(params(), settings))
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    assert [file.failed for file in files] == [None, None]
+    assert files[1].file_bytes < files[0].file_bytes
+    for name, w in named_leaves(params()).items():
+        np.testing.assert_allclose(named_leaves(files[0].params)[name], w, atol=0.01)
