@@ -14,6 +14,7 @@ from experiments import tables
 from experiments.sweeps.baselines import PENALTIES
 from experiments.tables import DOCUMENTS, TABLES, record_of, written
 from jaxcomp.cli import main
+from jaxcomp.trees import named_leaves
 from tests.helpers import RESULTS, ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -58,6 +59,9 @@ def test_the_readme(tmp_path, monkeypatch):
     assert namespace["size"] < 85
     assert namespace["loss"](loaded, namespace["x"], namespace["y"]) < 0.02
     assert not loaded["hidden"]["kernel"][2:].any()
+    done = namespace["done"]
+    assert done.calibrated.lost <= 0.005
+    assert done.file_bytes < done.calibrated.data_free_bytes / 2
 
 
 @pytest.mark.slow
@@ -79,6 +83,28 @@ def test_the_page_on_any_network(tmp_path, monkeypatch):
         if name.endswith("weight"):  # [out, ...]: one magnitude for each output
             assert all(len(np.unique(abs(unit[unit != 0]))) <= 1 for unit in np.asarray(w))
     assert namespace["size"] < 1_500
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("standard_promotion")
+def test_the_page_on_calibration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "calibrated_compression.md").read_text()
+    namespace: dict = {}
+    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(example, namespace)
+    done = namespace["done"]
+    assert sum(w.nbytes for w in jax.tree.leaves(namespace["params"])) == 30_040
+    assert done.calibrated.lost <= 0.02
+    assert done.file_bytes < done.calibrated.data_free_bytes / 2
+    assert 700 < done.file_bytes < 1_300
+    arrays = [
+        (tuple(name.split("/")), np.asarray(array))
+        for name, array in named_leaves(namespace["params"]).items()
+    ]
+    jaxcomp.checkpoints.write_checkpoint("model.npz", arrays)
+    command = re.search(r"jaxcomp (compress model.*)", page)[1].replace("safetensors", "npz")
+    assert main(command.split()) == 0
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

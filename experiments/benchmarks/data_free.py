@@ -16,7 +16,7 @@ import jaxcomp
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.dense_networks import nested
 from experiments.benchmarks.subject import Params
-from jaxcomp.compress import compress
+from jaxcomp.compression import compress
 from jaxcomp.quantize import scalar
 from jaxcomp.quantize.rate_distortion import rate_distortion
 from jaxcomp.trees import named_leaves

@@ -1,0 +1,103 @@
+"""Bytes of networks at equal quality: calibrated, by their weights alone, and by NNCodec.
+
+python -m experiments.benchmarks.checkpoints NETWORK [--methods M ...] [--draws N] [--output FILE]
+
+Settings are chosen on the validation split: for each loss of quality the one of the fewest bytes.
+What is chosen is then looked at on the test split, once. Calibration is repeated for several draws
+of its examples. A method that fails leaves a row that says how.
+"""
+
+import argparse
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from experiments.benchmarks import calibrated, data_free, nncodec_peer
+from experiments.benchmarks.checkpoint_networks import SUBJECTS, load
+from experiments.benchmarks.coded import Coded
+from experiments.benchmarks.record import Record
+from experiments.benchmarks.subject import EXAMPLES, Subject
+from jaxcomp.cli.screen import PlainConsole
+
+METHODS = ("calibrated", "data_free", "nncodec")
+_BEYOND = 1.5  # times the largest loss: no smaller file is looked at
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("network", choices=tuple(SUBJECTS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--draws", type=int, default=5, help="of calibration examples [5]")
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help="in each of them")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    subject = load(options.network)
+    output = options.output or Path(f"experiments/results/checkpoint_{options.network}.json")
+    dense = {split: subject.quality(subject.params, split) for split in ("validation", "test")}
+    record = Record(
+        "checkpoints",
+        [options.network],
+        output,
+        dense=dense,
+        unit=subject.unit,
+        float32_bytes=sum(array.nbytes for array in _arrays(subject.params)),
+    )
+    table = Table("method", "draw", "loss", "bytes", "on the test split", "seconds", box=None)
+    for method in options.methods:
+        for seed in range(options.draws if method == "calibrated" else 1):
+            started = time.perf_counter()
+            tried = _tried(method, subject, seed, options.examples)
+            rows = list(_chosen(subject, dense, tried))
+            seconds = time.perf_counter() - started
+            for row in rows:
+                record.add({"method": method, "draw": seed, "seconds": seconds, **row})
+                shown = [row.get(key) for key in ("loss", "bytes", "test_loss")]
+                table.add_row(method, str(seed), *map(str, shown), f"{seconds:.0f}")
+    PlainConsole(width=120).print(table)
+
+
+def _tried(method: str, subject: Subject, seed: int, examples: int) -> Iterable[Coded]:
+    if method == "calibrated":
+        return calibrated.coded(subject, seed, examples)
+    return (data_free if method == "data_free" else nncodec_peer).coded(subject.params)
+
+
+def _chosen(
+    subject: Subject, dense: dict[str, float], tried: Iterable[Coded]
+) -> Iterable[dict[str, Any]]:
+    """Yield for each loss the smallest file that stays below it, and what it is on the test."""
+    best: dict[float, Coded] = {}
+    for one in tried:
+        if one.params is None:
+            yield {"setting": one.setting, "failed": one.failed}
+            continue
+        lost = subject.quality(one.params, "validation") - dense["validation"]
+        for loss in subject.losses:
+            fewer = loss not in best or one.file_bytes < best[loss].file_bytes
+            if lost <= loss and fewer:
+                best[loss] = one
+        if "trade" in one.setting and lost > _BEYOND * max(subject.losses):
+            break
+    for loss in subject.losses:
+        row: dict[str, Any] = {"loss": loss, "bytes": None}
+        if loss in best:
+            one = best[loss]
+            test = subject.quality(one.params, "test") - dense["test"]
+            row |= {"bytes": one.file_bytes, "test_loss": test, "setting": one.setting}
+        yield row
+
+
+def _arrays(params: dict[str, Any]) -> list[Any]:
+    return [
+        array
+        for node in params.values()
+        for array in (_arrays(node) if isinstance(node, dict) else [node])
+    ]
+
+
+if __name__ == "__main__":
+    main()
