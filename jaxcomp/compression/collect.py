@@ -9,6 +9,7 @@ from jaxcomp.compression.biases import Biases
 from jaxcomp.compression.calibration import Calibration, Fidelity
 from jaxcomp.compression.in_order import layers_of, sensitivities_of
 from jaxcomp.compression.moments_file import Known, write_moments
+from jaxcomp.compression.rounding import curvature_of
 from jaxcomp.quantize.scalar import bits_levels
 from jaxcomp.tracing.moments import InputSums
 
@@ -53,14 +54,19 @@ def save_moments(
     batches = [inputs for inputs, _ in calibration.fitted]
     sums = InputSums(network, diagonal=diagonal)(params, batches)
     known: dict[str, Known] = {}
-    for leaf, one in sums.items():
-        means = one.mean()
+    for leaf in sorted({*sums, *sensitivities.lookups}):
+        means = sums[leaf].mean() if leaf in sums else None
+        curvature = curvature_of(
+            None if means is None else means.second,
+            sensitivities.products.get(leaf),
+            sensitivities.lookups.get(leaf),
+        )
         bias = biases.only(leaf)
         known[network.names[leaf]] = Known(
             layers[leaf],
-            means.second,
-            sensitivities[leaf],
-            means.first,
+            curvature.second,
+            curvature.sensitivities,
+            None if bias is None else means.first,
             None if bias is None else network.names[bias],
         )
     if not known:

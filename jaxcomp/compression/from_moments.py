@@ -11,7 +11,7 @@ from jaxcomp.checkpoints import Entry
 from jaxcomp.codec.levels import Quantised
 from jaxcomp.compression.arrays import Arrays, Round
 from jaxcomp.compression.moments_file import Known, Moments
-from jaxcomp.compression.rounding import Statistics, damping, round_weights
+from jaxcomp.compression.rounding import Curvature, damping, round_weights
 
 Stored = Mapping[str, Quantised | np.ndarray]
 
@@ -47,8 +47,8 @@ class FromMoments:
             before = self._load(entry)
             w = known.layer.matrices(before.astype(np.float64))
             second = self._centered(known)
-            stable = Statistics(known.layer, second + damping(known.second), known.sensitivities)
-            rounded, _ = round_weights(w, w == 0, stable, trade)
+            stable = Curvature(second + damping(known.second), known.sensitivities, 1.0)
+            rounded, _ = round_weights(w, w == 0, known.layer, stable, trade)
             rounded = rounded._replace(codebook=rounded.codebook.astype(before.dtype))
             stored[entry.name] = rounded
             lost += self._lost_by(known, w, rounded)

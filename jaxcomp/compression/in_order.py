@@ -14,10 +14,10 @@ from jaxcomp.codec.levels import Quantised
 from jaxcomp.compression.biases import Biases
 from jaxcomp.compression.calibration import Calibration
 from jaxcomp.compression.layers import Layer
-from jaxcomp.compression.rounding import Statistics, damping, round_weights
+from jaxcomp.compression.rounding import curvature_of, damping, round_weights
 from jaxcomp.tracing import Network
 from jaxcomp.tracing.moments import Inputs, InputSums
-from jaxcomp.tracing.sensitivities import output_sensitivities
+from jaxcomp.tracing.sensitivities import Sensitivities, output_sensitivities
 
 PyTree = Any
 _MOST_PASSES = 32  # over the examples: weights of deeper networks share them
@@ -67,7 +67,8 @@ class InOrder:
         order = [
             leaf
             for leaf in order
-            if leaf in self._sensitivities and self.network.names[leaf] in wanted
+            if self.network.names[leaf] in wanted
+            and (leaf in self._sensitivities.products or leaf in self._sensitivities.lookups)
         ]
         self.rounded = frozenset(self.network.names[leaf] for leaf in order)
         size = -(-len(order) // _MOST_PASSES) if order else 1
@@ -85,7 +86,8 @@ class InOrder:
         for group, sums_of in self._groups:
             sums = sums_of(self._tree(now), self._inputs, self._params)
             for leaf in group:
-                bits += self._round(now, arrays, leaf, sums[leaf].mean(), trade)
+                inputs = sums[leaf].mean() if leaf in sums else None
+                bits += self._round(now, arrays, leaf, inputs, trade)
         return RoundedNetwork(arrays, self._tree(now), bits)
 
     def with_arrays(self, arrays: Mapping[str, Quantised | np.ndarray]) -> PyTree:
@@ -97,27 +99,43 @@ class InOrder:
         return self._tree(leaves)
 
     def _round(
-        self, now: list[np.ndarray], arrays: dict, leaf: int, inputs: Inputs, trade: float
+        self,
+        now: list[np.ndarray],
+        arrays: dict[str, Quantised | np.ndarray],
+        leaf: int,
+        inputs: Inputs | None,
+        trade: float,
     ) -> float:
         layer, before = self._layers[leaf], self._before[leaf]
         w = layer.matrices(before.astype(np.float64))
-        second, cross = inputs.second, inputs.cross
-        added = damping(second)
-        corrects = self._biases.can_take(leaf)
+        lookups, products = self._sensitivities.lookups.get(leaf), None
+        second = cross = None
+        corrects = inputs is not None and self._biases.can_take(leaf)
+        if inputs is not None:
+            second, cross = inputs.second, inputs.cross
+            products = self._sensitivities.products[leaf]
         if corrects:  # what is the same for all examples is the business of a bias
             second = second - inputs.first[:, :, None] * inputs.first[:, None]
             cross = cross - inputs.first[:, :, None] * inputs.first_before[:, None]
-        stable = second + added
-        wanted = w + np.linalg.solve(stable, (cross - second) @ w)
-        known = Statistics(layer, stable, self._sensitivities[leaf])
-        rounded, found = round_weights(wanted, w == 0, known, trade)
+        curvature = curvature_of(second, products, lookups)
+        whole = (
+            curvature.second
+            if inputs is None
+            else curvature_of(inputs.second, products, lookups).second
+        )
+        stable = curvature._replace(second=curvature.second + damping(whole))
+        wanted = w
+        if inputs is not None:
+            moved = curvature.of_products * (cross - second) @ w
+            wanted = w + np.linalg.solve(stable.second, moved)
+        rounded, found = round_weights(wanted, w == 0, layer, stable, trade)
         rounded = rounded._replace(codebook=rounded.codebook.astype(before.dtype))
         now[leaf] = rounded.values()
         arrays[self.network.names[leaf]] = rounded
         if corrects:
-            means = np.einsum("mi,mio->mo", inputs.first_before, w) - np.einsum(
-                "mi,mio->mo", inputs.first, layer.matrices(now[leaf].astype(np.float64))
-            )
+            after = layer.matrices(now[leaf].astype(np.float64))
+            means = np.einsum("mi,mio->mo", inputs.first_before, w)
+            means -= np.einsum("mi,mio->mo", inputs.first, after)
             for bias, changed in self._biases.changed(leaf, means, now).items():
                 self._take(now, arrays, bias, changed)
         return found.bits
@@ -138,10 +156,8 @@ def _values(stored: Quantised | np.ndarray) -> np.ndarray:
     return stored.values() if isinstance(stored, Quantised) else stored
 
 
-def sensitivities_of(
-    network: Network, params: PyTree, calibration: Calibration
-) -> dict[int, np.ndarray]:
-    """Return the sensitivities of the outputs of all weights, by position in tree order."""
+def sensitivities_of(network: Network, params: PyTree, calibration: Calibration) -> Sensitivities:
+    """Return the sensitivities of the outputs of all weights."""
     key = jax.random.key(calibration.seed)
     return output_sensitivities(network, params, calibration.fitted, calibration.loss, key)
 

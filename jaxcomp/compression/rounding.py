@@ -16,12 +16,46 @@ _LEAST_SENSITIVITY = 1e-3  # of the mean
 _STEPS = (0.8, 1.0, 1.25)  # times the one that follows from the price of a bit
 
 
-class Statistics(NamedTuple):
-    """What is known of the inputs and outputs of the matrices of one array."""
+class Curvature(NamedTuple):
+    """The loss of errors `e` of one array: half the sum of `g_j e_j^T H e_j` over outputs."""
 
-    layer: Layer
-    second: np.ndarray  # float64 [matrices, inputs, inputs], or of diagonals [matrices, inputs]
-    sensitivities: np.ndarray  # float64 [matrices, outputs]
+    second: np.ndarray  # H, float64 [matrices, inputs, inputs], or of diagonals [matrices, inputs]
+    sensitivities: np.ndarray  # g, float64 [matrices, outputs]
+    of_products: float  # what the moments of inputs were multiplied with to be part of H
+
+
+def curvature_of(
+    second: np.ndarray | None,
+    products: np.ndarray | None,
+    lookups: tuple[np.ndarray, np.ndarray] | None,
+) -> Curvature:
+    """Return the curvature of an array that is multiplied, looked up, or both.
+
+    What is lost by a lookup is known for each entry; it is taken to be a product of one number for
+    its input and one for its output. Of both uses together the outputs' share of each is that of
+    the mean output.
+
+    Args:
+      second: moments of what it is multiplied with.
+      products: sensitivities of the products, [matrices, outputs].
+      lookups: of entries that are looked up, summed over outputs and over inputs.
+    """
+    if lookups is None:
+        return Curvature(second, products, 1.0)
+    by_input, by_output = lookups
+    total = max(float(by_input.sum()), _TINY)
+    if second is None:
+        return Curvature(by_input[None], by_output[None] / total, 1.0)
+    diagonal = second if second.ndim == 2 else np.einsum("mii->mi", second)
+    mean = float(products.mean())
+    looked_up = by_output.mean() / total * by_input[None]
+    joint = mean * second
+    if second.ndim == 2:
+        joint = joint + looked_up
+    else:
+        np.einsum("mii->mi", joint)[:] += looked_up
+    each = products * diagonal.sum() + by_output[None]
+    return Curvature(joint, each / max(float(each.mean()), _TINY), mean)
 
 
 def damping(second: np.ndarray) -> np.ndarray:
@@ -33,7 +67,7 @@ def damping(second: np.ndarray) -> np.ndarray:
 
 
 def round_weights(
-    w: np.ndarray, zeros: np.ndarray, known: Statistics, trade: float
+    w: np.ndarray, zeros: np.ndarray, layer: Layer, curvature: Curvature, trade: float
 ) -> tuple[Quantised, Rounded]:
     r"""Return levels of a step that follows from the price of a bit.
 
@@ -44,22 +78,23 @@ def round_weights(
     Args:
       w: [matrices, inputs, outputs], what is to be rounded, float64.
       zeros: bool, like `w`: what stays zero.
-      known: of this array, with damped moments.
+      layer: the array that they are of.
+      curvature: of the loss, damped.
       trade: :math:`\lambda`, the loss that a bit is worth.
     """
-    factor = factorize(known.second)
-    mean = known.sensitivities.mean()
-    worth = 0.5 * np.maximum(known.sensitivities, _LEAST_SENSITIVITY * mean if mean else 1.0)
+    factor = factorize(curvature.second)
+    mean = curvature.sensitivities.mean()
+    worth = 0.5 * np.maximum(curvature.sensitivities, _LEAST_SENSITIVITY * mean if mean else 1.0)
     step = math.sqrt(6 * trade / (math.log(2) * _curvature(factor, worth)))
     best = None
     for share in _STEPS:
         own = np.float32(share * step)
         own = np.float64(max(own, np.float32(np.abs(w).max() / (MAX_LEVEL - 2))))
-        found = round_matrices(w, factor, worth, own, trade, zeros=zeros, groups=known.layer.groups)
+        found = round_matrices(w, factor, worth, own, trade, zeros=zeros, groups=layer.groups)
         if best is None or found.cost(trade) < best[1].cost(trade):
             best = own, found
     own, found = best
-    levels = known.layer.array(found.levels).astype(np.int16)
+    levels = layer.array(found.levels).astype(np.int16)
     return Quantised(levels, np.float32(own)), found
 
 

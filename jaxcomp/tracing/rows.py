@@ -102,7 +102,7 @@ def rows_of(
 def _rows(program: Program, leaf: int, one: "Parameter", use: Use) -> Rows | None:
     """Return the rows of one use; None if the weights are no longer recognized."""
     operation = use.operation
-    entries = _entries(program, leaf, operation.inputs[use.operand])
+    entries = entries_of(program, leaf, operation.inputs[use.operand])
     if entries is None:
         return None
     make = _of_convolution if use.kind == CONVOLUTION else _of_product
@@ -148,7 +148,7 @@ def _rows(program: Program, leaf: int, one: "Parameter", use: Use) -> Rows | Non
     )
 
 
-def _entries(program: Program, leaf: int, array: int) -> np.ndarray | None:
+def entries_of(program: Program, leaf: int, array: int) -> np.ndarray | None:
     """Return for each entry of an array of weights which entry of the parameter it is, if known."""
     sources = Sources(program)
     way = sources.way(array, leaf)

@@ -5,12 +5,13 @@ to it is that with respect to the product.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcomp.tracing.lookups import lookups_of
 from jaxcomp.tracing.moments import evaluate, program_of, shapes_of
 from jaxcomp.tracing.rows import rows_of
 
@@ -25,14 +26,25 @@ _TEMPERATURE = 4.0
 Loss = Callable[[PyTree, Any], jax.Array]  # of outputs and targets, for each prediction
 
 
+class Sensitivities(NamedTuple):
+    """Squared derivatives of the loss, summed over rows, in the mean over predictions.
+
+    Both by the position of the parameter in tree order, float64.
+    """
+
+    products: dict[int, np.ndarray]  # of what it is multiplied to, [matrices, outputs]
+    # Of its entries that are looked up: summed over its outputs, [inputs], and inputs, [outputs].
+    lookups: dict[int, tuple[np.ndarray, np.ndarray]]
+
+
 def output_sensitivities(
     network: "Network",
     params: PyTree,
     batches: Iterable[tuple[tuple[Any, ...], Any]],
     loss: Loss | None,
     key: jax.Array,
-) -> dict[int, np.ndarray]:
-    """Return squared derivatives of the loss, summed over rows, in the mean over predictions.
+) -> Sensitivities:
+    """Return how much the loss depends on what the weights of a network give out.
 
     Args:
       network: what was traced.
@@ -42,12 +54,9 @@ def output_sensitivities(
         softmax of the outputs over a temperature of 4, of which the squared derivatives are
         Fisher's information.
       key: for these draws.
-
-    Returns:
-      float64 [matrices, outputs] for each parameter, by its position in tree order.
     """
-    passes: dict[Any, Callable[..., tuple[dict[int, jax.Array], jax.Array]]] = {}
-    total: dict[int, np.ndarray] = {}
+    passes: dict[Any, Callable[..., Any]] = {}
+    total: Any = None
     predictions = 0.0
     for inputs, targets in batches:
         key, own = jax.random.split(key)
@@ -56,42 +65,54 @@ def output_sensitivities(
             passes[shapes] = jax.jit(_one_pass(network, params, inputs, loss))
         sums, count = passes[shapes](params, inputs, targets, own)
         predictions += float(count)
-        for leaf, found in sums.items():
-            total[leaf] = total.get(leaf, 0.0) + np.asarray(found, np.float64)
-    return {leaf: sums / predictions for leaf, sums in total.items()}
+        sums = jax.tree.map(lambda own: np.asarray(own, np.float64), sums)
+        total = sums if total is None else jax.tree.map(np.add, total, sums)
+    return jax.tree.map(lambda own: own / predictions, total)
 
 
 def _one_pass(
     network: "Network", params: PyTree, inputs: tuple[Any, ...], loss: Loss | None
-) -> Callable[..., tuple[dict[int, jax.Array], jax.Array]]:
+) -> Callable[..., Any]:
     program = program_of(network, params, inputs)
-    meetings = rows_of(network, program)
+    meetings, lookups = rows_of(network, program), lookups_of(network, program)
     structure = jax.tree.structure(jax.eval_shape(network.function, params, *inputs))
-    places = [outputs[0] for outputs in meetings]
+    places = {outputs[0] for outputs in (*meetings, *lookups)}
     shapes = {place: program.shapes[place] for place in places}
 
     def run(params: PyTree, inputs: tuple[Any, ...], targets: Any, key: jax.Array) -> Any:
-        def of_changes(changes: dict[int, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        def of_changes(changes: dict[int, jax.Array]) -> tuple[jax.Array, Any]:
+            arguments = {}
+
             def add(operation: Any, values: Any, results: Any) -> Any:
-                del values
+                if operation.outputs in lookups:
+                    arguments[operation.outputs] = values
                 change = changes.get(operation.outputs[0])
                 return results if change is None else [results[0] + change, *results[1:]]
 
             outputs = structure.unflatten(evaluate(program, params, inputs, add))
             each = _drawn_cross_entropy(outputs, key) if loss is None else loss(outputs, targets)
-            return jnp.sum(each), jnp.asarray(float(np.size(each)))
+            return jnp.sum(each), (jnp.asarray(float(np.size(each))), arguments)
 
         zeros = {place: jnp.zeros(one.shape, one.dtype) for place, one in shapes.items()}
-        derivatives, count = jax.grad(of_changes, has_aux=True)(zeros)
-        sums: dict[int, jax.Array] = {}
+        derivatives, (count, arguments) = jax.grad(of_changes, has_aux=True)(zeros)
+        squares = {place: jnp.square(own.astype(jnp.float32)) for place, own in derivatives.items()}
+        products: dict[int, jax.Array] = {}
         for outputs, all_rows in meetings.items():
             for rows in all_rows:
-                own = rows.outs(derivatives[outputs[0]]).astype(jnp.float32)
-                found = rows.sum_of_outputs(jnp.square(own))
-                sums[rows.leaf] = found + sums[rows.leaf] if rows.leaf in sums else found
-        return sums, count
+                found = rows.sum_of_outputs(rows.outs(squares[outputs[0]]))
+                _add(products, rows.leaf, found)
+        looked_up: dict[int, tuple[jax.Array, jax.Array]] = {}
+        for outputs, all_lookups in lookups.items():
+            for lookup in all_lookups:
+                found = lookup.sums(arguments[outputs], squares[outputs[0]])
+                _add(looked_up, lookup.leaf, found)
+        return Sensitivities(products, looked_up), count
 
     return run
+
+
+def _add(sums: dict[int, Any], leaf: int, found: Any) -> None:
+    sums[leaf] = jax.tree.map(jnp.add, sums[leaf], found) if leaf in sums else found
 
 
 def _drawn_cross_entropy(logits: jax.Array, key: jax.Array) -> jax.Array:

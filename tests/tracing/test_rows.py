@@ -123,7 +123,7 @@ def test_sensitivities_are_squared_derivatives():
     found = output_sensitivities(
         network, w, [((x,), None)], lambda y, targets: (y**2).sum(axis=1) / 2, jax.random.key(0)
     )
-    np.testing.assert_allclose(found[0], ((x @ w) ** 2).mean(axis=0)[None], rtol=1e-4)
+    np.testing.assert_allclose(found.products[0], ((x @ w) ** 2).mean(axis=0)[None], rtol=1e-4)
 
 
 def test_sensitivities_of_patches_add_up_over_places():
@@ -137,4 +137,6 @@ def test_sensitivities_of_patches_add_up_over_places():
         return (y**2).sum(axis=(1, 2)) / 2
 
     found = output_sensitivities(trace(apply, w, x), w, [((x,), None)], loss, jax.random.key(0))
-    np.testing.assert_allclose(found[0][0], (apply(w, x) ** 2).sum(axis=(0, 1)) / 5, rtol=1e-4)
+    np.testing.assert_allclose(
+        found.products[0][0], (apply(w, x) ** 2).sum(axis=(0, 1)) / 5, rtol=1e-4
+    )
