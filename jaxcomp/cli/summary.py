@@ -60,6 +60,8 @@ def _say_of(found: Outcome) -> None:
         _say(f"without the moments it takes {found.data_free_bytes:,} bytes")
     else:
         _warn("the file without the moments was the better one, and is the one written")
+    if found.diagonal:
+        _say(f"diagonal moments: {_some(map(repr, found.diagonal))}")
     if found.not_calibrated:
         _say(f"no moments, and stored exactly: {_some(map(repr, found.not_calibrated))}")
 

@@ -43,6 +43,7 @@ class Outcome(NamedTuple):
     data_free_lost: float | None
     is_calibrated: bool  # False if the file without calibration was the better one, and written
     not_calibrated: tuple[str, ...]  # weights of which no moments are known, stored exactly
+    diagonal: tuple[str, ...] = ()  # weights with so many inputs that they are taken one by one
 
 
 class _Candidate(NamedTuple):
@@ -57,6 +58,7 @@ class _Source(Protocol):
     """What rounds arrays at a price of a bit, and knows what that loses."""
 
     rounded: frozenset[str]  # names of the weights that it rounds
+    diagonal: tuple[str, ...]  # those of which it has diagonal moments
 
     def at(self, trade: float) -> tuple[Stored, float]: ...
 
@@ -78,7 +80,7 @@ class _Examples:
             weights=[entry.name for entry in arrays.weights],
         )
         self._fidelity = Fidelity(calibration, params)
-        self.rounded = self._rounder.rounded
+        self.rounded, self.diagonal = self._rounder.rounded, self._rounder.diagonal
 
     def at(self, trade: float) -> tuple[Stored, float]:
         found = self._rounder.at(trade)
@@ -129,6 +131,7 @@ def compress_calibrated(
         None if rival is None else rival.lost,
         better,
         missing,
+        source.diagonal,
     )
     return written, outcome
 

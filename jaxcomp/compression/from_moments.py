@@ -34,8 +34,10 @@ class FromMoments:
         self._weights = [weights[name] for name in moments.names]
         self.rounded = frozenset(moments.names)
         self._moments, self._units_on = moments, units_on
-        for entry in self._weights:
-            self._known(entry)  # mistakes are told before anything is rounded
+        # Mistakes are told before anything is rounded.
+        self.diagonal = tuple(
+            entry.name for entry in self._weights if self._known(entry).second.ndim == 2
+        )
 
     def at(self, trade: float) -> tuple[Stored, float]:
         """Return what is stored of all arrays that change, and the loss that is foretold."""

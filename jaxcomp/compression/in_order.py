@@ -20,6 +20,9 @@ from jaxcomp.tracing.moments import Inputs, InputSums
 from jaxcomp.tracing.sensitivities import Sensitivities, output_sensitivities
 
 PyTree = Any
+# Moments of wider layers are diagonals: of inputs that do not know of each other.
+MOST_BYTES = 8 * 2**30
+_COPIES = 5  # of the moments, at once
 _MOST_PASSES = 32  # over the examples: weights of deeper networks share them
 
 # From the name of an array that is not of weights, and its values, to what is stored of it.
@@ -71,9 +74,17 @@ class InOrder:
             and (leaf in self._sensitivities.products or leaf in self._sensitivities.lookups)
         ]
         self.rounded = frozenset(self.network.names[leaf] for leaf in order)
+        too_wide = {leaf for leaf in order if not _fits(self._layers[leaf])}
+        self.diagonal = tuple(self.network.names[leaf] for leaf in order if leaf in too_wide)
         size = -(-len(order) // _MOST_PASSES) if order else 1
-        groups = [order[start : start + size] for start in range(0, len(order), size)]
-        self._groups = [(group, InputSums(self.network, group)) for group in groups]
+        self._groups: list[tuple[list[int], InputSums]] = []
+        for start in range(0, len(order), size):
+            together = order[start : start + size]
+            for diagonal in (False, True):
+                group = [leaf for leaf in together if (leaf in too_wide) == diagonal]
+                if group:
+                    sums = InputSums(self.network, group, diagonal=diagonal)
+                    self._groups.append((group, sums))
         self._changeable = frozenset(changeable)
         self._biases = Biases(self.network, self._before, self._changeable)
 
@@ -115,8 +126,8 @@ class InOrder:
             second, cross = inputs.second, inputs.cross
             products = self._sensitivities.products[leaf]
         if corrects:  # what is the same for all examples is the business of a bias
-            second = second - inputs.first[:, :, None] * inputs.first[:, None]
-            cross = cross - inputs.first[:, :, None] * inputs.first_before[:, None]
+            second = second - _products(inputs.first, inputs.first, second)
+            cross = cross - _products(inputs.first, inputs.first_before, cross)
         curvature = curvature_of(second, products, lookups)
         whole = (
             curvature.second
@@ -126,8 +137,7 @@ class InOrder:
         stable = curvature._replace(second=curvature.second + damping(whole))
         wanted = w
         if inputs is not None:
-            moved = curvature.of_products * (cross - second) @ w
-            wanted = w + np.linalg.solve(stable.second, moved)
+            wanted = w + curvature.of_products * _solved(stable.second, cross - second, w)
         rounded, found = round_weights(wanted, w == 0, layer, stable, trade)
         rounded = rounded._replace(codebook=rounded.codebook.astype(before.dtype))
         now[leaf] = rounded.values()
@@ -154,6 +164,23 @@ class InOrder:
 
 def _values(stored: Quantised | np.ndarray) -> np.ndarray:
     return stored.values() if isinstance(stored, Quantised) else stored
+
+
+def _fits(layer: Layer) -> bool:
+    matrices, inputs, _ = layer.sizes()
+    return _COPIES * 8 * matrices * inputs**2 <= MOST_BYTES
+
+
+def _products(one: np.ndarray, other: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return all products of entries of [matrices, inputs], or those of the same input."""
+    return one * other if like.ndim == 2 else one[:, :, None] * other[:, None]
+
+
+def _solved(second: np.ndarray, change: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return `second^-1 change w` of matrices, or of diagonals."""
+    if second.ndim == 2:
+        return (change / second)[:, :, None] * w
+    return np.linalg.solve(second, change @ w)
 
 
 def sensitivities_of(network: Network, params: PyTree, calibration: Calibration) -> Sensitivities:

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxcomp
-from jaxcomp.compression import Moments
+from jaxcomp.compression import Moments, in_order
 from jaxcomp.compression.calibration import Fidelity
 from jaxcomp.data import digits
 
@@ -205,6 +205,33 @@ def test_diagonals_where_matrices_do_not_fit(trained, calibration, tmp_path):
         params, tmp_path / "a.jxc", calibration=Moments(tmp_path / "m.npz"), max_kl=0.02
     )
     assert done.file_bytes <= done.calibrated.data_free_bytes
+
+
+def test_a_layer_too_wide_for_a_matrix_has_a_diagonal(trained, calibration, tmp_path, monkeypatch):
+    monkeypatch.setattr(in_order, "MOST_BYTES", 5 * 8 * 50**2)  # of 64 and of 40 inputs
+    done = jaxcomp.compress(trained[0], tmp_path / "a.jxc", calibration=calibration, max_kl=0.02)
+    assert done.calibrated.diagonal == ("in/kernel",)
+    assert done.calibrated.is_calibrated
+    assert done.file_bytes < 0.6 * done.calibrated.data_free_bytes
+
+
+def test_rows_of_a_table_by_how_often_they_are_looked_up(tmp_path):
+    """Also where the table is the last layer too."""
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(30, 8)).astype(np.float32)
+    tokens = [rng.integers(0, 15, (64, 3)) for _ in range(4)]  # the others never occur
+    for name, apply in (
+        ("alone", lambda p, t: jnp.tanh(p["table"][t].sum(axis=1)) @ p["out"]),
+        ("tied", lambda p, t: jnp.tanh(p["table"][t].sum(axis=1)) @ p["table"].T),
+    ):
+        params = {"table": table} | ({"out": table[:5].T.copy()} if name == "alone" else {})
+        calibration = jaxcomp.Calibration(apply, tokens)
+        done = jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, max_kl=0.02)
+        assert done.calibrated.is_calibrated
+        assert not done.calibrated.not_calibrated
+        if name == "alone":
+            loaded = jaxcomp.load(tmp_path / "a.jxc")["table"]
+            assert (loaded[15:] == 0).mean() > 2 * (loaded[:15] == 0).mean()
 
 
 def test_goals_that_do_not_fit_are_named(trained, calibration, tmp_path):
