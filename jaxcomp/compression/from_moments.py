@@ -50,8 +50,7 @@ class FromMoments:
             w = known.layer.matrices(before.astype(np.float64))
             second = self._centered(known)
             stable = Curvature(second + damping(known.second), known.sensitivities, 1.0)
-            rounded, _ = round_weights(w, w == 0, known.layer, stable, trade)
-            rounded = rounded._replace(codebook=rounded.codebook.astype(before.dtype))
+            rounded, _ = round_weights(w, w == 0, known.layer, stable, trade, before.dtype)
             stored[entry.name] = rounded
             lost += self._lost_by(known, w, rounded)
             if self._has_bias(known):

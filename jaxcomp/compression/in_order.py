@@ -138,8 +138,7 @@ class InOrder:
         wanted = w
         if inputs is not None:
             wanted = w + curvature.of_products * _solved(stable.second, cross - second, w)
-        rounded, found = round_weights(wanted, w == 0, layer, stable, trade)
-        rounded = rounded._replace(codebook=rounded.codebook.astype(before.dtype))
+        rounded, found = round_weights(wanted, w == 0, layer, stable, trade, before.dtype)
         now[leaf] = rounded.values()
         arrays[self.network.names[leaf]] = rounded
         if corrects:

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcomp.codec.grid import MAX_LEVEL
@@ -67,7 +68,12 @@ def damping(second: np.ndarray) -> np.ndarray:
 
 
 def round_weights(
-    w: np.ndarray, zeros: np.ndarray, layer: Layer, curvature: Curvature, trade: float
+    w: np.ndarray,
+    zeros: np.ndarray,
+    layer: Layer,
+    curvature: Curvature,
+    trade: float,
+    dtype: np.dtype,
 ) -> tuple[Quantised, Rounded]:
     r"""Return levels of a step that follows from the price of a bit.
 
@@ -81,6 +87,7 @@ def round_weights(
       layer: the array that they are of.
       curvature: of the loss, damped.
       trade: :math:`\lambda`, the loss that a bit is worth.
+      dtype: of the array, which the step has to be of.
     """
     factor = factorize(curvature.second)
     mean = curvature.sensitivities.mean()
@@ -88,14 +95,19 @@ def round_weights(
     step = math.sqrt(6 * trade / (math.log(2) * _curvature(factor, worth)))
     best = None
     for share in _STEPS:
-        own = np.float32(share * step)
-        own = np.float64(max(own, np.float32(np.abs(w).max() / (MAX_LEVEL - 2))))
+        own = _step(share * step, w, dtype)
         found = round_matrices(w, factor, worth, own, trade, zeros=zeros, groups=layer.groups)
         if best is None or found.cost(trade) < best[1].cost(trade):
             best = own, found
     own, found = best
     levels = layer.array(found.levels).astype(np.int16)
-    return Quantised(levels, np.float32(own)), found
+    return Quantised(levels, np.asarray(own, dtype)), found
+
+
+def _step(step: float, w: np.ndarray, dtype: np.dtype) -> float:
+    """Return the step as its type has it, and not too small for the largest level."""
+    least = max(np.abs(w).max() / (MAX_LEVEL - 2), float(jnp.finfo(dtype).tiny))
+    return float(np.asarray(max(step, 1.01 * least)).astype(dtype))
 
 
 def _curvature(factor: Factor, worth: np.ndarray) -> float:

@@ -125,6 +125,24 @@ def test_inputs_that_are_never_lit_are_free_and_zeros_stay(trained, tmp_path):
     assert done.calibrated.lost < 0.1
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_parameters_of_16_bits(trained, tmp_path, dtype):
+    params, batches = trained
+    params = jax.tree.map(lambda w: np.asarray(w, dtype), params)
+
+    def in_float32(params, images):
+        return apply(jax.tree.map(lambda w: w.astype(jnp.float32), params), images)
+
+    calibration = jaxcomp.Calibration(in_float32, batches)
+    done = jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, trade=1e-6)
+    loaded = jaxcomp.load(tmp_path / "a.jxc")
+    assert loaded["in"]["kernel"].dtype == dtype
+    np.testing.assert_allclose(
+        Fidelity(calibration, params)(loaded), done.calibrated.lost, rtol=1e-3
+    )
+    assert done.calibrated.lost < 0.1
+
+
 def test_one_example(trained, tmp_path):
     params, batches = trained
     one = jaxcomp.Calibration(apply, [batches[0][:1]])
