@@ -98,6 +98,9 @@ def test_the_page_on_calibration(tmp_path, monkeypatch):
     assert done.calibrated.lost <= 0.02
     assert done.file_bytes < done.calibrated.data_free_bytes / 2
     assert 700 < done.file_bytes < 1_300
+    mlp = namespace["done_mlp"]
+    assert mlp.calibrated.is_calibrated
+    assert mlp.calibrated.lost <= 0.001
     arrays = [
         (tuple(name.split("/")), np.asarray(array))
         for name, array in named_leaves(namespace["params"]).items()

@@ -38,7 +38,7 @@ class Factor(NamedTuple):
 
     @property
     def diagonal(self) -> np.ndarray:
-        """`V_ii`, [matrices, inputs]."""
+        """Return `V_ii`, [matrices, inputs]."""
         return self.upper if self.upper.ndim == 2 else np.einsum("mii->mi", self.upper)
 
 
@@ -67,7 +67,7 @@ class Rounded(NamedTuple):
     bits: float  # about what a coder takes
 
     def cost(self, trade: float) -> float:
-        """The sum that is to be small."""
+        """Return the sum that is to be small."""
         return self.distortion + trade * self.bits
 
 
