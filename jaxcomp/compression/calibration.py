@@ -58,8 +58,22 @@ class Calibration:
         self.holds_back = bool(held)
 
     def trace(self, params: PyTree) -> "tracing.Network":
-        """Return the network, traced with the first batch."""
-        return tracing.trace(self.apply, params, *self.fitted[0][0])
+        """Return the network, traced with the first batch.
+
+        Raises:
+          TypeError: if there is no loss, and the outputs are no logits.
+        """
+        inputs = self.fitted[0][0]
+        outputs = jax.eval_shape(self.apply, params, *inputs)
+        leaves = jax.tree.leaves(outputs)
+        if self.loss is None and not (
+            outputs is leaves[0] and outputs.ndim and jnp.issubdtype(outputs.dtype, jnp.floating)
+        ):
+            raise TypeError(
+                "without a loss `apply` has to return logits, one array of floating-point numbers "
+                f"[..., classes], got {outputs}: return them alone, or give `loss` and `targets`"
+            )
+        return tracing.trace(self.apply, params, *inputs)
 
 
 class Fidelity:

@@ -14,7 +14,8 @@ from jaxcomp.quantize.second_order import Factor, Rounded, factorize, round_matr
 _DAMPING = 0.05  # of the mean diagonal of the moments
 _TINY = 1e-30
 _LEAST_SENSITIVITY = 1e-3  # of the mean
-_STEPS = (0.8, 1.0, 1.25)  # times the one that follows from the price of a bit
+_STEPS = (1.0, 0.8, 1.25)  # times the one that follows from the price of a bit
+_SMALL = 2**21  # weights up to which all of them are tried
 
 
 class Curvature(NamedTuple):
@@ -94,7 +95,7 @@ def round_weights(
     worth = 0.5 * np.maximum(curvature.sensitivities, _LEAST_SENSITIVITY * mean if mean else 1.0)
     step = math.sqrt(6 * trade / (math.log(2) * _curvature(factor, worth)))
     best = None
-    for share in _STEPS:
+    for share in _STEPS if w.size <= _SMALL else _STEPS[:1]:
         own = _step(share * step, w, dtype)
         found = round_matrices(w, factor, worth, own, trade, zeros=zeros, groups=layer.groups)
         if best is None or found.cost(trade) < best[1].cost(trade):

@@ -276,6 +276,18 @@ def test_goals_that_do_not_fit_are_named(trained, calibration, tmp_path):
         jaxcomp.Calibration(apply, batches, loss=lambda y, t: y, targets=batches[:2])
 
 
+def test_outputs_that_are_no_logits_are_an_error(trained, tmp_path):
+    params, batches = trained
+    for wrong in (
+        lambda p, x: (apply(p, x), x),
+        lambda p, x: apply(p, x).argmax(axis=-1),
+        lambda p, x: apply(p, x).sum(),
+    ):
+        calibration = jaxcomp.Calibration(wrong, batches)
+        with pytest.raises(TypeError, match="without a loss `apply` has to return logits"):
+            jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, max_kl=0.1)
+
+
 def test_weights_that_are_not_finite_are_named(trained, calibration, tmp_path):
     params = jax.tree.map(np.copy, trained[0])
     params["out"]["kernel"][0, 0] = np.nan
