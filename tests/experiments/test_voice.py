@@ -28,12 +28,11 @@ def params():
         },
         "final_conv": {"weight": (1, 8, 1), "bias": (1,)},
     }
-    return {
-        layer: {
-            name: 0.1 * rng.normal(size=shape).astype(np.float32) for name, shape in own.items()
-        }
-        for layer, own in shapes.items()
-    }
+    return jax.tree.map(
+        lambda shape: 0.1 * rng.normal(size=shape).astype(np.float32),
+        shapes,
+        is_leaf=lambda one: isinstance(one, tuple),
+    )
 
 
 def test_sounds_are_those_of_their_seed():
