@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from experiments.benchmarks import digit_networks, pronunciation, text_network
+from experiments.benchmarks import digit_networks, pronunciation, text_network, voice
 from experiments.benchmarks.subject import Subject
 from jaxcomp.arguments import check_choice
 
@@ -10,6 +10,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
     **digit_networks.LOADERS,
     "transformer": text_network.text_network,
     "g2p_en": pronunciation.pronunciation,
+    "silero_vad": voice.voice,
 }
 
 

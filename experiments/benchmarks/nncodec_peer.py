@@ -36,10 +36,10 @@ _COMMON = {"nonweight_qp": -40, "row_skipping": True}
 SETTINGS: tuple[Setting, ...] = (
     *(
         {"qp": qp, "use_dq": True, "lambda_scale": trade, **_COMMON}
-        for trade in (0, 8, 24)
-        for qp in range(-38, -9, 2)
+        for trade, step in ((0, 1), (4, 2), (16, 2), (32, 2))
+        for qp in range(-32, -9, step)
     ),
-    *({"qp": qp, "use_dq": False, "lambda_scale": 0, **_COMMON} for qp in range(-38, -9, 4)),
+    *({"qp": qp, "use_dq": False, "lambda_scale": 0, **_COMMON} for qp in range(-26, -9, 2)),
 )
 
 

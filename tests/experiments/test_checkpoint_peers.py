@@ -89,7 +89,7 @@ def test_settings_that_fail_say_how(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_nncodec_decodes_to_about_what_it_is_given():
-    settings = [s for s in nncodec_peer.SETTINGS if s["qp"] in (-38, -10)][:2]
+    settings = [one for one in nncodec_peer.SETTINGS if one["qp"] in (-32, -10)][:2]
     try:
         files = list(nncodec_peer.coded(params(), settings))
     except FileNotFoundError as error:
@@ -97,4 +97,4 @@ def test_nncodec_decodes_to_about_what_it_is_given():
     assert [file.failed for file in files] == [None, None]
     assert files[1].file_bytes < files[0].file_bytes
     for name, w in named_leaves(params()).items():
-        np.testing.assert_allclose(named_leaves(files[0].params)[name], w, atol=0.01)
+        np.testing.assert_allclose(named_leaves(files[0].params)[name], w, atol=0.02)

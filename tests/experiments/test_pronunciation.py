@@ -167,6 +167,7 @@ def package():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")  # in the package's code
 def test_it_says_what_the_package_says():
     theirs, params = package(), pronunciation.packaged_params()
     assert sum(w.size for w in params.values()) == 834_890
