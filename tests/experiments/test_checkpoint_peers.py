@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import data_free, nncodec_peer
+from experiments.benchmarks import data_free, nncodec_peer, qwix_peer
 from experiments.benchmarks.coded import smallest_within
+from jaxcomp.models import LeNet300100
 from jaxcomp.trees import named_leaves
 from tests.helpers import small_params
 
@@ -98,3 +100,26 @@ def test_nncodec_decodes_to_about_what_it_is_given():
     assert files[1].file_bytes < files[0].file_bytes
     for name, w in named_leaves(params()).items():
         np.testing.assert_allclose(named_leaves(files[0].params)[name], w, atol=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Flax, in Qwix
+def test_levels_of_qwix_are_within_a_step_and_smaller_files_are_coarser():
+    pytest.importorskip("qwix")
+    model = LeNet300100(widths=(8,))
+    x = np.random.default_rng(0).normal(size=(64, 4, 4, 1)).astype(np.float32)
+    own = jax.tree.map(np.asarray, model.init(jax.random.key(0), x[:1])["params"])
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        files = list(qwix_peer.coded(model, own, [(x,)]))
+    assert [file.failed for file in files] == [None, None]
+    assert files[1].file_bytes < files[0].file_bytes
+    for file, share in zip(files, (0.05, 0.5), strict=True):
+        w, found = own["Dense_0"]["kernel"], file.params["Dense_0"]["kernel"]
+        assert 0 < np.linalg.norm(found - w) < share * np.linalg.norm(w)
+
+
+def test_what_qwix_cannot_do_is_a_row_that_says_how(monkeypatch):
+    monkeypatch.setattr(qwix_peer.importlib.util, "find_spec", lambda name: True)
+    [row] = qwix_peer.coded(None, params(), [], [{"levels": "int3"}])
+    assert row.file_bytes is None
+    assert "Error" in row.failed
