@@ -200,10 +200,10 @@ class _Work:
                     if new.file_bytes <= value:
                         last = new
                         break
-                elif new.lost > (found.lost if goal == "trade" else value):
-                    break
-                else:
+                elif new.lost <= (found.lost if goal == "trade" else value):
                     last = new
+                else:  # also where it is not a number
+                    break
             if last is None:
                 continue
             last = self._with_size(last) if last.file_bytes is None else last
