@@ -14,8 +14,8 @@ from jaxcomp.compression.data_free import bits_of, round_alone
 from jaxcomp.compression.in_order import InOrder
 
 BIAS_BITS = 8
-_FIRST, _FIRST_KL, _DOWN, _UP = 1e-5, 0.002, 8.0, 1.4
-_MOST = 40
+_FIRST, _FIRST_KL, _DOWN, _UP = 1e-5, 0.002, 8.0, 1.2
+_MOST = 60
 
 
 def coded(subject: Subject, seed: int, examples: int) -> Iterator[Coded]:
