@@ -75,7 +75,7 @@ def round_matrices(
     w: np.ndarray,
     factor: Factor,
     sensitivities: np.ndarray,
-    step: float,
+    steps: np.ndarray | float,
     trade: float,
     *,
     zeros: np.ndarray,
@@ -90,13 +90,13 @@ def round_matrices(
       w: float64 [matrices, inputs, outputs].
       factor: of the moments of their inputs.
       sensitivities: [matrices, outputs].
-      step: a level `l` stands for `l` times this.
+      steps: a level `l` stands for `l` times this; beside `w`, for steps of inputs or outputs.
       trade: the error that a bit is worth.
       zeros: bool, like `w`: what stays zero whatever others need.
       groups: matrices that lie side by side in one array; those of a stack lie one below another.
       largest: the largest level; by default there is none.
     """
-    nearest = np.abs(w) / step
+    nearest = np.abs(w) / steps
     top = largest or int(np.rint(nearest.max(initial=0))) + 2
     signs = np.where(zeros, 0, np.sign(w))
 
@@ -105,12 +105,12 @@ def round_matrices(
         return prices, Rounded(levels, distortion, float(prices.of(levels).sum()))
 
     plain = (signs * np.minimum(np.rint(nearest), top)).astype(np.int64)
-    error = _distortion(w - step * plain, factor, sensitivities)
+    error = _distortion(w - steps * plain, factor, sensitivities)
     best = priced(plain, error)[1]
     few = (signs * np.minimum(np.floor(nearest + _FIRST_ROUNDED_UP), top)).astype(np.int64)
     prices = _prices(few, groups)
     for _ in range(_PASSES):
-        levels, error = _one_pass(w, factor, sensitivities, step, trade, prices, top, zeros)
+        levels, error = _one_pass(w, factor, sensitivities, steps, trade, prices, top, zeros)
         prices, found = priced(levels, error)
         if found.cost(trade) < best.cost(trade):
             best = found
@@ -141,7 +141,7 @@ def _one_pass(
     w: np.ndarray,
     factor: Factor,
     sensitivities: np.ndarray,
-    step: float,
+    steps: np.ndarray | float,
     trade: float,
     prices: Prices,
     top: int,
@@ -150,14 +150,16 @@ def _one_pass(
     """Round input by input at given prices; return the levels and the sum of the errors."""
     order, upper = factor
     inputs, priced = w.shape[1], prices.largest
-    target = np.take_along_axis(w, order[:, :, None], axis=1) / step
+    target = np.take_along_axis(w, order[:, :, None], axis=1)
+    every = np.broadcast_to(steps, w.shape)
+    step = np.take_along_axis(every, order[:, :, None], axis=1)
     free = ~np.take_along_axis(zeros, order[:, :, None], axis=1)
     classes = np.take_along_axis(prices.classes, order[:, :, None], axis=1)
     first = classes.astype(np.intp) * prices.bits.shape[1] + priced  # where the table has level 0
     table = (trade * prices.bits).ravel()
-    worth = sensitivities[:, None] * ((factor.diagonal * step) ** 2)[:, :, None]
+    worth = sensitivities[:, None] * (factor.diagonal[:, :, None] * step) ** 2
     levels = np.zeros(w.shape)
-    errors, carried = np.zeros(w.shape), np.zeros(w.shape)  # in steps
+    errors, carried = np.zeros(w.shape), np.zeros(w.shape)
     distortion = 0.0
     for start in range(0, inputs, _BLOCK):
         end = min(start + _BLOCK, inputs)
@@ -166,7 +168,7 @@ def _one_pass(
             if upper.ndim == 3:
                 own = np.matmul(upper[:, None, start:i, i], errors[:, start:i])[:, 0]
                 wanted = wanted + (carried[:, i] + own) / upper[:, i, i, None]
-            sign, size = np.sign(wanted), np.abs(wanted)
+            sign, size = np.sign(wanted), np.abs(wanted) / step[:, i]
             near = np.minimum(np.rint(size), top) * free[:, i]
             best, least = near, np.inf
             for smaller in (near, np.maximum(near - 1, 0), np.maximum(near - 2, 0), 0 * near):
@@ -176,7 +178,7 @@ def _one_pass(
                 least = np.minimum(cost, least)
             distortion += float((worth[:, i] * (size - best) ** 2).sum())
             levels[:, i] = sign * best
-            errors[:, i] = target[:, i] - levels[:, i]
+            errors[:, i] = target[:, i] - step[:, i] * levels[:, i]
         if upper.ndim == 3 and end < inputs:
             handed = upper[:, start:end, end:].swapaxes(1, 2)
             carried[:, end:] += np.matmul(handed, errors[:, start:end])
