@@ -188,7 +188,8 @@ def _check(options: argparse.Namespace) -> None:
     checkpoint, output, report = (path and os.path.realpath(path) for path in given)
     if output == checkpoint:
         raise ValueError("the output is a link to the checkpoint, which would be lost")
-    if report in (checkpoint, output):
+    moments = options.moments and os.path.realpath(options.moments)
+    if report and report in (checkpoint, output, moments):
         raise ValueError("--report needs a file of its own")
     for path in filter(None, (options.output, options.report)):
         check_replaceable(path)

@@ -19,6 +19,7 @@ from jaxcomp.compression.from_moments import FromMoments
 from jaxcomp.compression.in_order import InOrder
 from jaxcomp.compression.moments_file import Moments
 from jaxcomp.compression.search import last_that_is_good
+from jaxcomp.files import check_replaceable
 
 PyTree = Any
 Stored = Mapping[str, Quantised | np.ndarray]  # arrays that are not stored as they are, by name
@@ -76,7 +77,7 @@ class _Examples:
             params,
             calibration,
             lambda name, array: others(entries[name], array),
-            changeable=[entry.name for entry in arrays.stored],
+            changeable=[entry.name for entry in (*arrays.weights, *arrays.biases)],
             weights=[entry.name for entry in arrays.weights],
         )
         self._fidelity = Fidelity(calibration, params)
@@ -103,6 +104,7 @@ def compress_calibrated(
 ) -> tuple[Written, Outcome]:
     """Write the file; see `jaxcomp.compress`."""
     goal, value = _the_goal(goals, calibration)
+    check_replaceable(path)  # before hours of work
     for entry in arrays.weights:
         check_finite(entry, arrays.checkpoint.load(entry))
     bias_quantizer = bias_quantizer or bits_of(_BIAS_BITS)
@@ -121,6 +123,8 @@ def compress_calibrated(
         found.lost <= rival.lost if goal == "size" else found.file_bytes <= rival.file_bytes
     )
     chosen = found if better else rival
+    if not math.isfinite(chosen.lost):
+        raise ValueError(f"the loss of the rounded network is {chosen.lost}: look at its outputs")
     written = arrays.write(path, _of(chosen.stored), progress)
     missing = tuple(e.name for e in arrays.weights if e.name not in source.rounded)
     outcome = Outcome(

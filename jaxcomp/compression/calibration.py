@@ -65,13 +65,17 @@ class Calibration:
         """
         inputs = self.fitted[0][0]
         outputs = jax.eval_shape(self.apply, params, *inputs)
-        leaves = jax.tree.leaves(outputs)
-        if self.loss is None and not (
-            outputs is leaves[0] and outputs.ndim and jnp.issubdtype(outputs.dtype, jnp.floating)
-        ):
+        are_logits = (
+            isinstance(outputs, jax.ShapeDtypeStruct)
+            and jnp.issubdtype(outputs.dtype, jnp.floating)
+            and outputs.ndim > 0
+            and outputs.shape[-1] > 1  # one class alone is certain
+        )
+        if self.loss is None and not are_logits:
             raise TypeError(
                 "without a loss `apply` has to return logits, one array of floating-point numbers "
-                f"[..., classes], got {outputs}: return them alone, or give `loss` and `targets`"
+                f"[..., two classes or more], got {outputs}: return them alone, or give `loss` and "
+                "`targets`"
             )
         return tracing.trace(self.apply, params, *inputs)
 
@@ -89,7 +93,9 @@ class Fidelity:
             if loss is not None:
                 return loss(new, targets)
             own, other = (jax.nn.log_softmax(x.astype(jnp.float32)) for x in (outputs, new))
-            return jnp.sum(jnp.exp(own) * (own - other), axis=-1)
+            possible = own > -jnp.inf  # not what a mask excludes
+            each = jnp.exp(own) * jnp.where(possible, own - other, 0.0)
+            return jnp.sum(each, axis=-1)
 
         self._each = each
         run = jax.jit(apply)

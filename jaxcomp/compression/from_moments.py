@@ -24,15 +24,17 @@ class FromMoments:
     ) -> None:
         self._arrays, self._round_other = arrays, round_other
         weights = {entry.name: entry for entry in arrays.weights}
-        unknown = [name for name in moments.names if name not in weights]
+        self._all = {entry.name for entry in arrays.checkpoint.entries}
+        unknown = [name for name in moments.names if name not in self._all]
         if unknown:
             raise ValueError(
-                f"there are moments of {unknown[0]!r}, and the checkpoint has no such weight, it "
-                f"has {', '.join(map(repr, weights)) or 'none'}"
+                f"there are moments of {unknown[0]!r}, and the checkpoint has no such array, it "
+                f"has the weights {', '.join(map(repr, weights)) or 'none'}"
             )
         self._biases = {entry.name: entry for entry in arrays.biases}
-        self._weights = [weights[name] for name in moments.names]
-        self.rounded = frozenset(moments.names)
+        # Others are left out, by the user or as they are no weights by name and shape.
+        self._weights = [weights[name] for name in moments.names if name in weights]
+        self.rounded = frozenset(entry.name for entry in self._weights)
         self._moments, self._units_on = moments, units_on
         # Mistakes are told before anything is rounded.
         self.diagonal = tuple(
@@ -50,7 +52,13 @@ class FromMoments:
             w = known.layer.matrices(before.astype(np.float64))
             second = self._centered(known)
             stable = Curvature(second + damping(known.second), known.sensitivities, 1.0)
-            rounded, _ = round_weights(w, w == 0, known.layer, stable, trade, before.dtype)
+            try:
+                rounded, _ = round_weights(w, w == 0, known.layer, stable, trade, before.dtype)
+            except np.linalg.LinAlgError as error:
+                raise ValueError(
+                    f"the moments of {entry.name!r} are those of no inputs: a direction has a "
+                    "negative mean square; is the mean that of the same rows?"
+                ) from error
             stored[entry.name] = rounded
             lost += self._lost_by(known, w, rounded)
             if self._has_bias(known):
@@ -86,6 +94,8 @@ class FromMoments:
 
     def _known(self, entry: Entry) -> Known:
         known = self._moments.of(entry, self._arrays.checkpoint.metadata, self._units_on)
+        if known.bias in self._all and known.bias not in self._biases:
+            known = known._replace(bias=None)  # it is not to be changed
         if known.bias is not None:
             size = known.sensitivities.size
             bias = self._biases.get(known.bias)

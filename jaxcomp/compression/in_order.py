@@ -67,6 +67,12 @@ class InOrder:
         self._layers = layers_of(self.network)
         order = [self.network.names.index(name) for name in self.network.weights]
         wanted = set(weights)
+        self._changeable = frozenset(changeable)
+        if not self._changeable <= set(self.network.names):
+            raise ValueError(
+                "the parameters of a calibrated network are a dict of arrays: give one, such as "
+                "`jaxcomp.trees.named_leaves(params)`"
+            )
         order = [
             leaf
             for leaf in order
@@ -85,7 +91,6 @@ class InOrder:
                 if group:
                     sums = InputSums(self.network, group, diagonal=diagonal)
                     self._groups.append((group, sums))
-        self._changeable = frozenset(changeable)
         self._biases = Biases(self.network, self._before, self._changeable)
 
     def at(self, trade: float) -> RoundedNetwork:

@@ -17,8 +17,10 @@ by `/`. Only one of the first two is needed:
   Without them the outputs are on the axis that `jaxcomp.checkpoints.unit_axis` says.
 """
 
+import math
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +59,7 @@ class Moments:
         self._path = Path(path)
         try:
             self._arrays = np.load(path)
-        except (ValueError, zipfile.BadZipFile) as error:
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is no .npz file of moments: {error}") from error
         if not isinstance(self._arrays, np.lib.npyio.NpzFile):
             raise ValueError(f"{path} is no .npz file of moments, but one array")
@@ -106,17 +108,19 @@ class Moments:
         sensitivities = np.ones((matrices, outputs))
         if "sensitivities" in parts:
             sensitivities = self._array(entry.name, "sensitivities", (matrices, outputs))
+            if (sensitivities < 0).any():
+                raise ValueError(f"{self._path}: {entry.name}:sensitivities has negative numbers")
         mean = None
         if "mean" in parts:
             mean = self._array(entry.name, "mean", (matrices, inputs))
-        bias = str(self._arrays[f"{entry.name}:bias"]) if "bias" in parts else None
+        bias = str(self._read(entry.name, "bias")) if "bias" in parts else None
         return Known(layer, second, sensitivities, mean, bias)
 
     def _layer(self, entry: Entry, metadata: Mapping[str, str], units_on: int | None) -> Layer:
         def axes(part: str) -> tuple[int, ...] | None:
             if part not in self._parts.get(entry.name, ()):
                 return None
-            return tuple(int(axis) for axis in np.ravel(self._arrays[f"{entry.name}:{part}"]))
+            return tuple(int(axis) for axis in np.ravel(self._read(entry.name, part)))
 
         outputs = axes("outputs")
         if outputs is None:
@@ -129,10 +133,18 @@ class Moments:
                 f"{self._path}: {entry.name!r} of shape {entry.shape} has no outputs on the axes "
                 f"{outputs} and a stack on {stack}"
             )
+        if groups < 1 or math.prod(entry.shape[a] for a in outputs) % groups:
+            raise ValueError(f"{self._path}: {entry.name!r} cannot have {groups} groups")
         return Layer(entry.shape, outputs, stack, groups)
 
+    def _read(self, name: str, part: str) -> np.ndarray:
+        try:
+            return self._arrays[f"{name}:{part}"]
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"{self._path}: {name}:{part} is damaged: {error}") from error
+
     def _array(self, name: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
-        array = np.asarray(self._arrays[f"{name}:{part}"], np.float64)
+        array = np.asarray(self._read(name, part), np.float64)
         if array.shape == shape[1:] and shape[0] == 1:
             array = array[None]
         if array.shape != shape:

@@ -110,10 +110,13 @@ def compress(
             raise ValueError(
                 "a calibration runs the network: give its parameters as a dict, not a checkpoint"
             )
-        if quantizer is not None or sparsity:
+        if quantizer is not None or sparsity or floor:
             raise ValueError(
-                "calibration chooses zeros and steps by itself: leave out quantizer and sparsity"
+                "calibration chooses zeros and steps by itself: leave out quantizer, sparsity and "
+                "floor"
             )
+        if units_on is not None and isinstance(calibration, Calibration):
+            raise ValueError("a network that is run knows its axes: leave out units_on")
         goals = {"max_kl": max_kl, "max_loss": max_loss, "size": size, "trade": trade or None}
         written, outcome = compress_calibrated(
             source,

@@ -13,6 +13,7 @@ from jaxcomp.quantize.second_order import Factor, Rounded, factorize, round_matr
 
 _DAMPING = 0.05  # of the mean diagonal of the moments
 _TINY = 1e-30
+_NOTHING = 1e-9  # of the largest curvature: matrices that meet no data
 _LEAST_SENSITIVITY = 1e-3  # of the mean
 _STEPS = (1.0, 0.8, 1.25)  # times the one that follows from the price of a bit
 _SMALL = 2**21  # weights up to which all of them are tried
@@ -107,10 +108,15 @@ def round_weights(
 
 def _step(step: float, w: np.ndarray, dtype: np.dtype) -> float:
     """Return the step as its type has it, and not too small for the largest level."""
-    least = max(np.abs(w).max() / (MAX_LEVEL - 2), float(jnp.finfo(dtype).tiny))
-    return float(np.asarray(max(step, 1.01 * least)).astype(dtype))
+    top, known = float(np.abs(w).max()), jnp.finfo(dtype)
+    least = max(1.01 * top / (MAX_LEVEL - 2), float(known.tiny))
+    most = max(least, min(4 * top, float(known.max)))  # more than two weights make zeros too
+    return float(np.asarray(min(max(step, least), most)).astype(dtype))
 
 
 def _curvature(factor: Factor, worth: np.ndarray) -> float:
-    """Return the geometric mean of `worth_j V_ii^2` over all entries."""
-    return math.exp(np.log(worth).mean() + 2 * np.log(factor.diagonal).mean())
+    """Return the geometric mean of `worth_j V_ii^2` over the entries that matter at all."""
+    squares = factor.diagonal**2
+    matters = squares > _NOTHING * squares.max()
+    logs = np.log(np.where(matters, squares, 1.0)) + np.log(worth).mean(axis=1, keepdims=True)
+    return math.exp(logs.mean(where=matters))

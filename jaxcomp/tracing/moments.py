@@ -36,7 +36,8 @@ class Inputs(NamedTuple):
             if sums is None:
                 return None
             sums = np.asarray(sums, np.float64)
-            return sums / np.asarray(self.rows).reshape(-1, *[1] * (sums.ndim - 1))
+            rows = np.maximum(np.asarray(self.rows), 1)  # a matrix may meet nothing
+            return sums / rows.reshape(-1, *[1] * (sums.ndim - 1))
 
         return Inputs(np.asarray(self.rows), *map(divided, self[1:]))
 
@@ -52,7 +53,7 @@ def input_moments(
     sums = InputSums(network, diagonal=diagonal)(params, batches)
 
     def mean(one: Inputs) -> jax.Array:
-        each = one.second / one.rows.reshape(-1, *[1] * (one.second.ndim - 1))
+        each = one.second / jnp.maximum(one.rows, 1).reshape(-1, *[1] * (one.second.ndim - 1))
         return each[0] if len(each) == 1 else each
 
     leaves = [mean(sums[leaf]) if leaf in sums else None for leaf in range(len(network.names))]

@@ -65,8 +65,12 @@ def output_sensitivities(
             passes[shapes] = jax.jit(_one_pass(network, params, inputs, loss))
         sums, count = passes[shapes](params, inputs, targets, own)
         predictions += float(count)
+        if not float(count):
+            raise ValueError("a batch has no predictions: leave it out")
         sums = jax.tree.map(lambda own: np.asarray(own, np.float64), sums)
         total = sums if total is None else jax.tree.map(np.add, total, sums)
+    if not all(np.isfinite(own).all() for own in jax.tree.leaves(total)):
+        raise ValueError("derivatives of the loss are not finite: look at it and at the outputs")
     return jax.tree.map(lambda own: own / predictions, total)
 
 
@@ -74,7 +78,14 @@ def _one_pass(
     network: "Network", params: PyTree, inputs: tuple[Any, ...], loss: Loss | None
 ) -> Callable[..., Any]:
     program = program_of(network, params, inputs)
-    meetings, lookups = rows_of(network, program), lookups_of(network, program)
+    meetings, lookups = (
+        {
+            outputs: found
+            for outputs, found in all_of(network, program).items()
+            if jnp.issubdtype(program.shapes[outputs[0]].dtype, jnp.floating)
+        }
+        for all_of in (rows_of, lookups_of)
+    )
     structure = jax.tree.structure(jax.eval_shape(network.function, params, *inputs))
     places = {outputs[0] for outputs in (*meetings, *lookups)}
     shapes = {place: program.shapes[place] for place in places}

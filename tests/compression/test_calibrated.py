@@ -206,6 +206,9 @@ def changed(moments, tmp_path, **arrays):
         ("in/kernel:bias", np.array("lost"), "name 'lost' as its bias, and there is no such array"),
         ("in/kernel:first", np.eye(64), "has an array 'in/kernel:first': its arrays are called"),
         ("in/kernel:outputs", np.array([2]), "has no outputs on the axes"),
+        ("in/kernel:groups", np.array(0), "'in/kernel' cannot have 0 groups"),
+        ("in/kernel:sensitivities", -np.ones((1, 40)), "sensitivities has negative numbers"),
+        ("in/kernel:mean", np.full((1, 64), 99.0), "the moments of 'in/kernel' are those of no"),
     ],
 )
 def test_moments_that_cannot_be_right_are_named(trained, moments, tmp_path, name, array, message):
@@ -252,6 +255,86 @@ def test_rows_of_a_table_by_how_often_they_are_looked_up(tmp_path):
             assert (loaded[15:] == 0).mean() > 2 * (loaded[:15] == 0).mean()
 
 
+def test_damaged_files_of_moments_are_named(trained, moments, tmp_path):
+    path = tmp_path / "damaged.npz"
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"damaged\.npz is no \.npz file of moments"):
+        Moments(path)
+    data = bytearray(moments.read_bytes())
+    data[len(data) // 3] ^= 255
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="is damaged: Bad CRC-32"):
+        jaxcomp.compress(trained[0], tmp_path / "a.jxc", calibration=Moments(path), max_kl=0.1)
+
+
+def test_arrays_that_are_not_of_the_network_stay_what_they_are(tmp_path):
+    rng = np.random.default_rng(0)
+    params = {
+        "params": {
+            "in": {"kernel": rng.normal(size=(8, 6)).astype(np.float32)},
+            "out": {"kernel": rng.normal(size=(6, 4)).astype(np.float32)},
+        },
+        "batch_stats": {"mean": np.ones((1, 6), np.float32)},
+    }
+
+    def run(p, x):
+        x = jax.nn.relu(x @ p["params"]["in"]["kernel"] - p["batch_stats"]["mean"])
+        return x @ p["params"]["out"]["kernel"]
+
+    batches = [1 + rng.normal(size=(32, 8)).astype(np.float32) for _ in range(4)]
+    calibration = jaxcomp.Calibration(run, iter(batches))
+    done = jaxcomp.compress(
+        params, tmp_path / "a.jxc", calibration=calibration, trade=1e-5, keep_state=True
+    )
+    assert done.calibrated.is_calibrated
+    loaded = jaxcomp.load(tmp_path / "a.jxc")
+    assert loaded["batch_stats"]["mean"].tolist() == [[1.0] * 6]
+    # The same by a file of moments, of which one layer is left out.
+    jaxcomp.save_moments(tmp_path / "m.npz", params, calibration)
+    jaxcomp.compress(
+        params,
+        tmp_path / "a.jxc",
+        calibration=Moments(tmp_path / "m.npz"),
+        trade=1e-5,
+        keep_state=True,
+        exclude="out",
+    )
+    loaded = jaxcomp.load(tmp_path / "a.jxc")
+    np.testing.assert_array_equal(
+        loaded["params"]["out"]["kernel"], params["params"]["out"]["kernel"]
+    )
+    assert len(np.unique(loaded["params"]["in"]["kernel"])) < 48
+
+
+def test_inputs_that_are_all_zero_tables_of_integers_and_matrices_that_meet_nothing(tmp_path):
+    rng = np.random.default_rng(0)
+    params = {
+        "half": rng.normal(size=(8, 4)).astype(np.float16),
+        "ids": rng.integers(0, 9, (5, 8)).astype(np.int32),
+        "stack": rng.normal(size=(2, 8, 4)).astype(np.float32),
+    }
+
+    def run(p, tokens):
+        x = p["ids"][tokens].astype(jnp.float32)
+        return x @ p["stack"][0] + ((0 * x).astype(jnp.float16) @ p["half"]).astype(x.dtype)
+
+    batches = [rng.integers(0, 5, 32) for _ in range(4)]
+    calibration = jaxcomp.Calibration(run, batches)
+    done = jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, trade=1e-7)
+    loaded = jaxcomp.load(tmp_path / "a.jxc")
+    assert not loaded["half"].any()
+    np.testing.assert_array_equal(loaded["ids"], params["ids"])
+    assert done.calibrated.lost < 0.1
+
+
+def test_classes_that_are_masked(trained, tmp_path):
+    params, batches = trained
+    mask = np.where(np.arange(10) == 3, -np.inf, 0.0).astype(np.float32)[None]
+    calibration = jaxcomp.Calibration(lambda p, x: apply(p, x) + mask, batches)
+    done = jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, trade=1e-6)
+    assert 0 < done.calibrated.lost < 0.1
+
+
 def test_goals_that_do_not_fit_are_named(trained, calibration, tmp_path):
     params, batches = trained
 
@@ -282,6 +365,8 @@ def test_outputs_that_are_no_logits_are_an_error(trained, tmp_path):
         lambda p, x: (apply(p, x), x),
         lambda p, x: apply(p, x).argmax(axis=-1),
         lambda p, x: apply(p, x).sum(),
+        lambda p, x: apply(p, x)[:, :1],  # one class is certain, whatever the weights
+        lambda p, x: None,
     ):
         calibration = jaxcomp.Calibration(wrong, batches)
         with pytest.raises(TypeError, match="without a loss `apply` has to return logits"):
