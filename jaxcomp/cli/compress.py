@@ -83,7 +83,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "--max-kl",
         type=float,
         metavar="NATS",
-        help="with --moments: the smallest file of which the moments foretell at most this "
+        help="with --moments: the smallest file of which the moments predict at most this "
         "Kullback-Leibler divergence of predictions",
     )
     parser.add_argument(
@@ -244,7 +244,7 @@ def _bytes(text: str) -> int:
 
 
 def _quantizers(options: argparse.Namespace) -> tuple:
-    """Of weights and of biases; None for what is stored exactly."""
+    """Return the quantizers of weights and of biases; None stores exactly."""
     from jaxcomp.quantize import scalar
 
     weights = biases = None

@@ -103,7 +103,7 @@ class Arrays:
 
 
 def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
-    """A nested dict of arrays as a checkpoint."""
+    """Return a nested dict of arrays as a checkpoint."""
     leaves = list(flatten(params))
     arrays = {names: np.asarray(leaf) for names, leaf in leaves if leaf is not EMPTY}
     entries = tuple(Entry(names, array.shape, array.dtype) for names, array in arrays.items())
@@ -112,13 +112,13 @@ def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
 
 
 def _is_bias(entry: Entry) -> bool:
-    """Whether an array that is not of weights is one of numbers that may be rounded."""
+    """Tell whether an array that is not of weights is one of numbers that may be rounded."""
     floating = jnp.issubdtype(entry.dtype, jnp.floating)
     return floating and entry.elements > 0 and not is_variance(entry.name)
 
 
 def _metadata_that_fits(checkpoint: Checkpoint) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The metadata that a file can hold, and remarks on all that it does not."""
+    """Return the metadata that a file can hold, and remarks on all that it does not."""
     metadata, remarks = {}, list(checkpoint.remarks)
     for key, text in checkpoint.metadata.items():
         try:

@@ -111,7 +111,7 @@ def compress_calibrated(
     others = round_alone(arrays, None, bias_quantizer)
     if isinstance(calibration, Moments):
         source: _Source = FromMoments(arrays, calibration, others, units_on)
-        how = "foretold from the moments"
+        how = "predicted from the moments"
     else:
         source = _Examples(params, arrays, calibration, others)
         how = "on batches held back" if calibration.holds_back else "on the calibration batch"
@@ -167,7 +167,7 @@ class _Work:
         return largest[0], self._with_size(largest[1])
 
     def _of_size(self, value: float, first: float) -> tuple[float, _Candidate]:
-        """Return a file of nearly this size; what a file takes is foretold from entropies."""
+        """Return a file of nearly this size; what a file takes is predicted from entropies."""
         entropies: dict[float, float] = {}
 
         def entropy(inverse: float) -> float:  # files shrink as the price of a bit grows

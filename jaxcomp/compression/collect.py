@@ -91,9 +91,9 @@ def _loss_of_one(
     fidelity: Fidelity,
     network: Any,
 ) -> float:
-    """Return the loss over what the moments foretell, found by rounding all weights."""
+    """Return the loss over what the moments predict, found by rounding all weights."""
     for bits in _PROBES:
-        rounded, foretold = [], 0.0
+        rounded, predicted = [], 0.0
         for name, leaf in zip(names, leaves, strict=True):
             if name not in known:
                 rounded.append(leaf)
@@ -103,8 +103,8 @@ def _loss_of_one(
             error = one.layer.matrices(leaf.astype(np.float64) - rounded[-1])
             diagonal = one.second.ndim == 2
             product = one.second[:, :, None] * error if diagonal else one.second @ error
-            foretold += 0.5 * float(np.einsum("mio,mio,mo->", error, product, one.sensitivities))
+            predicted += 0.5 * float(np.einsum("mio,mio,mo->", error, product, one.sensitivities))
         lost = fidelity(network.structure.unflatten(rounded))
         if lost >= _ENOUGH:
             break
-    return lost / foretold if lost > 0 and foretold > 0 else 1.0
+    return lost / predicted if lost > 0 and predicted > 0 else 1.0

@@ -1,6 +1,6 @@
 """Weights rounded by moments of their inputs that a file holds, without the network.
 
-The loss is foretold: the sum of the errors of all products, each by its sensitivity.
+The loss is predicted: the sum of the errors of all products, each by its sensitivity.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class FromMoments:
         )
 
     def at(self, trade: float) -> tuple[Stored, float]:
-        """Return what is stored of all arrays that change, and the loss that is foretold."""
+        """Return what is stored of all arrays that change, and the loss that is predicted."""
         stored: dict[str, Quantised | np.ndarray] = {}
         biases = {name: self._load(entry) for name, entry in self._biases.items()}
         lost = 0.0
@@ -71,7 +71,7 @@ class FromMoments:
         return stored, lost
 
     def lost(self, stored: Stored) -> float:
-        """Return the loss that is foretold for other arrays, by name."""
+        """Return the loss that is predicted for other arrays, by name."""
         total = 0.0
         for entry in self._weights:
             known = self._known(entry)

@@ -15,10 +15,10 @@ def last_that_is_good(
     is_good: Callable[[Found], bool],
     first: float,
 ) -> tuple[float, Found] | None:
-    """Return the largest number that is good, within 5 %, and what came of it.
+    """Return the largest number that is good, within 5 %, and its result.
 
-    What is good is taken to be the numbers up to some border. None if nothing is, down to the
-    first number over 4 to the 24.
+    It assumes that all numbers up to one threshold are good. None if 24 numbers are not, each a
+    quarter of the one before.
 
     Args:
       attempt: function of a positive number.

@@ -84,7 +84,7 @@ def round_matrices(
 ) -> Rounded:
     """Return the best levels of several passes, each at the prices of the one before.
 
-    They are never worse than the nearest levels, each by its own prices.
+    They never cost more than the nearest levels, at the prices that are learned from each.
 
     Args:
       w: float64 [matrices, inputs, outputs].

@@ -167,7 +167,7 @@ def test_moments_of_a_file_do_nearly_as_well(trained, calibration, moments, tmp_
     params, _ = trained
     path = tmp_path / "a.jxc"
     done = jaxcomp.compress(params, path, calibration=Moments(moments), max_kl=0.02)
-    assert done.calibrated.how == "foretold from the moments"
+    assert done.calibrated.how == "predicted from the moments"
     assert done.file_bytes < 0.7 * done.calibrated.data_free_bytes
     # The prediction is rough, and of the right size.
     assert 0.005 < Fidelity(calibration, params)(jaxcomp.load(path)) < 0.08

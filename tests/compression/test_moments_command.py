@@ -36,7 +36,7 @@ def test_a_checkpoint_of_another_framework(folder, capsys):
     command = ["compress", "model.safetensors", "-o", "small.jxc", "--moments", "moments.npz"]
     assert main([*command, "--max-kl", "0.5", "--report", "report.json"]) == 0
     printed = capsys.readouterr()
-    assert "foretold from the moments; a bit was worth" in printed.out
+    assert "predicted from the moments; a bit was worth" in printed.out
     assert "no moments, and stored exactly: 'other.weight'" in printed.out
     report = json.loads((folder / "report.json").read_text())
     assert report["calibrated"]["lost"] <= 0.5
