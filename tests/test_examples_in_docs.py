@@ -44,15 +44,21 @@ def test_public_functions_of_the_package_have_an_example():
         assert ">>>" in getattr(jaxcomp, name).__doc__
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("standard_promotion")
-def test_the_readme(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def run_examples(page, folder, monkeypatch):
+    """Run the Python blocks of a page in a folder, one after the other; return their names."""
+    monkeypatch.chdir(folder)
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(examples) >= 2
     namespace: dict = {}
     for example in examples:
         exec(example, namespace)
+    return namespace
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("standard_promotion")
+def test_the_readme(tmp_path, monkeypatch):
+    namespace = run_examples(README, tmp_path, monkeypatch)
     params, loaded = namespace["params"], namespace["loaded"]
     assert jax.tree.structure(params) == jax.tree.structure(loaded)
     # What the text says of the result.
@@ -67,11 +73,8 @@ def test_the_readme(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_the_page_on_any_network(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "any_network.md").read_text()
-    namespace: dict = {}
-    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-        exec(example, namespace)
+    namespace = run_examples(page, tmp_path, monkeypatch)
     assert namespace["network"].describe() in page
     apply, images = namespace["apply"], namespace["images"]
     expected = apply(namespace["ternary"], images)
@@ -88,11 +91,8 @@ def test_the_page_on_any_network(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_the_page_on_calibration(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "calibrated_compression.md").read_text()
-    namespace: dict = {}
-    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-        exec(example, namespace)
+    namespace = run_examples(page, tmp_path, monkeypatch)
     done = namespace["done"]
     assert sum(w.nbytes for w in jax.tree.leaves(namespace["params"])) == 30_040
     assert done.calibrated.lost <= 0.02

@@ -8,8 +8,7 @@ import jaxcomp
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.subject import Subject
 from jaxcomp.compression import Calibration
-from jaxcomp.compression.arrays import Arrays, in_memory
-from jaxcomp.compression.calibration import Fidelity
+from jaxcomp.compression.arrays import Arrays, as_stored, in_memory
 from jaxcomp.compression.data_free import bits_of, round_alone
 from jaxcomp.compression.in_order import InOrder
 
@@ -25,26 +24,16 @@ def coded(subject: Subject, seed: int, examples: int) -> Iterator[Coded]:
     """
     calibration = Calibration(subject.apply, subject.batches(seed, examples), seed=seed)
     arrays = Arrays(in_memory(subject.params), None, None, False)
-    entries = {entry.name: entry for entry in arrays.stored}
     others = round_alone(arrays, None, bits_of(BIAS_BITS))
-    work = InOrder(
-        subject.params,
-        calibration,
-        lambda name, array: others(entries[name], array),
-        weights=[entry.name for entry in arrays.weights],
-        changeable=list(entries),
-    )
-    fidelity = Fidelity(calibration, subject.params)
+    work = InOrder(subject.params, calibration, arrays, others)
     trade = _FIRST
-    while fidelity(work.at(trade).params) > _FIRST_KL:
+    while work.at(trade)[1] > _FIRST_KL:
         trade /= _DOWN
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.jxc"
         for _ in range(_MOST):
-            found = work.at(trade).arrays
-            done = arrays.write(
-                path, lambda entry, array, found=found: found.get(entry.name, array), lambda _: None
-            )
+            stored, _ = work.at(trade)
+            done = arrays.write(path, as_stored(stored), lambda _: None)
             setting = {"trade": trade, "seed": seed, "examples": examples}
             yield Coded(setting, done.file_bytes, jaxcomp.load(path))
             trade *= _UP

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import jax
 from rich.table import Table
 
 from experiments.benchmarks import calibrated, data_free, nncodec_peer
@@ -44,7 +45,7 @@ def main() -> None:
         output,
         dense=dense,
         unit=subject.unit,
-        float32_bytes=sum(array.nbytes for array in _arrays(subject.params)),
+        float32_bytes=sum(array.nbytes for array in jax.tree.leaves(subject.params)),
     )
     table = Table("method", "draw", "loss", "bytes", "on the test split", "seconds", box=None)
     for method in options.methods:
@@ -89,14 +90,6 @@ def _chosen(
             test = subject.quality(one.params, "test") - dense["test"]
             row |= {"bytes": one.file_bytes, "test_loss": test, "setting": one.setting}
         yield row
-
-
-def _arrays(params: dict[str, Any]) -> list[Any]:
-    return [
-        array
-        for node in params.values()
-        for array in (_arrays(node) if isinstance(node, dict) else [node])
-    ]
 
 
 if __name__ == "__main__":

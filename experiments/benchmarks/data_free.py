@@ -6,7 +6,6 @@ Writing a file takes longer than to judge what is in it. So settings are looked 
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.dense_networks import nested
 from experiments.benchmarks.subject import Params
 from jaxcomp.compression import compress
+from jaxcomp.compression.data_free import bits_of
 from jaxcomp.quantize import scalar
 from jaxcomp.quantize.rate_distortion import rate_distortion
 from jaxcomp.trees import named_leaves
@@ -70,8 +70,8 @@ def coded(params: Params, settings: Sequence[Setting] = SETTINGS) -> Iterator[Co
             done = compress(
                 params,
                 path,
-                quantizer=partial(scalar.bits_levels, bits=setting["bits"]),
+                quantizer=bits_of(setting["bits"]),
                 trade=setting["lambda"],
-                bias_quantizer=partial(scalar.bits_levels, bits=BIAS_BITS),
+                bias_quantizer=bits_of(BIAS_BITS),
             )
             yield Coded(setting, done.file_bytes, jaxcomp.load(path))

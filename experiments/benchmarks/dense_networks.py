@@ -1,8 +1,6 @@
 """Dense networks that are trained in the usual way, once, and kept in the cache."""
 
-import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,8 +11,7 @@ import optax
 from experiments.benchmarks.subject import Params
 from jaxcomp import strict_json
 from jaxcomp.data import Examples, shuffled_batches
-from jaxcomp.data.prepared import cache_folder
-from jaxcomp.files import replacing
+from jaxcomp.data.cache import cache_folder, read_cache, write_cache
 from jaxcomp.models import MODELS
 from jaxcomp.train import fit, init_state, make_step
 from jaxcomp.trees import named_leaves
@@ -46,12 +43,10 @@ def trained(name: str, recipe: Recipe, examples: Callable[[], Examples]) -> Para
     """
     path = cache_folder() / "dense_networks" / f"{name}.npz"
     settings = strict_json.dumps(recipe._asdict())
-    arrays = _read(path, settings)
-    if arrays is None:
+    arrays = read_cache(path) or {}
+    if str(arrays.pop(_SETTINGS, None)) != settings:
         arrays = {key: np.asarray(w) for key, w in named_leaves(_train(recipe, examples())).items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            np.savez(temporary, **arrays, **{_SETTINGS: np.array(settings)})
+        write_cache(path, arrays | {_SETTINGS: np.array(settings)})
     return nested(arrays)
 
 
@@ -65,18 +60,6 @@ def nested(arrays: dict[str, np.ndarray]) -> Params:
             inner = inner.setdefault(folder, {})
         inner[last] = array
     return params
-
-
-def _read(path: Path, settings: str) -> dict[str, np.ndarray] | None:
-    """Return what is cached; None if it is not there, not whole, or made by other settings."""
-    try:
-        # numpy leaves a file that it opened itself open if it is not a whole archive.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return None
-    found = arrays.pop(_SETTINGS, None)
-    return arrays if found is not None and str(found) == settings else None
 
 
 def _train(recipe: Recipe, examples: Examples) -> Any:

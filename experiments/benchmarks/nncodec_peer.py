@@ -20,7 +20,7 @@ import numpy as np
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.dense_networks import nested
 from experiments.benchmarks.subject import Params
-from jaxcomp.data.prepared import cache_folder
+from jaxcomp.data.cache import cache_folder
 from jaxcomp.trees import named_leaves
 
 NNCODEC, NUMPY = "NNCodec==2.1.3", "numpy<2"

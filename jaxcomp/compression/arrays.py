@@ -15,12 +15,13 @@ from jaxcomp.codec.names import EMPTY, check_names, flatten
 from jaxcomp.quantize.error import Error, error_of, total, trimmed_error
 from jaxcomp.weights import are_weights, is_variance, scale_integers
 
-# From an array and its values to what is stored of it.
-Round = Callable[[Entry, np.ndarray], Quantised | np.ndarray]
+Array = Quantised | np.ndarray  # as a file stores it
+Stored = Mapping[str, Array]  # arrays that are not stored as they are, by name
+Round = Callable[[Entry, np.ndarray], Array]  # from an array and its values to what is stored
 
 
 class TensorChange(NamedTuple):
-    """What was done to one array."""
+    """Report what was done to one array."""
 
     name: str
     shape: tuple[int, ...]
@@ -87,10 +88,9 @@ class Arrays:
                     new = after(entry, before)
                     if isinstance(new, Quantised):
                         writer.add_levels(entry.names, *new)
-                        new = new.values()
                     else:
                         writer.add(entry.names, new)
-                    change, error = _change(entry, before, new)
+                    change, error = _change(entry, before, values_of(new))
                     changes.append(change)
                     errors.append(error)
                 else:
@@ -100,6 +100,16 @@ class Arrays:
                 writer.add_empty_dict(names)
         error = total(errors).relative
         return Written(writer.file_bytes, tuple(changes), error, tuple(left_out))
+
+
+def values_of(stored: Array) -> np.ndarray:
+    """Return what is read back of an array."""
+    return stored.values() if isinstance(stored, Quantised) else stored
+
+
+def as_stored(stored: Stored) -> Round:
+    """Return what stores these arrays, and all others as they are."""
+    return lambda entry, before: stored.get(entry.name, before)
 
 
 def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:

@@ -3,26 +3,24 @@
 import math
 import operator
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
 from jaxcomp.codec.levels import Quantised
-from jaxcomp.compression.arrays import Arrays, Round, Written
-from jaxcomp.compression.calibration import Calibration, Fidelity
+from jaxcomp.compression.arrays import Arrays, Stored, Written, as_stored
+from jaxcomp.compression.calibration import Calibration
 from jaxcomp.compression.data_free import Quantizer, bits_of, check_finite, round_alone
 from jaxcomp.compression.from_moments import FromMoments
 from jaxcomp.compression.in_order import InOrder
 from jaxcomp.compression.moments_file import Moments
 from jaxcomp.compression.search import last_that_is_good
-from jaxcomp.files import check_replaceable
+from jaxcomp.files import check_replaceable, replacing
 
 PyTree = Any
-Stored = Mapping[str, Quantised | np.ndarray]  # arrays that are not stored as they are, by name
 
 _BIAS_BITS = 8
 _RIVAL_BITS = (8, 7, 6, 5, 4, 3, 2)
@@ -31,7 +29,7 @@ _SIZE_TRIES, _CLOSE = 4, 0.97
 
 
 class Outcome(NamedTuple):
-    """What calibration came to.
+    """Report what calibration came to.
 
     Losses are in the mean of predictions: the Kullback-Leibler divergence in nats, or with a loss
     of one's own its growth, as a share of what it was.
@@ -52,11 +50,17 @@ class _Candidate(NamedTuple):
 
     stored: Stored
     lost: float
-    file_bytes: int | None = None  # None until it is asked for
+    written: Written | None = None  # None until its size is asked for
+    path: Path | None = None  # where
+
+    @property
+    def file_bytes(self) -> int:
+        """Return the size of its file, which has been written."""
+        return self.written.file_bytes
 
 
 class _Source(Protocol):
-    """What rounds arrays at a price of a bit, and knows what that loses."""
+    """Rounds arrays at a price of a bit, and knows what that loses."""
 
     rounded: frozenset[str]  # names of the weights that it rounds
     diagonal: tuple[str, ...]  # those of which it has diagonal moments
@@ -64,31 +68,6 @@ class _Source(Protocol):
     def at(self, trade: float) -> tuple[Stored, float]: ...
 
     def lost(self, stored: Stored) -> float: ...
-
-
-class _Examples:
-    """A network that is run."""
-
-    def __init__(
-        self, params: PyTree, arrays: Arrays, calibration: Calibration, others: Round
-    ) -> None:
-        entries = {entry.name: entry for entry in arrays.checkpoint.entries}
-        self._rounder = InOrder(
-            params,
-            calibration,
-            lambda name, array: others(entries[name], array),
-            changeable=[entry.name for entry in (*arrays.weights, *arrays.biases)],
-            weights=[entry.name for entry in arrays.weights],
-        )
-        self._fidelity = Fidelity(calibration, params)
-        self.rounded, self.diagonal = self._rounder.rounded, self._rounder.diagonal
-
-    def at(self, trade: float) -> tuple[Stored, float]:
-        found = self._rounder.at(trade)
-        return found.arrays, self._fidelity(found.params)
-
-    def lost(self, stored: Stored) -> float:
-        return self._fidelity(self._rounder.with_arrays(stored))
 
 
 def compress_calibrated(
@@ -113,19 +92,23 @@ def compress_calibrated(
         source: _Source = FromMoments(arrays, calibration, others, units_on)
         how = "predicted from the moments"
     else:
-        source = _Examples(params, arrays, calibration, others)
+        source = InOrder(params, calibration, arrays, others)
         how = "on batches held back" if calibration.holds_back else "on the calibration batch"
     with tempfile.TemporaryDirectory() as folder:
         work = _Work(source, arrays, bias_quantizer, Path(folder))
         trade, found = work.reach(goal, value)
         rival = work.best_rival(goal, value, found)
-    better = rival is None or (
-        found.lost <= rival.lost if goal == "size" else found.file_bytes <= rival.file_bytes
-    )
-    chosen = found if better else rival
-    if not math.isfinite(chosen.lost):
-        raise ValueError(f"the loss of the rounded network is {chosen.lost}: look at its outputs")
-    written = arrays.write(path, _of(chosen.stored), progress)
+        better = rival is None or (
+            found.lost <= rival.lost if goal == "size" else found.file_bytes <= rival.file_bytes
+        )
+        chosen = found if better else rival
+        if not math.isfinite(chosen.lost):
+            raise ValueError(
+                f"the loss of the rounded network is {chosen.lost}: look at its outputs"
+            )
+        with replacing(Path(path)) as temporary:
+            shutil.copyfile(chosen.path, temporary)
+    progress(arrays.checkpoint.nbytes)
     missing = tuple(e.name for e in arrays.weights if e.name not in source.rounded)
     outcome = Outcome(
         trade,
@@ -137,7 +120,7 @@ def compress_calibrated(
         missing,
         source.diagonal,
     )
-    return written, outcome
+    return chosen.written, outcome
 
 
 class _Work:
@@ -148,6 +131,7 @@ class _Work:
     ) -> None:
         self._source, self._arrays, self._folder = source, arrays, folder
         self._bias_quantizer = bias_quantizer
+        self._files = 0
 
     def reach(self, goal: str, value: float) -> tuple[float, _Candidate]:
         """Return the price of a bit with which the goal is reached, and what it leads to."""
@@ -210,7 +194,7 @@ class _Work:
                     break
             if last is None:
                 continue
-            last = self._with_size(last) if last.file_bytes is None else last
+            last = self._with_size(last) if last.written is None else last
             key = (lambda one: one.lost) if goal == "size" else (lambda one: one.file_bytes)
             best = last if best is None else min(best, last, key=key)
         return best
@@ -228,12 +212,10 @@ class _Work:
         return _Candidate(stored, self._source.lost(stored))
 
     def _with_size(self, found: _Candidate) -> _Candidate:
-        written = self._arrays.write(self._folder / "trial.jxc", _of(found.stored), lambda _: None)
-        return found._replace(file_bytes=written.file_bytes)
-
-
-def _of(stored: Stored) -> Round:
-    return lambda entry, before: stored.get(entry.name, before)
+        self._files += 1
+        path = self._folder / f"{self._files}.jxc"
+        written = self._arrays.write(path, as_stored(found.stored), lambda _: None)
+        return found._replace(written=written, path=path)
 
 
 def _entropy_bytes(stored: Stored) -> float:

@@ -9,7 +9,7 @@ from jaxcomp.compression.biases import Biases
 from jaxcomp.compression.calibration import Calibration, Fidelity
 from jaxcomp.compression.in_order import layers_of, sensitivities_of
 from jaxcomp.compression.moments_file import Known, write_moments
-from jaxcomp.compression.rounding import curvature_of
+from jaxcomp.compression.rounding import Curvature, curvature_of
 from jaxcomp.quantize.scalar import bits_levels
 from jaxcomp.tracing.moments import InputSums
 
@@ -101,9 +101,7 @@ def _loss_of_one(
             one = known[name]
             rounded.append(bits_levels(leaf, bits).values())
             error = one.layer.matrices(leaf.astype(np.float64) - rounded[-1])
-            diagonal = one.second.ndim == 2
-            product = one.second[:, :, None] * error if diagonal else one.second @ error
-            predicted += 0.5 * float(np.einsum("mio,mio,mo->", error, product, one.sensitivities))
+            predicted += Curvature(one.second, one.sensitivities).loss(error)
         lost = fidelity(network.structure.unflatten(rounded))
         if lost >= _ENOUGH:
             break

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxcomp.checkpoints import Checkpoint, Entry, UnitAxis
 from jaxcomp.codec.levels import Quantised
-from jaxcomp.compression.arrays import Arrays, Round
+from jaxcomp.compression.arrays import Array, Arrays, Round
 from jaxcomp.prune.streamed import keep_above, kth_largest, with_floor
 from jaxcomp.quantize.rate_distortion import rate_distortion
 from jaxcomp.quantize.scalar import bits_levels
@@ -40,7 +40,7 @@ def round_alone(
     weights, biases = set(arrays.weights), set(arrays.biases)
     prune = _pruning(arrays.checkpoint, arrays.weights, sparsity, floor)
 
-    def after(entry: Entry, before: np.ndarray) -> Quantised | np.ndarray:
+    def after(entry: Entry, before: np.ndarray) -> Array:
         if entry in weights:
             pruned = prune(before)
             if quantizer is None:

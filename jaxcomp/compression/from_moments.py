@@ -3,17 +3,12 @@
 The loss is predicted: the sum of the errors of all products, each by its sensitivity.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from jaxcomp.checkpoints import Entry
-from jaxcomp.codec.levels import Quantised
-from jaxcomp.compression.arrays import Arrays, Round
+from jaxcomp.compression.arrays import Array, Arrays, Round, Stored, values_of
 from jaxcomp.compression.moments_file import Known, Moments
 from jaxcomp.compression.rounding import Curvature, damping, round_weights
-
-Stored = Mapping[str, Quantised | np.ndarray]
 
 
 class FromMoments:
@@ -43,15 +38,15 @@ class FromMoments:
 
     def at(self, trade: float) -> tuple[Stored, float]:
         """Return what is stored of all arrays that change, and the loss that is predicted."""
-        stored: dict[str, Quantised | np.ndarray] = {}
+        stored: dict[str, Array] = {}
         biases = {name: self._load(entry) for name, entry in self._biases.items()}
         lost = 0.0
         for entry in self._weights:
             known = self._known(entry)
             before = self._load(entry)
             w = known.layer.matrices(before.astype(np.float64))
-            second = self._centered(known)
-            stable = Curvature(second + damping(known.second), known.sensitivities, 1.0)
+            curvature = Curvature(self._centered(known), known.sensitivities)
+            stable = curvature._replace(second=curvature.second + damping(known.second))
             try:
                 rounded, _ = round_weights(w, w == 0, known.layer, stable, trade, before.dtype)
             except np.linalg.LinAlgError as error:
@@ -60,10 +55,10 @@ class FromMoments:
                     "negative mean square; is the mean that of the same rows?"
                 ) from error
             stored[entry.name] = rounded
-            lost += self._lost_by(known, w, rounded)
+            errors = w - known.layer.matrices(rounded.values().astype(np.float64))
+            lost += curvature.loss(errors)
             if self._has_bias(known):
-                after = known.layer.matrices(rounded.values().astype(np.float64))
-                means = np.einsum("mi,mio->mo", known.mean, w - after)
+                means = np.einsum("mi,mio->mo", known.mean, errors)
                 bias = biases[known.bias]
                 biases[known.bias] = (bias + means.reshape(bias.shape)).astype(bias.dtype)
         for name, array in biases.items():
@@ -75,22 +70,10 @@ class FromMoments:
         total = 0.0
         for entry in self._weights:
             known = self._known(entry)
-            w = known.layer.matrices(self._load(entry).astype(np.float64))
-            total += self._lost_by(known, w, stored[entry.name], second=known.second)
+            before, after = self._load(entry), values_of(stored[entry.name])
+            errors = known.layer.matrices(before.astype(np.float64) - after.astype(np.float64))
+            total += Curvature(known.second, known.sensitivities).loss(errors)
         return total
-
-    def _lost_by(
-        self,
-        known: Known,
-        w: np.ndarray,
-        after: Quantised | np.ndarray,
-        second: np.ndarray | None = None,
-    ) -> float:
-        second = self._centered(known) if second is None else second
-        values = after.values() if isinstance(after, Quantised) else after
-        error = w - known.layer.matrices(values.astype(np.float64))
-        product = second[:, :, None] * error if second.ndim == 2 else second @ error
-        return 0.5 * float(np.einsum("mio,mio,mo->", error, product, known.sensitivities))
 
     def _known(self, entry: Entry) -> Known:
         known = self._moments.of(entry, self._arrays.checkpoint.metadata, self._units_on)

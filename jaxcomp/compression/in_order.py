@@ -4,15 +4,15 @@ The inputs of each weight are those behind what was rounded before, and what the
 them is made up for as well as it can be: by the weight itself, and by the bias behind it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.compression.arrays import Array, Arrays, Round, Stored, values_of
 from jaxcomp.compression.biases import Biases
-from jaxcomp.compression.calibration import Calibration
+from jaxcomp.compression.calibration import Calibration, Fidelity
 from jaxcomp.compression.layers import Layer
 from jaxcomp.compression.rounding import curvature_of, damping, round_weights
 from jaxcomp.tracing import Network
@@ -25,50 +25,34 @@ MOST_BYTES = 8 * 2**30
 _COPIES = 5  # of the moments, at once
 _MOST_PASSES = 32  # over the examples: weights of deeper networks share them
 
-# From the name of an array that is not of weights, and its values, to what is stored of it.
-RoundOther = Callable[[str, np.ndarray], Quantised | np.ndarray]
-
-
-class RoundedNetwork(NamedTuple):
-    """What is stored of each array that was changed, and the network as it will be read."""
-
-    arrays: dict[str, Quantised | np.ndarray]
-    params: PyTree
-    bits: float  # of the weights, about
-
 
 class InOrder:
     """Rounds the weights of a network at any price of a bit."""
 
     def __init__(
-        self,
-        params: PyTree,
-        calibration: Calibration,
-        round_other: RoundOther,
-        *,
-        weights: Iterable[str],
-        changeable: Iterable[str],
+        self, params: PyTree, calibration: Calibration, arrays: Arrays, round_other: Round
     ) -> None:
         """Take a network.
 
         Args:
           params: its parameters.
           calibration: how it is run, and on what.
+          arrays: the same by name: weights, which are rounded if they are understood, and biases,
+            which may be changed.
           round_other: rounds arrays that are not weights.
-          weights: the names of the arrays to round; those that are not understood stay.
-          changeable: the names of all that may be changed.
         """
         self.network: Network = calibration.trace(params)
         self._before = [np.asarray(leaf) for leaf in self.network.leaves_of(params)]
         self._params = params
+        self._fidelity = Fidelity(calibration, params)
+        self._entries = {entry.name: entry for entry in (*arrays.weights, *arrays.biases)}
         self._inputs = [inputs for inputs, _ in calibration.fitted]
         self._round_other = round_other
         self._sensitivities = sensitivities_of(self.network, params, calibration)
         self._layers = layers_of(self.network)
         order = [self.network.names.index(name) for name in self.network.weights]
-        wanted = set(weights)
-        self._changeable = frozenset(changeable)
-        if not self._changeable <= set(self.network.names):
+        wanted = {entry.name for entry in arrays.weights}
+        if not self._entries.keys() <= set(self.network.names):
             raise ValueError(
                 "the parameters of a calibrated network are a dict of arrays: give one, such as "
                 "`jaxcomp.trees.named_leaves(params)`"
@@ -91,37 +75,41 @@ class InOrder:
                 if group:
                     sums = InputSums(self.network, group, diagonal=diagonal)
                     self._groups.append((group, sums))
-        self._biases = Biases(self.network, self._before, self._changeable)
+        self._biases = Biases(self.network, self._before, frozenset(self._entries))
 
-    def at(self, trade: float) -> RoundedNetwork:
-        """Round everything at this price of a bit, in units of the loss."""
-        now, arrays, bits = list(self._before), {}, 0.0
+    def at(self, trade: float) -> tuple[Stored, float]:
+        """Return what is stored of arrays at this price of a bit, and the loss that is measured.
+
+        Args:
+          trade: the price, in units of the loss.
+        """
+        now, stored = list(self._before), {}
         for leaf, name in enumerate(self.network.names):
-            if name in self._changeable - self.rounded:
-                self._take(now, arrays, leaf, now[leaf])
+            if name in self._entries and name not in self.rounded:
+                self._take(now, stored, leaf, now[leaf])
         for group, sums_of in self._groups:
             sums = sums_of(self._tree(now), self._inputs, self._params)
             for leaf in group:
                 inputs = sums[leaf].mean() if leaf in sums else None
-                bits += self._round(now, arrays, leaf, inputs, trade)
-        return RoundedNetwork(arrays, self._tree(now), bits)
+                self._round(now, stored, leaf, inputs, trade)
+        return stored, self._fidelity(self._tree(now))
 
-    def with_arrays(self, arrays: Mapping[str, Quantised | np.ndarray]) -> PyTree:
-        """Return the network with other arrays, by name."""
+    def lost(self, stored: Stored) -> float:
+        """Return the loss that is measured with other arrays, by name."""
         leaves = [
-            _values(arrays.get(name, before))
+            values_of(stored.get(name, before))
             for name, before in zip(self.network.names, self._before, strict=True)
         ]
-        return self._tree(leaves)
+        return self._fidelity(self._tree(leaves))
 
     def _round(
         self,
         now: list[np.ndarray],
-        arrays: dict[str, Quantised | np.ndarray],
+        stored: dict[str, Array],
         leaf: int,
         inputs: Inputs | None,
         trade: float,
-    ) -> float:
+    ) -> None:
         layer, before = self._layers[leaf], self._before[leaf]
         w = layer.matrices(before.astype(np.float64))
         lookups, products = self._sensitivities.lookups.get(leaf), None
@@ -143,31 +131,28 @@ class InOrder:
         wanted = w
         if inputs is not None:
             wanted = w + curvature.of_products * _solved(stable.second, cross - second, w)
-        rounded, found = round_weights(wanted, w == 0, layer, stable, trade, before.dtype)
+        rounded, _ = round_weights(wanted, w == 0, layer, stable, trade, before.dtype)
         now[leaf] = rounded.values()
-        arrays[self.network.names[leaf]] = rounded
+        stored[self.network.names[leaf]] = rounded
         if corrects:
             after = layer.matrices(now[leaf].astype(np.float64))
             means = np.einsum("mi,mio->mo", inputs.first_before, w)
             means -= np.einsum("mi,mio->mo", inputs.first, after)
             for bias, changed in self._biases.changed(leaf, means, now).items():
-                self._take(now, arrays, bias, changed)
-        return found.bits
+                self._take(now, stored, bias, changed)
 
-    def _take(self, now: list[np.ndarray], arrays: dict, leaf: int, array: np.ndarray) -> None:
+    def _take(
+        self, now: list[np.ndarray], stored: dict[str, Array], leaf: int, array: np.ndarray
+    ) -> None:
         """Take an array that is not of weights for what is stored of it."""
         name = self.network.names[leaf]
-        stored = self._round_other(name, array)
-        now[leaf] = _values(stored)
+        one = self._round_other(self._entries[name], array)
+        now[leaf] = values_of(one)
         if now[leaf] is not self._before[leaf]:
-            arrays[name] = stored
+            stored[name] = one
 
     def _tree(self, leaves: Sequence[np.ndarray]) -> PyTree:
         return self.network.structure.unflatten(leaves)
-
-
-def _values(stored: Quantised | np.ndarray) -> np.ndarray:
-    return stored.values() if isinstance(stored, Quantised) else stored
 
 
 def _fits(layer: Layer) -> bool:

@@ -35,7 +35,7 @@ _PARTS = ("second", "diagonal", "mean", "bias", "sensitivities", "outputs", "sta
 
 
 class Known(NamedTuple):
-    """What a file says of one weight."""
+    """Holds what a file says of one weight."""
 
     layer: Layer
     second: np.ndarray  # float64 [matrices, inputs, inputs], or of diagonals [matrices, inputs]

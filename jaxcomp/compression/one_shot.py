@@ -83,7 +83,8 @@ def compress(
       max_kl: the mean Kullback-Leibler divergence of predictions to stay below, in nats.
       max_loss: the growth of the calibration's own loss to stay below, as a share of it.
       size: bytes to stay below.
-      progress: called with the bytes of each array that is done.
+      progress: called with the bytes of each array that is done; with a calibration once, at the
+        end.
 
     Raises:
       ValueError: if `sparsity` is outside [0, 1) or `floor` outside of its bounds, `trade` or

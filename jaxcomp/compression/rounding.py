@@ -24,7 +24,13 @@ class Curvature(NamedTuple):
 
     second: np.ndarray  # H, float64 [matrices, inputs, inputs], or of diagonals [matrices, inputs]
     sensitivities: np.ndarray  # g, float64 [matrices, outputs]
-    of_products: float  # what the moments of inputs were multiplied with to be part of H
+    of_products: float = 1.0  # what the moments of inputs were multiplied with to be part of H
+
+    def loss(self, errors: np.ndarray) -> float:
+        """Return the loss of errors [matrices, inputs, outputs]."""
+        diagonal = self.second.ndim == 2
+        products = self.second[:, :, None] * errors if diagonal else self.second @ errors
+        return 0.5 * float(np.einsum("mio,mio,mo->", errors, products, self.sensitivities))
 
 
 def curvature_of(
@@ -44,11 +50,11 @@ def curvature_of(
       lookups: of entries that are looked up, summed over outputs and over inputs.
     """
     if lookups is None:
-        return Curvature(second, products, 1.0)
+        return Curvature(second, products)
     by_input, by_output = lookups
     total = max(float(by_input.sum()), _TINY)
     if second is None:
-        return Curvature(by_input[None], by_output[None] / total, 1.0)
+        return Curvature(by_input[None], by_output[None] / total)
     diagonal = second if second.ndim == 2 else np.einsum("mii->mi", second)
     mean = float(products.mean())
     looked_up = by_output.mean() / total * by_input[None]

@@ -1,7 +1,6 @@
 """Data sets that TFDS has prepared, read without TensorFlow and cached after decoding."""
 
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxcomp.data.cache import cache_folder, read_cache, write_cache
 from jaxcomp.data.examples import Examples
 from jaxcomp.data.splits import Splits
-from jaxcomp.files import replacing
 
 _TOGETHER = 1_000  # examples that are read at a time: one by one takes three times as long
 
@@ -52,35 +51,21 @@ def _normalized(arrays: dict[str, np.ndarray], split: str, indices: np.ndarray) 
     return Examples(images, arrays[f"{split}_labels"][indices].astype(np.int32))
 
 
-def cache_folder() -> Path:
-    """Return the folder of `JAXCOMP_CACHE_DIR`, or `~/.cache/jaxcomp`; it may not exist yet."""
-    return Path(os.environ.get("JAXCOMP_CACHE_DIR") or Path.home() / ".cache" / "jaxcomp")
-
-
 def _cached(source: Prepared) -> dict[str, np.ndarray]:
     path = cache_folder() / f"{source.name}-{source.version}.npz"
-    arrays = _read_cache(path, source)
-    if arrays is None:
+    arrays = read_cache(path)
+    if arrays is None or not _are_of(source, arrays):
         arrays = _decode(source)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            np.savez(temporary, **arrays)
+        write_cache(path, arrays)
     return arrays
 
 
-def _read_cache(path: Path, source: Prepared) -> dict[str, np.ndarray] | None:
-    """The cached arrays, or None if there are none, or not whole ones."""
-    try:
-        # numpy leaves a file that it opened itself open if it is not a whole archive.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return None
+def _are_of(source: Prepared, arrays: dict[str, np.ndarray]) -> bool:
     shapes = {name: array.shape for name, array in arrays.items()}
     wanted = {}
     for split, size in source.sizes.items():
         wanted |= {f"{split}_images": (size, *source.shape), f"{split}_labels": (size,)}
-    return arrays if shapes == wanted else None
+    return shapes == wanted
 
 
 def _decode(source: Prepared) -> dict[str, np.ndarray]:
