@@ -177,27 +177,36 @@ class _Work:
         return best
 
     def best_rival(self, goal: str, value: float, found: _Candidate) -> _Candidate | None:
-        """Return the best file without calibration that reaches what was reached; None if none."""
-        best = None
-        for trade in _RIVAL_TRADES:
-            last = None
-            for bits in _RIVAL_BITS:
-                new = self._alone(bits, trade)
-                if goal == "size":
-                    new = self._with_size(new)
-                    if new.file_bytes <= value:
-                        last = new
-                        break
-                elif new.lost <= (found.lost if goal == "trade" else value):
-                    last = new
-                else:  # also where it is not a number
-                    break
-            if last is None:
-                continue
-            last = self._with_size(last) if last.written is None else last
-            key = (lambda one: one.lost) if goal == "size" else (lambda one: one.file_bytes)
-            best = last if best is None else min(best, last, key=key)
-        return best
+        """Return the best file without calibration that reaches what was reached; None if none.
+
+        Of those that lose little enough, the one of the lowest entropy is written.
+        """
+        if goal == "size":
+            fitting = [self._of_bits(trade, value) for trade in _RIVAL_TRADES]
+            return min(filter(None, fitting), key=lambda one: one.lost, default=None)
+        most = found.lost if goal == "trade" else value
+        good = [one for trade in _RIVAL_TRADES if (one := self._of_loss(trade, most)) is not None]
+        if not good:
+            return None
+        return self._with_size(min(good, key=lambda one: _entropy_bytes(one.stored)))
+
+    def _of_bits(self, trade: float, most: float) -> _Candidate | None:
+        """Return the file of the most bits that is small enough."""
+        for bits in _RIVAL_BITS:
+            new = self._with_size(self._alone(bits, trade))
+            if new.file_bytes <= most:
+                return new
+        return None
+
+    def _of_loss(self, trade: float, most: float) -> _Candidate | None:
+        """Return the arrays of the fewest bits up to which all lose little enough."""
+        last = None
+        for bits in _RIVAL_BITS:
+            new = self._alone(bits, trade)
+            if not new.lost <= most:  # also where it is not a number
+                break
+            last = new
+        return last
 
     def _at(self, trade: float) -> _Candidate:
         return _Candidate(*self._source.at(trade))

@@ -93,6 +93,7 @@ def test_the_same_bytes_again(trained, tmp_path):
     assert (tmp_path / "a.jxc").read_bytes() == (tmp_path / "b.jxc").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own(trained, tmp_path):
     params, batches = trained
 

@@ -61,6 +61,7 @@ def test_a_checkpoint_of_another_framework(folder, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_size(folder):
     command = ["compress", "model.safetensors", "-o", "small.jxc", "--moments", "moments.npz"]
     assert main([*command, "--size", "0.9kB", "--exclude", "other", "--keep-state"]) == 0
