@@ -1,10 +1,12 @@
 """Reads of Orbax that end after Orbax has given up.
 
 Orbax reads many arrays at once, and ends at the first that cannot be read. Those that end after it
-find the event loop closed, and each would be a traceback on the screen beside the one error.
+find the event loop closed, and each would be a traceback on the screen beside the one error. Those
+that had not begun are warned of when they are collected.
 """
 
 import sys
+import warnings
 from typing import Any
 
 
@@ -12,6 +14,7 @@ def ignore_late_reads() -> None:
     """From now on, leave out what the reads that nobody waits for have to say."""
     if not isinstance(sys.unraisablehook, _Hook):
         sys.unraisablehook = _Hook(sys.unraisablehook)
+    warnings.filterwarnings("ignore", r"coroutine 'Store\._\w+' was never awaited", RuntimeWarning)
 
 
 class _Hook:

@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 import types
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ import pytest
 from flax import nnx
 
 from jaxcomp.checkpoints import CheckpointError, read_checkpoint
+from jaxcomp.late_reads import ignore_late_reads
 from tests.checkpoints.claims import refused
 
 
@@ -96,6 +98,16 @@ def test_links_out_of_an_orbax_folder_are_refused(tmp_path):
     refused(tmp_path / "run", "7 is a link out of the folder")
 
 
+def never_begun(name):
+    """Leave a coroutine of this name alone."""
+
+    async def read():
+        """Read nothing."""
+
+    read.__qualname__ = name
+    read()
+
+
 def test_damaged_orbax_folders_are_one_error(tmp_path, monkeypatch):
     """Reads that end after the first that fails are not heard of."""
     heard = []
@@ -117,6 +129,13 @@ def test_damaged_orbax_folders_are_one_error(tmp_path, monkeypatch):
     time.sleep(0.2)  # they would come now
     gc.collect()
     assert not heard
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        ignore_late_reads()
+        for name in ("Store._get_array_metadatas", "other"):
+            never_begun(name)
+            gc.collect()
+    assert [str(one.message) for one in told] == ["coroutine 'other' was never awaited"]
     other = types.SimpleNamespace(exc_value=RuntimeError("another"))
     sys.unraisablehook(other)
     assert heard == [other]
