@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.benchmarks import checkpoint_table
 from jaxcomp import strict_json
 from jaxcomp.analysis.tables import penalties_table, results_table
 from jaxcomp.files import replacing
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "scale.md")
+DOCUMENTS = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("results.md", "scale.md", "calibrated_compression.md")),
+)
 
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FORMS = ("dense", "penalized", "read_back")
@@ -176,6 +180,11 @@ def _codec() -> str:
     return _table((*headings, "write, read, million weights/s", "memory"), rows)
 
 
+def _checkpoints() -> str:
+    records = checkpoint_table.records_in(RESULTS)
+    return _table(checkpoint_table.HEADINGS, checkpoint_table.rows(records))
+
+
 def _costs_of_updates() -> str:
     cpu, h200 = (
         {
@@ -249,6 +258,7 @@ def _feeding() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "digits-and-mnist": _lenet300,
+    "checkpoints": _checkpoints,
     "codec": _codec,
     "costs-of-updates": _costs_of_updates,
     "costs-of-the-rest": _costs_of_the_rest,

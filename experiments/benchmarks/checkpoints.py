@@ -4,7 +4,8 @@ python -m experiments.benchmarks.checkpoints NETWORK [--methods M ...] [--draws 
 
 Settings are chosen on the validation split: for each loss of quality the one of the fewest bytes.
 What is chosen is then looked at on the test split, once. Calibration is repeated for several draws
-of its examples. A method that fails leaves a row that says how.
+of its examples. A method that fails leaves a row that says how. What the output file has already is
+not measured again.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from experiments.benchmarks.checkpoint_networks import SUBJECTS, load
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.record import Record
 from experiments.benchmarks.subject import EXAMPLES, Subject
+from jaxcomp import strict_json
 from jaxcomp.cli.screen import PlainConsole
 
 METHODS = ("calibrated", "data_free", "nncodec")
@@ -39,6 +41,7 @@ def main() -> None:
     subject = load(options.network)
     output = options.output or Path(f"experiments/results/checkpoint_{options.network}.json")
     dense = {split: subject.quality(subject.params, split) for split in ("validation", "test")}
+    known = _known(output, dense)
     record = Record(
         "checkpoints",
         [options.network],
@@ -47,18 +50,33 @@ def main() -> None:
         unit=subject.unit,
         float32_bytes=sum(array.nbytes for array in jax.tree.leaves(subject.params)),
     )
+    for row in known:
+        record.add(row)
     table = Table("method", "draw", "loss", "bytes", "on the test split", "seconds", box=None)
     for method in options.methods:
         for seed in range(options.draws if method == "calibrated" else 1):
+            if any((row["method"], row["draw"]) == (method, seed) for row in known):
+                continue
             started = time.perf_counter()
             tried = _tried(method, subject, seed, options.examples)
             rows = list(_chosen(subject, dense, tried))
             seconds = time.perf_counter() - started
             for row in rows:
                 record.add({"method": method, "draw": seed, "seconds": seconds, **row})
-                shown = [row.get(key) for key in ("loss", "bytes", "test_loss")]
-                table.add_row(method, str(seed), *map(str, shown), f"{seconds:.0f}")
+    for row in record.rows:
+        shown = [row.get(key) for key in ("method", "draw", "loss", "bytes", "test_loss")]
+        table.add_row(*map(str, shown), f"{row['seconds']:.0f}")
     PlainConsole(width=120).print(table)
+
+
+def _known(output: Path, dense: dict[str, float]) -> list[dict[str, Any]]:
+    """Return the rows that a file has of the same dense network."""
+    if not output.exists():
+        return []
+    record = strict_json.read(output, "remove it")
+    if record["dense"] != dense:
+        raise ValueError(f"{output} is of another network: its quality was {record['dense']}")
+    return record["rows"]
 
 
 def _tried(method: str, subject: Subject, seed: int, examples: int) -> Iterable[Coded]:

@@ -77,7 +77,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         metavar="FILE.npz",
         help="round weights by what they do: moments of their inputs, as `jaxcomp.save_moments` or "
         "another framework writes them, with one of --max-kl, --size and --lambda (the loss that a "
-        "bit is worth)",
+        "bit is worth), and --ternary or --levels if values have to be few",
     )
     parser.add_argument(
         "--max-kl",
@@ -142,7 +142,8 @@ def run(options: argparse.Namespace) -> int:
                 keep_state=options.keep_state,
                 sparsity=options.prune,
                 floor=options.floor,
-                quantizer=quantizers[0],
+                quantizer=None if moments else quantizers[0],
+                values=_values(options) if moments else None,
                 per_unit=options.per_unit,
                 units_on=options.unit_axis,
                 trade=options.trade,
@@ -221,8 +222,13 @@ def _check(options: argparse.Namespace) -> None:
     rounds = options.ternary or options.levels or options.bits or options.step
     goals = [options.max_kl is not None, options.size is not None, bool(options.trade)]
     if options.moments:
-        if rounds or options.prune:
-            raise ValueError("--moments chooses zeros and steps by itself: leave out the others")
+        if options.bits or options.step or options.prune or options.per_unit:
+            raise ValueError(
+                "--moments chooses zeros and steps by itself: leave out --bits, --step, --prune "
+                "and --per-unit"
+            )
+        if options.levels == 2:
+            raise ValueError("--levels must be at least 3 with --moments, got 2")
         if sum(goals) != 1:
             raise ValueError("--moments needs one of --max-kl, --size and --lambda")
     elif any(goals[:2]):
@@ -259,6 +265,11 @@ def _quantizers(options: argparse.Namespace) -> tuple:
     if options.bias_bits is not None:
         biases = partial(scalar.bits_levels, bits=options.bias_bits)
     return weights, biases
+
+
+def _values(options: argparse.Namespace) -> int | None:
+    """Return how many values a weight array may have."""
+    return 3 if options.ternary else options.levels
 
 
 def _bar(size: int) -> Progress:

@@ -5,11 +5,14 @@ import operator
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
+from jaxcomp.arguments import check_number
 from jaxcomp.codec.levels import Quantised
 from jaxcomp.compression.arrays import Arrays, Stored, Written, as_stored
 from jaxcomp.compression.calibration import Calibration
@@ -17,8 +20,11 @@ from jaxcomp.compression.data_free import Quantizer, bits_of, check_finite, roun
 from jaxcomp.compression.from_moments import FromMoments
 from jaxcomp.compression.in_order import InOrder
 from jaxcomp.compression.moments_file import Moments
+from jaxcomp.compression.rounding import TERNARY
 from jaxcomp.compression.search import last_that_is_good
 from jaxcomp.files import check_replaceable, replacing
+from jaxcomp.quantize.codebook import MAX_LEVELS, fit_codebook
+from jaxcomp.quantize.scalar import codebook_levels, ternary_levels
 
 PyTree = Any
 
@@ -69,6 +75,8 @@ class _Source(Protocol):
 
     def lost(self, stored: Stored) -> float: ...
 
+    def tuned(self, stored: Stored, steps: int) -> tuple[Stored, float]: ...  # of a network
+
 
 def compress_calibrated(
     params: PyTree,
@@ -79,23 +87,29 @@ def compress_calibrated(
     *,
     bias_quantizer: Quantizer | None,
     units_on: int | None,
+    values: int | None,
+    tune: int,
     progress: Callable[[int], None],
 ) -> tuple[Written, Outcome]:
     """Write the file; see `jaxcomp.compress`."""
     goal, value = _the_goal(goals, calibration)
+    rivals = _rivals(values)
+    check_number("tune", tune, "a number of steps, at least 0", lambda n: n >= 0, whole=True)
+    if tune and isinstance(calibration, Moments):
+        raise ValueError("tune runs the network: give a Calibration, or leave it out")
     check_replaceable(path)  # before hours of work
     for entry in arrays.weights:
         check_finite(entry, arrays.checkpoint.load(entry))
     bias_quantizer = bias_quantizer or bits_of(_BIAS_BITS)
     others = round_alone(arrays, None, bias_quantizer)
     if isinstance(calibration, Moments):
-        source: _Source = FromMoments(arrays, calibration, others, units_on)
+        source: _Source = FromMoments(arrays, calibration, others, units_on, values=values)
         how = "predicted from the moments"
     else:
-        source = InOrder(params, calibration, arrays, others)
+        source = InOrder(params, calibration, arrays, others, values=values)
         how = "on batches held back" if calibration.holds_back else "on the calibration batch"
     with tempfile.TemporaryDirectory() as folder:
-        work = _Work(source, arrays, bias_quantizer, Path(folder))
+        work = _Work(source, arrays, rivals, bias_quantizer, tune, Path(folder))
         trade, found = work.reach(goal, value)
         rival = work.best_rival(goal, value, found)
         better = rival is None or (
@@ -127,22 +141,36 @@ class _Work:
     """Candidates for one network."""
 
     def __init__(
-        self, source: _Source, arrays: Arrays, bias_quantizer: Quantizer, folder: Path
+        self,
+        source: _Source,
+        arrays: Arrays,
+        rivals: Sequence[Quantizer],
+        bias_quantizer: Quantizer,
+        tune: int,
+        folder: Path,
     ) -> None:
         self._source, self._arrays, self._folder = source, arrays, folder
-        self._bias_quantizer = bias_quantizer
+        self._rivals, self._bias_quantizer = rivals, bias_quantizer
+        self._tune = tune
         self._files = 0
 
     def reach(self, goal: str, value: float) -> tuple[float, _Candidate]:
         """Return the price of a bit with which the goal is reached, and what it leads to."""
         if goal == "trade":
-            return value, self._with_size(self._at(value))
+            return value, self._with_size(self._tuned(self._at(value)))
         elements = sum(entry.elements for entry in self._arrays.weights)
         # At small steps weights lose half a nat of bits each, in units of the price.
         first = 2 * math.log(2) / max(1, elements) * (value if goal != "size" else 0.01)
         if goal == "size":
             return self._of_size(value, first)
-        largest = last_that_is_good(self._at, lambda found: found.lost <= value, first)
+
+        def is_good(found: _Candidate) -> bool:
+            return found.lost <= value
+
+        largest = last_that_is_good(self._at, is_good, first)
+        if self._tune:  # is dear, so it begins near to its end
+            near = first if largest is None else largest[0]
+            largest = last_that_is_good(lambda trade: self._tuned(self._at(trade)), is_good, near)
         if largest is None:
             raise ValueError(
                 f"no loss as small as {value:g} was found: ask for a larger one, or give "
@@ -167,6 +195,9 @@ class _Work:
                 break
             trade = 1 / found[0]
             trial = self._with_size(self._at(trade))
+            if self._tune and trial.file_bytes <= value:
+                tuned = self._with_size(self._tuned(trial))
+                trial = tuned if tuned.file_bytes <= value else trial
             if trial.file_bytes <= value and (best is None or trial.lost < best[1].lost):
                 best = trade, trial
             if _CLOSE * value <= trial.file_bytes <= value:
@@ -191,18 +222,18 @@ class _Work:
         return self._with_size(min(good, key=lambda one: _entropy_bytes(one.stored)))
 
     def _of_bits(self, trade: float, most: float) -> _Candidate | None:
-        """Return the file of the most bits that is small enough."""
-        for bits in _RIVAL_BITS:
-            new = self._with_size(self._alone(bits, trade))
+        """Return the file of the most levels that is small enough."""
+        for quantizer in self._rivals:
+            new = self._with_size(self._alone(quantizer, trade))
             if new.file_bytes <= most:
                 return new
         return None
 
     def _of_loss(self, trade: float, most: float) -> _Candidate | None:
-        """Return the arrays of the fewest bits up to which all lose little enough."""
+        """Return the arrays of the fewest levels up to which all lose little enough."""
         last = None
-        for bits in _RIVAL_BITS:
-            new = self._alone(bits, trade)
+        for quantizer in self._rivals:
+            new = self._alone(quantizer, trade)
             if not new.lost <= most:  # also where it is not a number
                 break
             last = new
@@ -211,9 +242,16 @@ class _Work:
     def _at(self, trade: float) -> _Candidate:
         return _Candidate(*self._source.at(trade))
 
-    def _alone(self, bits: int, trade: float) -> _Candidate:
-        """Return the same weights rounded to steps of so many bits, each by itself."""
-        rounds = round_alone(self._arrays, bits_of(bits), self._bias_quantizer, trade=trade)
+    def _tuned(self, found: _Candidate) -> _Candidate:
+        """Return it with trained codebooks and biases, if that was asked for and is better."""
+        if not self._tune:
+            return found
+        new = _Candidate(*self._source.tuned(found.stored, self._tune))
+        return new if new.lost < found.lost else found
+
+    def _alone(self, quantizer: Quantizer, trade: float) -> _Candidate:
+        """Return the same weights rounded, each by itself."""
+        rounds = round_alone(self._arrays, quantizer, self._bias_quantizer, trade=trade)
         stored = {}
         known = [entry for entry in self._arrays.weights if entry.name in self._source.rounded]
         for entry in (*known, *self._arrays.biases):
@@ -225,6 +263,18 @@ class _Work:
         path = self._folder / f"{self._files}.jxc"
         written = self._arrays.write(path, as_stored(found.stored), lambda _: None)
         return found._replace(written=written, path=path)
+
+
+def _rivals(values: int | None) -> list[Quantizer]:
+    """Return how weights are rounded by themselves, to ever fewer levels."""
+    if values is None:
+        return [bits_of(bits) for bits in _RIVAL_BITS]
+    wanted = f"from {TERNARY} to {MAX_LEVELS}"
+    check_number("values", values, wanted, lambda k: TERNARY <= k <= MAX_LEVELS, whole=True)
+    if values == TERNARY:
+        return [ternary_levels]
+    fit_codebook(np.zeros(1), values)  # tells before the work if its library is missing
+    return [partial(codebook_levels, levels=values)]
 
 
 def _entropy_bytes(stored: Stored) -> float:

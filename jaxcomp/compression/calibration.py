@@ -80,27 +80,35 @@ class Calibration:
         return tracing.trace(self.apply, params, *inputs)
 
 
+def losses_of(calibration: Calibration) -> Callable[..., jax.Array]:
+    """Return a function of dense outputs, parameters, inputs and targets.
+
+    It returns the loss of each prediction: the Kullback-Leibler divergence from what the dense
+    network predicts, or the calibration's own.
+    """
+    apply, loss = calibration.apply, calibration.loss
+
+    def each(outputs: PyTree, params: PyTree, inputs: tuple[Any, ...], targets: Any) -> jax.Array:
+        new = apply(params, *inputs)
+        if loss is not None:
+            return loss(new, targets)
+        own, other = (jax.nn.log_softmax(x.astype(jnp.float32)) for x in (outputs, new))
+        possible = own > -jnp.inf  # not what a mask excludes, here and in derivatives
+        own, other = (jnp.where(possible, x, 0.0) for x in (own, other))
+        return jnp.sum(jnp.where(possible, jnp.exp(own) * (own - other), 0.0), axis=-1)
+
+    return each
+
+
 class Fidelity:
     """How far a network with other parameters is from the original, on the batches held back."""
 
     def __init__(self, calibration: Calibration, params: PyTree) -> None:
         self._calibration = calibration
-        apply, loss = calibration.apply, calibration.loss
-
-        @jax.jit
-        def each(outputs: PyTree, params: PyTree, inputs: tuple[Any, ...], targets: Any) -> Any:
-            new = apply(params, *inputs)
-            if loss is not None:
-                return loss(new, targets)
-            own, other = (jax.nn.log_softmax(x.astype(jnp.float32)) for x in (outputs, new))
-            possible = own > -jnp.inf  # not what a mask excludes
-            each = jnp.exp(own) * jnp.where(possible, own - other, 0.0)
-            return jnp.sum(each, axis=-1)
-
-        self._each = each
-        run = jax.jit(apply)
+        self._each = jax.jit(losses_of(calibration))
+        run = jax.jit(calibration.apply)
         self._outputs = [run(params, *inputs) for inputs, _ in calibration.held_back]
-        self.before = self._mean(params) if loss is not None else 0.0
+        self.before = self._mean(params) if calibration.loss is not None else 0.0
 
     def __call__(self, params: PyTree) -> float:
         """Return what is lost in the mean of predictions.

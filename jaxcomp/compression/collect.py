@@ -30,7 +30,8 @@ def save_moments(
       path: where to write, an `.npz` file.
       params: parameters of the network.
       calibration: how it is run, and on what.
-      diagonal: the diagonals alone, for layers too wide for a matrix of [inputs, inputs].
+      diagonal: the diagonals alone, for layers too wide for matrices of [inputs, inputs] and
+        [outputs, outputs].
 
     Raises:
       ValueError: if no weight is understood.
@@ -56,10 +57,11 @@ def save_moments(
     known: dict[str, Known] = {}
     for leaf in sorted({*sums, *sensitivities.lookups}):
         means = sums[leaf].mean() if leaf in sums else None
+        products = sensitivities.products.get(leaf)
+        if diagonal and products is not None and products.ndim == 3:
+            products = np.einsum("moo->mo", products)
         curvature = curvature_of(
-            None if means is None else means.second,
-            sensitivities.products.get(leaf),
-            sensitivities.lookups.get(leaf),
+            None if means is None else means.second, products, sensitivities.lookups.get(leaf)
         )
         bias = biases.only(leaf)
         known[network.names[leaf]] = Known(

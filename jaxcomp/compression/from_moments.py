@@ -8,15 +8,22 @@ import numpy as np
 from jaxcomp.checkpoints import Entry
 from jaxcomp.compression.arrays import Array, Arrays, Round, Stored, values_of
 from jaxcomp.compression.moments_file import Known, Moments
-from jaxcomp.compression.rounding import Curvature, damping, round_weights
+from jaxcomp.compression.rounding import Curvature, Problem, damping, round_weights
 
 
 class FromMoments:
     """Rounds the weights of a checkpoint at any price of a bit; see `in_order.InOrder`."""
 
     def __init__(
-        self, arrays: Arrays, moments: Moments, round_other: Round, units_on: int | None
+        self,
+        arrays: Arrays,
+        moments: Moments,
+        round_other: Round,
+        units_on: int | None,
+        *,
+        values: int | None = None,
     ) -> None:
+        """Take a checkpoint and moments of it; `values` as of `round_weights`."""
         self._arrays, self._round_other = arrays, round_other
         weights = {entry.name: entry for entry in arrays.weights}
         self._all = {entry.name for entry in arrays.checkpoint.entries}
@@ -30,7 +37,7 @@ class FromMoments:
         # Others are left out, by the user or as they are no weights by name and shape.
         self._weights = [weights[name] for name in moments.names if name in weights]
         self.rounded = frozenset(entry.name for entry in self._weights)
-        self._moments, self._units_on = moments, units_on
+        self._moments, self._units_on, self._values = moments, units_on, values
         # Mistakes are told before anything is rounded.
         self.diagonal = tuple(
             entry.name for entry in self._weights if self._known(entry).second.ndim == 2
@@ -48,7 +55,8 @@ class FromMoments:
             curvature = Curvature(self._centered(known), known.sensitivities)
             stable = curvature._replace(second=curvature.second + damping(known.second))
             try:
-                rounded, _ = round_weights(w, w == 0, known.layer, stable, trade, before.dtype)
+                problem = Problem(w, w == 0, known.layer, stable, trade, before.dtype)
+                rounded = round_weights(problem, self._values)
             except np.linalg.LinAlgError as error:
                 raise ValueError(
                     f"the moments of {entry.name!r} are those of no inputs: a direction has a "
@@ -80,7 +88,8 @@ class FromMoments:
         if known.bias in self._all and known.bias not in self._biases:
             known = known._replace(bias=None)  # it is not to be changed
         if known.bias is not None:
-            size = known.sensitivities.size
+            matrices, _, outputs = known.layer.sizes()
+            size = matrices * outputs
             bias = self._biases.get(known.bias)
             if bias is None or bias.elements != size:
                 raise ValueError(

@@ -4,7 +4,7 @@ The inputs of each weight are those behind what was rounded before, and what the
 them is made up for as well as it can be: by the weight itself, and by the bias behind it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,7 +14,8 @@ from jaxcomp.compression.arrays import Array, Arrays, Round, Stored, values_of
 from jaxcomp.compression.biases import Biases
 from jaxcomp.compression.calibration import Calibration, Fidelity
 from jaxcomp.compression.layers import Layer
-from jaxcomp.compression.rounding import curvature_of, damping, round_weights
+from jaxcomp.compression.rounding import Problem, curvature_of, damping, round_weights
+from jaxcomp.compression.tuning import TrainedPart, tune
 from jaxcomp.tracing import Network
 from jaxcomp.tracing.moments import Inputs, InputSums
 from jaxcomp.tracing.sensitivities import Sensitivities, output_sensitivities
@@ -30,7 +31,13 @@ class InOrder:
     """Rounds the weights of a network at any price of a bit."""
 
     def __init__(
-        self, params: PyTree, calibration: Calibration, arrays: Arrays, round_other: Round
+        self,
+        params: PyTree,
+        calibration: Calibration,
+        arrays: Arrays,
+        round_other: Round,
+        *,
+        values: int | None = None,
     ) -> None:
         """Take a network.
 
@@ -40,14 +47,17 @@ class InOrder:
           arrays: the same by name: weights, which are rounded if they are understood, and biases,
             which may be changed.
           round_other: rounds arrays that are not weights.
+          values: as `round_weights`.
         """
         self.network: Network = calibration.trace(params)
         self._before = [np.asarray(leaf) for leaf in self.network.leaves_of(params)]
         self._params = params
         self._fidelity = Fidelity(calibration, params)
         self._entries = {entry.name: entry for entry in (*arrays.weights, *arrays.biases)}
+        self._trained = frozenset(entry.name for entry in arrays.biases)  # where that is asked for
         self._inputs = [inputs for inputs, _ in calibration.fitted]
-        self._round_other = round_other
+        self._round_other, self._values = round_other, values
+        self._calibration = calibration
         self._sensitivities = sensitivities_of(self.network, params, calibration)
         self._layers = layers_of(self.network)
         order = [self.network.names.index(name) for name in self.network.weights]
@@ -96,11 +106,36 @@ class InOrder:
 
     def lost(self, stored: Stored) -> float:
         """Return the loss that is measured with other arrays, by name."""
-        leaves = [
-            values_of(stored.get(name, before))
+        return self._fidelity(
+            self._assembled({name: values_of(one) for name, one in stored.items()})
+        )
+
+    def tuned(self, stored: Stored, steps: int) -> tuple[Stored, float]:
+        """Return the same levels with codebooks and biases that were trained, and the loss.
+
+        Args:
+          stored: as of `at`.
+          steps: of training.
+        """
+        others = {
+            name: values_of(stored.get(name, before))
             for name, before in zip(self.network.names, self._before, strict=True)
-        ]
-        return self._fidelity(self._tree(leaves))
+            if name in self._trained
+        }
+        rounded = TrainedPart({name: stored[name] for name in self.rounded}, others)
+        found = tune(self._calibration, self._params, rounded, self._assembled, steps)
+        new = {**stored, **found.weights}
+        for name, array in found.others.items():
+            new[name] = self._round_other(self._entries[name], array)
+        return new, self.lost(new)
+
+    def _assembled(self, arrays: Mapping[str, Any]) -> PyTree:
+        return self._tree(
+            [
+                arrays.get(name, before)
+                for name, before in zip(self.network.names, self._before, strict=True)
+            ]
+        )
 
     def _round(
         self,
@@ -131,7 +166,9 @@ class InOrder:
         wanted = w
         if inputs is not None:
             wanted = w + curvature.of_products * _solved(stable.second, cross - second, w)
-        rounded, _ = round_weights(wanted, w == 0, layer, stable, trade, before.dtype)
+        rounded = round_weights(
+            Problem(wanted, w == 0, layer, stable, trade, before.dtype), self._values
+        )
         now[leaf] = rounded.values()
         stored[self.network.names[leaf]] = rounded
         if corrects:
@@ -151,7 +188,7 @@ class InOrder:
         if now[leaf] is not self._before[leaf]:
             stored[name] = one
 
-    def _tree(self, leaves: Sequence[np.ndarray]) -> PyTree:
+    def _tree(self, leaves: Sequence[Any]) -> PyTree:
         return self.network.structure.unflatten(leaves)
 
 

@@ -31,6 +31,19 @@ class Layer(NamedTuple):
         moved = split.reshape([self.shape[axis] for axis in order])
         return moved.transpose(np.argsort(order))
 
+    def slices(self, parts: np.ndarray) -> np.ndarray:
+        """Return the array of numbers beside the matrices, with axes of size 1 where they have.
+
+        With groups there are none for each input: an input of one group is not that of another.
+        """
+        matrices, inputs, outputs = self.sizes()
+        one_for_all = parts.shape[2] == 1 and self.groups == 1
+        whole = self.array(np.broadcast_to(parts, (matrices, inputs, outputs)))
+        inner = all_but((*self.stack, *self.outputs), len(self.shape))
+        same = (*(inner if parts.shape[1] == 1 else ()), *(self.outputs if one_for_all else ()))
+        first = (slice(0, 1) if axis in same else slice(None) for axis in range(whole.ndim))
+        return whole[tuple(first)]
+
     def sizes(self) -> tuple[int, int, int]:
         """Return the number of matrices, of their inputs and of their outputs."""
         matrices = self._stacked() * self.groups

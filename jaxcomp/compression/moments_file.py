@@ -11,8 +11,9 @@ by `/`. Only one of the first two is needed:
 * `NAME:mean`: the mean of `x`, [inputs] or [matrices, inputs]; with it the bias can make up for
   what rounding does to the means of the outputs.
 * `NAME:bias`: text, the name of the array that is added to the outputs.
-* `NAME:sensitivities`: how much each output matters, [outputs] or [matrices, outputs]: the mean
-  squared derivative of the loss with respect to it. All matter the same without.
+* `NAME:sensitivities`: how much outputs matter: the mean of `g g^T` over predictions, with the
+  derivatives `g` of the loss with respect to outputs, [outputs, outputs] or [matrices, outputs,
+  outputs]; or of its diagonal, [outputs] or [matrices, outputs]. All matter the same without.
 * `NAME:outputs`, `NAME:stack`: the axes of outputs and of a stack; `NAME:groups`: of a convolution.
   Without them the outputs are on the axis that `jaxcomp.checkpoints.unit_axis` says.
 """
@@ -39,7 +40,7 @@ class Known(NamedTuple):
 
     layer: Layer
     second: np.ndarray  # float64 [matrices, inputs, inputs], or of diagonals [matrices, inputs]
-    sensitivities: np.ndarray  # float64 [matrices, outputs]
+    sensitivities: np.ndarray  # the same of outputs
     mean: np.ndarray | None  # float64 [matrices, inputs]
     bias: str | None
 
@@ -93,23 +94,14 @@ class Moments:
         layer = self._layer(entry, metadata, units_on)
         matrices, inputs, outputs = layer.sizes()
         if "second" in parts:
-            second = self._array(entry.name, "second", (matrices, inputs, inputs))
-            second = (second + second.swapaxes(1, 2)) / 2
-            diagonal = np.einsum("mii->mi", second)
+            second = self._squares(entry.name, "second", (matrices, inputs, inputs))
         elif "diagonal" in parts:
-            second = diagonal = self._array(entry.name, "diagonal", (matrices, inputs))
+            second = self._squares(entry.name, "diagonal", (matrices, inputs))
         else:
             raise ValueError(f"{self._path} has no moments of {entry.name!r}")
-        if (diagonal < 0).any():
-            raise ValueError(
-                f"{self._path}: the diagonal of {entry.name}:second has {diagonal.min():g}, and "
-                "squares have no negative mean"
-            )
         sensitivities = np.ones((matrices, outputs))
         if "sensitivities" in parts:
-            sensitivities = self._array(entry.name, "sensitivities", (matrices, outputs))
-            if (sensitivities < 0).any():
-                raise ValueError(f"{self._path}: {entry.name}:sensitivities has negative numbers")
+            sensitivities = self._sensitivities(entry.name, matrices, outputs)
         mean = None
         if "mean" in parts:
             mean = self._array(entry.name, "mean", (matrices, inputs))
@@ -142,6 +134,26 @@ class Moments:
             return self._arrays[f"{name}:{part}"]
         except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"{self._path}: {name}:{part} is damaged: {error}") from error
+
+    def _sensitivities(self, name: str, matrices: int, outputs: int) -> np.ndarray:
+        """Return them as products of all outputs, or of each with itself."""
+        shape = np.shape(self._read(name, "sensitivities"))
+        whole = len(shape) == 3 or (matrices == 1 and shape == (outputs, outputs))
+        wanted = (matrices, outputs, outputs) if whole else (matrices, outputs)
+        return self._squares(name, "sensitivities", wanted)
+
+    def _squares(self, name: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Return moments [matrices, k, k], or of diagonals [matrices, k]."""
+        array = self._array(name, part, shape)
+        if array.ndim == 3:
+            array = (array + array.swapaxes(1, 2)) / 2
+        diagonal = array if array.ndim == 2 else np.einsum("mii->mi", array)
+        if (diagonal < 0).any():
+            raise ValueError(
+                f"{self._path}: the diagonal of {name}:{part} has {diagonal.min():g}, and squares "
+                "have no negative mean"
+            )
+        return array
 
     def _array(self, name: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
         array = np.asarray(self._read(name, part), np.float64)

@@ -42,6 +42,8 @@ def compress(
     max_kl: float | None = None,
     max_loss: float | None = None,
     size: int | None = None,
+    values: int | None = None,
+    tune: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Compressed:
     r"""Prune and round the weights of a network, and write them to a `.jxc` file.
@@ -83,6 +85,10 @@ def compress(
       max_kl: the mean Kullback-Leibler divergence of predictions to stay below, in nats.
       max_loss: the growth of the calibration's own loss to stay below, as a share of it.
       size: bytes to stay below.
+      values: with a calibration, how many different ones each weight array may have, from 3, which
+        are `{-c, 0, c}`, to 256; None for multiples of steps.
+      tune: with a calibration that runs the network, steps of training after the rounding: of
+        codebooks and biases, on what the dense network predicts. A few hundred are enough.
       progress: called with the bytes of each array that is done; with a calibration once, at the
         end.
 
@@ -127,9 +133,13 @@ def compress(
             goals,
             bias_quantizer=bias_quantizer,
             units_on=units_on,
+            values=values,
+            tune=tune,
             progress=progress,
         )
         return Compressed(*written, arrays.remarks, (), outcome)
+    if values is not None or tune:
+        raise ValueError("values and tune go with a calibration: give one, or a quantizer instead")
     if trade and quantizer is None:
         raise ValueError("lambda is for weights that are rounded: choose how")
     if not (max_kl is None and max_loss is None and size is None):

@@ -1,36 +1,44 @@
 """One array of weights, rounded by what its inputs and outputs are."""
 
-import math
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
-from jaxcomp.codec.grid import MAX_LEVEL
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import Quantised, negatives
 from jaxcomp.compression.layers import Layer
-from jaxcomp.quantize.second_order import Factor, Rounded, factorize, round_matrices
+from jaxcomp.compression.steps import Steps
+from jaxcomp.quantize.factors import Factor, factorize
+from jaxcomp.quantize.fitted_values import fit_values
+from jaxcomp.quantize.reproduction import Codebook
+from jaxcomp.quantize.second_order import Rounded, round_matrices
 
-_DAMPING = 0.05  # of the mean diagonal of the moments
+# Of the mean diagonal. The curvature is not quite a product of moments of inputs and of outputs,
+# and least where different outputs meet.
+_DAMPING, _OUTPUT_DAMPING = 0.05, 0.5
+_LEAST_SENSITIVITY = 1e-3  # of the mean, where outputs do not know of each other
 _TINY = 1e-30
-_NOTHING = 1e-9  # of the largest curvature: matrices that meet no data
-_LEAST_SENSITIVITY = 1e-3  # of the mean
-_STEPS = (1.0, 0.8, 1.25)  # times the one that follows from the price of a bit
+TERNARY = 3  # values: -c, 0 and c
+_FITS = 4  # of a codebook to levels, and of levels to it
+_SPANS = (1.0, 0.5, 0.25)  # of the largest weight that a codebook begins with
+_SHARES = (1.0, 0.8, 1.25)  # of the step that follows from the price of a bit
+_STEP_BITS, _MODEL_BITS = 3, 240  # that a step takes which is one of many, and their frequencies
 _SMALL = 2**21  # weights up to which all of them are tried
 
 
 class Curvature(NamedTuple):
-    """The loss of errors `e` of one array: half the sum of `g_j e_j^T H e_j` over outputs."""
+    """The loss of errors `e` of one array: half the sum of `tr G e^T H e` over matrices."""
 
-    second: np.ndarray  # H, float64 [matrices, inputs, inputs], or of diagonals [matrices, inputs]
-    sensitivities: np.ndarray  # g, float64 [matrices, outputs]
+    # H and G, float64 [matrices, entries, entries], or of diagonals [matrices, entries]
+    second: np.ndarray  # of inputs
+    sensitivities: np.ndarray  # of outputs
     of_products: float = 1.0  # what the moments of inputs were multiplied with to be part of H
 
     def loss(self, errors: np.ndarray) -> float:
         """Return the loss of errors [matrices, inputs, outputs]."""
-        diagonal = self.second.ndim == 2
-        products = self.second[:, :, None] * errors if diagonal else self.second @ errors
-        return 0.5 * float(np.einsum("mio,mio,mo->", errors, products, self.sensitivities))
+        h, g = self.second, self.sensitivities
+        products = h[:, :, None] * errors if h.ndim == 2 else h @ errors
+        products = products * g[:, None] if g.ndim == 2 else products @ g
+        return 0.5 * float((errors * products).sum())
 
 
 def curvature_of(
@@ -42,11 +50,11 @@ def curvature_of(
 
     What is lost by a lookup is known for each entry; it is taken to be a product of one number for
     its input and one for its output. Of both uses together the outputs' share of each is that of
-    the mean output.
+    the mean output, and outputs do not know of each other.
 
     Args:
       second: moments of what it is multiplied with.
-      products: sensitivities of the products, [matrices, outputs].
+      products: sensitivities of the products, [matrices, outputs, outputs] or [matrices, outputs].
       lookups: of entries that are looked up, summed over outputs and over inputs.
     """
     if lookups is None:
@@ -55,74 +63,141 @@ def curvature_of(
     total = max(float(by_input.sum()), _TINY)
     if second is None:
         return Curvature(by_input[None], by_output[None] / total)
-    diagonal = second if second.ndim == 2 else np.einsum("mii->mi", second)
-    mean = float(products.mean())
+    alone = _diagonal(products)
+    mean = float(alone.mean())
     looked_up = by_output.mean() / total * by_input[None]
     joint = mean * second
     if second.ndim == 2:
         joint = joint + looked_up
     else:
         np.einsum("mii->mi", joint)[:] += looked_up
-    each = products * diagonal.sum() + by_output[None]
+    each = alone * _diagonal(second).sum() + by_output[None]
     return Curvature(joint, each / max(float(each.mean()), _TINY), mean)
 
 
-def damping(second: np.ndarray) -> np.ndarray:
+def damping(second: np.ndarray, share: float = _DAMPING) -> np.ndarray:
     """Return what is added to moments, a share of the mean diagonal: so they have an inverse."""
-    if second.ndim == 2:
-        return np.maximum(_DAMPING * second.mean(axis=1, keepdims=True), _TINY)
-    mean = np.einsum("mii->m", second) / second.shape[1]
-    return np.maximum(_DAMPING * mean, _TINY)[:, None, None] * np.eye(second.shape[1])
+    mean = _diagonal(second).mean(axis=1, keepdims=True)
+    each = np.maximum(share * mean, _TINY)
+    return each if second.ndim == 2 else each[:, :, None] * np.eye(second.shape[1])
 
 
-def round_weights(
-    w: np.ndarray,
-    zeros: np.ndarray,
-    layer: Layer,
-    curvature: Curvature,
-    trade: float,
-    dtype: np.dtype,
-) -> tuple[Quantised, Rounded]:
-    r"""Return levels of a step that follows from the price of a bit.
+def _diagonal(second: np.ndarray) -> np.ndarray:
+    return second if second.ndim == 2 else np.einsum("mii->mi", second)
 
-    At small steps :math:`\Delta` rounding costs :math:`h \Delta^2 / 12` for each weight with a
-    curvature `h` of the loss, and :math:`1 / \ln 2` bits for each halving of the step, so that
-    :math:`\Delta^2 = 6 \lambda / (h \ln 2)` is best. Steps near to it are tried.
+
+Factors = tuple[Factor, Factor]  # of the moments of inputs, and of those of the loss
+
+
+class Problem(NamedTuple):
+    """What is to be rounded, and at what price."""
+
+    w: np.ndarray  # float64 [matrices, inputs, outputs]
+    zeros: np.ndarray  # bool, like `w`: what stays zero
+    layer: Layer  # the array that they are of
+    curvature: Curvature  # of the loss, damped
+    trade: float  # the loss that a bit is worth
+    dtype: np.dtype  # of the array, which steps and codebooks have to be of
+
+
+def round_weights(problem: Problem, values: int | None = None) -> Quantised:
+    """Return levels and what they stand for, of the error and bits that cost least.
 
     Args:
-      w: [matrices, inputs, outputs], what is to be rounded, float64.
-      zeros: bool, like `w`: what stays zero.
-      layer: the array that they are of.
-      curvature: of the loss, damped.
-      trade: :math:`\lambda`, the loss that a bit is worth.
-      dtype: of the array, which the step has to be of.
+      problem: the weights.
+      values: how many the array may have, 3 for `{-c, 0, c}`; None for multiples of a step.
     """
-    factor = factorize(curvature.second)
-    mean = curvature.sensitivities.mean()
-    worth = 0.5 * np.maximum(curvature.sensitivities, _LEAST_SENSITIVITY * mean if mean else 1.0)
-    step = math.sqrt(6 * trade / (math.log(2) * _curvature(factor, worth)))
-    best = None
-    for share in _STEPS if w.size <= _SMALL else _STEPS[:1]:
-        own = _step(share * step, w, dtype)
-        found = round_matrices(w, factor, worth, own, trade, zeros=zeros, groups=layer.groups)
-        if best is None or found.cost(trade) < best[1].cost(trade):
-            best = own, found
-    own, found = best
+    outputs = _stable(problem.curvature.sensitivities)
+    factors = factorize(problem.curvature.second), factorize(outputs)
+    top = float(np.abs(problem.w).max())
+    curvatures = (factor.squares for factor in factors)
+    good = Steps(*curvatures, top, problem.trade, problem.dtype)
+    if values is not None:
+        return _few_valued(problem, factors, good, values)
+    return _of_steps(problem, factors, good)
+
+
+def _stable(sensitivities: np.ndarray) -> np.ndarray:
+    """Return what the squares of errors cost, so that no output is free."""
+    share = _OUTPUT_DAMPING if sensitivities.ndim == 3 else _LEAST_SENSITIVITY
+    return 0.5 * (sensitivities + damping(sensitivities, share))
+
+
+def _of_steps(problem: Problem, factors: Factors, good: Steps) -> Quantised:
+    """Return multiples of one step, or of one for each slice where it pays.
+
+    Of a large array it is tried with some of the outputs.
+    """
+    w, trade, layer = problem.w, problem.trade, problem.layer
+    every = max(1, w.size // _SMALL)
+
+    def rounded(steps: np.ndarray, every: int) -> Rounded:
+        at = (..., slice(None, None, every))
+        outputs = factors[1]
+        if every > 1:
+            some = problem.curvature.sensitivities[at]
+            outputs = factorize(_stable(some[:, ::every] if some.ndim == 3 else some))
+        own = {"zeros": problem.zeros[at], "groups": layer.groups}
+        beside = steps[at] if steps.shape[2] > 1 else steps
+        return round_matrices(w[at], factors[0], outputs, beside, trade, **own)
+
+    def tried(steps: np.ndarray) -> tuple[float, np.ndarray, Rounded]:
+        found = rounded(steps, every)
+        return found.cost(trade) + trade * _bits_of(steps) / every, steps, found
+
+    alone = {share: tried(good.one(share)) for share in _SHARES}
+    share = min(alone, key=lambda share: alone[share][0])
+    each = [alone[share]]
+    if len(layer.shape) > 1:
+        each.extend(map(tried, good.of_slices(share, with_inputs=layer.groups == 1)))
+    best = min(each, key=lambda one: one[0])
+    _, steps, found = best
+    if every > 1:
+        found = rounded(steps, 1)
+    codebook = layer.slices(steps) if steps.size > 1 else steps.reshape(())
     levels = layer.array(found.levels).astype(np.int16)
-    return Quantised(levels, np.asarray(own, dtype)), found
+    return Quantised(levels, codebook.astype(problem.dtype))
 
 
-def _step(step: float, w: np.ndarray, dtype: np.dtype) -> float:
-    """Return the step as its type has it, and not too small for the largest level."""
-    top, known = float(np.abs(w).max()), jnp.finfo(dtype)
-    least = max(1.01 * top / (MAX_LEVEL - 2), float(known.tiny))
-    most = max(least, min(4 * top, float(known.max)))  # more than two weights make zeros too
-    return float(np.asarray(min(max(step, least), most)).astype(dtype))
+def _bits_of(steps: np.ndarray) -> float:
+    return min(32 * steps.size, _STEP_BITS * steps.size + _MODEL_BITS)
 
 
-def _curvature(factor: Factor, worth: np.ndarray) -> float:
-    """Return the geometric mean of `worth_j V_ii^2` over the entries that matter at all."""
-    squares = factor.diagonal**2
-    matters = squares > _NOTHING * squares.max()
-    logs = np.log(np.where(matters, squares, 1.0)) + np.log(worth).mean(axis=1, keepdims=True)
-    return math.exp(logs.mean(where=matters))
+def _few_valued(problem: Problem, factors: Factors, good: Steps, most: int) -> Quantised:
+    """Return a codebook of at most so many values, fitted to levels, and they to it, in turns."""
+    w, trade = problem.w, problem.trade
+    options = {"zeros": problem.zeros, "groups": problem.layer.groups}
+    places = np.arange(most // 2 + 1 - most, most // 2 + 1, dtype=np.float64)
+    cheapest, values = np.inf, np.zeros_like(w)
+    for step in (good.one(1.0), *(np.abs(w).max() / (most // 2) * share for share in _SPANS)):
+        entries = places
+        for _ in range(_FITS):
+            book = Codebook(entries)
+            found = round_matrices(w, *factors, step, trade, reproduction=book, **options)
+            if found.cost(trade) < cheapest:
+                cheapest, values = found.cost(trade), step * book.values(found.levels)
+            entries = _fitted(problem, factors, step, found.levels, most)
+    return few_valued(problem.layer.array(values).astype(problem.dtype))
+
+
+def few_valued(array: np.ndarray) -> Quantised:
+    """Return the levels and the codebook of an array of few values."""
+    codebook, places = np.unique(array, return_inverse=True)
+    levels = places.reshape(array.shape) - negatives(codebook)
+    return Quantised(levels.astype(np.int16), codebook)
+
+
+def _fitted(
+    problem: Problem,
+    factors: Factors,
+    step: np.ndarray,
+    levels: np.ndarray,
+    most: int,
+) -> np.ndarray:
+    """Return the entries of a codebook that fit to levels, in steps."""
+    if most == TERNARY:
+        fitted = np.abs(fit_values(problem.w, [step * levels], *factors))
+        return np.unique([-fitted, 0 * fitted, fitted])
+    used = np.unique(levels[levels != 0])
+    fitted = fit_values(problem.w, [step * (levels == level) for level in used], *factors)
+    return np.unique([0.0, *fitted[np.sign(fitted) == np.sign(used)]])

@@ -52,28 +52,32 @@ class Rows(NamedTuple):
 
     def sum_of_products(self, x: jax.Array, z: jax.Array) -> jax.Array:
         """Return the sums of `x^T z` over rows, of shape [matrices, inputs, inputs]."""
-        own = jnp.einsum("brk,brl->bkl", x, z, precision=jax.lax.Precision.HIGHEST)
-        if self._are_in_order():
-            return own
-        at = (
-            self.matrix[:, None, None],
-            self.ins_at[:, :, None],
-            self.ins_at[:, None, :],
-        )
-        return jnp.zeros((self.matrices, self.inputs, self.inputs)).at[at].add(own)
+        return self._added(_products(x, z), self.ins_at, self.inputs)
+
+    def sum_of_products_of_outputs(self, y: jax.Array) -> jax.Array:
+        """Return the sums of `y^T y` over rows, of shape [matrices, outputs, outputs]."""
+        return self._added(_products(y, y), self.outs_at, self.outputs)
 
     def count(self, x: jax.Array) -> jax.Array:
         """Return the number of rows that each matrix meets, float32 [matrices]."""
         return jnp.zeros(self.matrices).at[self.matrix].add(float(x.shape[1]))
 
+    def _added(self, own: jax.Array, places: np.ndarray, size: int) -> jax.Array:
+        """Return sums [products, k, k] over the products of each matrix, in its order."""
+        in_order = np.broadcast_to(np.arange(size), (self.matrices, size))
+        if np.array_equal(self.matrix, np.arange(self.matrices)) and np.array_equal(
+            places, in_order
+        ):
+            return own
+        at = (self.matrix[:, None, None], places[:, :, None], places[:, None, :])
+        return jnp.zeros((self.matrices, size, size)).at[at].add(own)
+
     def _ins(self) -> tuple[np.ndarray, np.ndarray]:
         return self.matrix[:, None], self.ins_at
 
-    def _are_in_order(self) -> bool:
-        in_order = np.broadcast_to(np.arange(self.inputs), (self.matrices, self.inputs))
-        return np.array_equal(self.matrix, np.arange(self.matrices)) and np.array_equal(
-            self.ins_at, in_order
-        )
+
+def _products(x: jax.Array, z: jax.Array) -> jax.Array:
+    return jnp.einsum("brk,brl->bkl", x, z, precision=jax.lax.Precision.HIGHEST)
 
 
 def rows_of(

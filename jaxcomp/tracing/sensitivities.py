@@ -23,16 +23,20 @@ PyTree = Any
 # temperature it does: on a dense LeNet-300-100, files of equal divergence are a third smaller.
 _TEMPERATURE = 4.0
 
+MOST_OUTPUTS = 4096
+
 Loss = Callable[[PyTree, Any], jax.Array]  # of outputs and targets, for each prediction
 
 
 class Sensitivities(NamedTuple):
-    """Squared derivatives of the loss, summed over rows, in the mean over predictions.
+    """Products of derivatives of the loss, summed over rows, in the mean over predictions.
 
     Both by the position of the parameter in tree order, float64.
     """
 
-    products: dict[int, np.ndarray]  # of what it is multiplied to, [matrices, outputs]
+    # Of the outputs that it is multiplied to, [matrices, outputs, outputs]; squares alone where
+    # there are more than `MOST_OUTPUTS`, [matrices, outputs].
+    products: dict[int, np.ndarray]
     # Of its entries that are looked up: summed over its outputs, [inputs], and inputs, [outputs].
     lookups: dict[int, tuple[np.ndarray, np.ndarray]]
 
@@ -106,16 +110,22 @@ def _one_pass(
 
         zeros = {place: jnp.zeros(one.shape, one.dtype) for place, one in shapes.items()}
         derivatives, (count, arguments) = jax.grad(of_changes, has_aux=True)(zeros)
-        squares = {place: jnp.square(own.astype(jnp.float32)) for place, own in derivatives.items()}
+        derivatives = {place: own.astype(jnp.float32) for place, own in derivatives.items()}
         products: dict[int, jax.Array] = {}
         for outputs, all_rows in meetings.items():
             for rows in all_rows:
-                found = rows.sum_of_outputs(rows.outs(squares[outputs[0]]))
+                own = rows.outs(derivatives[outputs[0]])
+                found = (
+                    rows.sum_of_products_of_outputs(own)
+                    if rows.outputs <= MOST_OUTPUTS
+                    else rows.sum_of_outputs(jnp.square(own))
+                )
                 _add(products, rows.leaf, found)
         looked_up: dict[int, tuple[jax.Array, jax.Array]] = {}
         for outputs, all_lookups in lookups.items():
             for lookup in all_lookups:
-                found = lookup.sums(arguments[outputs], squares[outputs[0]])
+                squares = jnp.square(derivatives[outputs[0]])
+                found = lookup.sums(arguments[outputs], squares)
                 _add(looked_up, lookup.leaf, found)
         return Sensitivities(products, looked_up), count
 

@@ -10,6 +10,7 @@ import jaxcomp
 from jaxcomp.compression import Moments, in_order
 from jaxcomp.compression.calibration import Fidelity
 from jaxcomp.data import digits
+from jaxcomp.quantize.scalar import ternary_levels
 
 
 def apply(params, images):
@@ -208,7 +209,7 @@ def changed(moments, tmp_path, **arrays):
         ("in/kernel:first", np.eye(64), "has an array 'in/kernel:first': its arrays are called"),
         ("in/kernel:outputs", np.array([2]), "has no outputs on the axes"),
         ("in/kernel:groups", np.array(0), "'in/kernel' cannot have 0 groups"),
-        ("in/kernel:sensitivities", -np.ones((1, 40)), "sensitivities has negative numbers"),
+        ("in/kernel:sensitivities", -np.ones((1, 40)), "kernel:sensitivities has -1, and squares"),
         ("in/kernel:mean", np.full((1, 64), 99.0), "the moments of 'in/kernel' are those of no"),
     ],
 )
@@ -222,7 +223,9 @@ def test_moments_that_cannot_be_right_are_named(trained, moments, tmp_path, name
 def test_diagonals_where_matrices_do_not_fit(trained, calibration, tmp_path):
     params, _ = trained
     jaxcomp.save_moments(tmp_path / "m.npz", params, calibration, diagonal=True)
-    assert np.load(tmp_path / "m.npz")["in/kernel:diagonal"].shape == (1, 64)
+    arrays = np.load(tmp_path / "m.npz")
+    assert arrays["in/kernel:diagonal"].shape == (1, 64)
+    assert arrays["in/kernel:sensitivities"].shape == (1, 40)
     done = jaxcomp.compress(
         params, tmp_path / "a.jxc", calibration=Moments(tmp_path / "m.npz"), max_kl=0.02
     )
@@ -253,7 +256,7 @@ def test_rows_of_a_table_by_how_often_they_are_looked_up(tmp_path):
         assert not done.calibrated.not_calibrated
         if name == "alone":
             loaded = jaxcomp.load(tmp_path / "a.jxc")["table"]
-            assert (loaded[15:] == 0).mean() > 2 * (loaded[:15] == 0).mean()
+            assert (loaded[15:] == 0).mean() > 1.5 * (loaded[:15] == 0).mean()
 
 
 def test_damaged_files_of_moments_are_named(trained, moments, tmp_path):
@@ -336,6 +339,73 @@ def test_classes_that_are_masked(trained, tmp_path):
     assert 0 < done.calibrated.lost < 0.1
 
 
+def test_weights_of_few_values(trained, calibration, moments, tmp_path):
+    """Also with moments of a file; and less is lost than by the nearest values."""
+    params, _ = trained
+    for values, most in ((3, 1.5), (5, 0.5)):
+        for source in (calibration, Moments(moments)):
+            done = jaxcomp.compress(
+                params, tmp_path / "a.jxc", calibration=source, trade=1e-7, values=values
+            )
+            loaded = jaxcomp.load(tmp_path / "a.jxc")
+            assert done.calibrated.is_calibrated
+            for layer in loaded.values():
+                found = np.unique(layer["kernel"])
+                assert len(found) <= values
+                if values == 3:
+                    np.testing.assert_array_equal(found, -found[::-1])
+            lost = Fidelity(calibration, params)(loaded)
+            assert lost < most
+    alone = {
+        name: {"kernel": ternary_levels(layer["kernel"]).values(), "bias": layer["bias"]}
+        for name, layer in params.items()
+    }
+    jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, trade=1e-7, values=3)
+    lost = Fidelity(calibration, params)(jaxcomp.load(tmp_path / "a.jxc"))
+    assert lost < 0.5 * Fidelity(calibration, params)(alone)
+
+
+@pytest.mark.slow
+def test_training_afterwards_makes_files_smaller(trained, calibration, tmp_path):
+    params, _ = trained
+    sizes = {}
+    for steps in (0, 200):
+        done = jaxcomp.compress(
+            params, tmp_path / "a.jxc", calibration=calibration, max_kl=0.05, tune=steps
+        )
+        loaded = jaxcomp.load(tmp_path / "a.jxc")
+        np.testing.assert_allclose(
+            Fidelity(calibration, params)(loaded), done.calibrated.lost, rtol=1e-3
+        )
+        assert done.calibrated.lost <= 0.05
+        sizes[steps] = done.file_bytes
+    assert sizes[200] < sizes[0]
+
+
+@pytest.mark.parametrize("values", [None, 3, 6])
+def test_what_training_changes(trained, calibration, tmp_path, values):
+    """Codebooks and biases, not levels; and what is lost becomes less."""
+    params, _ = trained
+    both = []
+    for steps in (0, 100):
+        done = jaxcomp.compress(
+            params,
+            tmp_path / "a.jxc",
+            calibration=calibration,
+            trade=3e-5,
+            values=values,
+            tune=steps,
+        )
+        levels = jaxcomp.codec.read(tmp_path / "a.jxc")
+        both.append((done.calibrated.lost, levels))
+    (before, first), (after, second) = both
+    assert after < before
+    for name, (levels, codebook) in first.items():
+        if "kernel" in name:
+            np.testing.assert_array_equal(levels, second[name][0])
+            assert (codebook != second[name][1]).any()
+
+
 def test_goals_that_do_not_fit_are_named(trained, calibration, tmp_path):
     params, batches = trained
 
@@ -354,6 +424,12 @@ def test_goals_that_do_not_fit_are_named(trained, calibration, tmp_path):
         attempt(max_kl=0.1)
     with pytest.raises(ValueError, match="chooses zeros and steps by itself"):
         attempt(calibration=calibration, max_kl=0.1, sparsity=0.5)
+    with pytest.raises(ValueError, match="values must be from 3 to 256, got 2"):
+        attempt(calibration=calibration, max_kl=0.1, values=2)
+    with pytest.raises(TypeError, match="tune must be a number of steps, at least 0, and an int"):
+        attempt(calibration=calibration, max_kl=0.1, tune=1.5)
+    with pytest.raises(ValueError, match="values and tune go with a calibration"):
+        attempt(tune=100)
     with pytest.raises(ValueError, match="there are no batches to calibrate with"):
         jaxcomp.Calibration(apply, [])
     with pytest.raises(ValueError, match="there are 8 batches and 2 targets"):

@@ -61,6 +61,15 @@ def test_a_checkpoint_of_another_framework(folder, capsys):
     )
 
 
+@pytest.mark.parametrize(("option", "values"), [(["--ternary"], 3), (["--levels", "5"], 5)])
+def test_few_values(folder, option, values):
+    command = ["compress", "model.safetensors", "-o", "small.jxc", "--moments", "moments.npz"]
+    assert main([*command, "--lambda", "1e-3", *option]) == 0
+    small = jaxcomp.load("small.jxc")
+    assert len(np.unique(small["layer.weight"])) == values
+    assert len(np.unique(small["other.weight"])) == 100  # of which there are no moments
+
+
 @pytest.mark.slow
 def test_a_size(folder):
     command = ["compress", "model.safetensors", "-o", "small.jxc", "--moments", "moments.npz"]
@@ -74,6 +83,7 @@ def test_a_size(folder):
         (["--max-kl", "0.1"], "--max-kl and --size need --moments"),
         (["--moments", "moments.npz"], "--moments needs one of --max-kl, --size and --lambda"),
         (["--moments", "moments.npz", "--max-kl", "1", "--bits", "4"], "chooses zeros and steps"),
+        (["--moments", "moments.npz", "--max-kl", "1", "--levels", "2"], "must be at least 3 with"),
         (["--moments", "model.safetensors", "--max-kl", "1"], "is no .npz file of moments"),
         (["--moments", "nothing.npz", "--max-kl", "1"], "nothing.npz"),
     ],

@@ -5,8 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from jaxcomp.quantize.factors import factorize
 from jaxcomp.quantize.prices import fit_prices
-from jaxcomp.quantize.second_order import factorize, round_matrices
+from jaxcomp.quantize.reproduction import Multiples
+from jaxcomp.quantize.second_order import round_matrices
 
 
 def random_moments(rng, matrices, inputs, examples=50):
@@ -21,8 +23,8 @@ def distortion(w, levels, step, second, sensitivities):
 
 def rounded(w, second, sensitivities, step, trade, **options):
     zeros = options.pop("zeros", np.zeros(w.shape, bool))
-    found = factorize(second)
-    return round_matrices(w, found, sensitivities, step, trade, zeros=zeros, **options)
+    factors = factorize(second), factorize(sensitivities)
+    return round_matrices(w, *factors, step, trade, zeros=zeros, **options)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -41,6 +43,26 @@ def test_near_to_the_best_of_all_roundings(seed):
     assert found.distortion <= nearest * (1 + 1e-12)
     # In three dimensions the rounding of one input after the other misses little.
     assert found.distortion <= 2 * least
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_near_to_the_best_of_all_roundings_where_outputs_know_of_each_other(seed):
+    rng = np.random.default_rng(seed)
+    w, second, of_loss = (
+        rng.normal(size=(1, 3, 2)),
+        random_moments(rng, 1, 3),
+        random_moments(rng, 1, 2),
+    )
+    found = rounded(w, second, of_loss, 0.7, 0.0)
+    moves = np.array(list(itertools.product(range(-3, 4), repeat=6))).reshape(-1, 3, 2)
+    errors = w - 0.7 * (np.rint(w / 0.7) + moves)
+    every = np.einsum("nio,ij,njp,op->n", errors, second[0], errors, of_loss[0], optimize=True)
+    error = w - 0.7 * found.levels
+    of_found = np.einsum("mio,mij,mjp,mop->", error, second, error, of_loss)
+    np.testing.assert_allclose(found.distortion, of_found)
+    assert every.min() <= of_found * (1 + 1e-12)
+    assert of_found <= 3 * every.min()
+    assert of_found <= every[len(every) // 2] * (1 + 1e-12)  # of the nearest
 
 
 def test_the_distortion_is_that_of_the_levels():
@@ -95,7 +117,7 @@ def test_zeros_stay_and_no_level_is_beyond_the_largest():
     rng = np.random.default_rng(4)
     w = rng.normal(size=(2, 30, 10)) * (rng.random((2, 30, 10)) < 0.5)
     second = random_moments(rng, 2, 30)
-    found = rounded(w, second, np.ones((2, 10)), 0.1, 0.0, zeros=w == 0, largest=3)
+    found = rounded(w, second, np.ones((2, 10)), 0.1, 0.0, zeros=w == 0, reproduction=Multiples(3))
     assert not found.levels[w == 0].any()
     assert np.abs(found.levels).max() == 3
 

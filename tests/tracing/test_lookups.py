@@ -48,4 +48,4 @@ def test_a_table_that_is_multiplied_too():
     np.testing.assert_allclose(by_feature, (slopes**2).sum((0, 1)) / TOKENS.size, rtol=1e-4)
     counts = np.array([((slopes**2) * (v == TOKENS)[..., None]).sum() for v in range(7)])
     np.testing.assert_allclose(by_token, counts / TOKENS.size, rtol=1e-4)
-    assert found.products[0].shape == (1, 7)
+    assert found.products[0].shape == (1, 7, 7)

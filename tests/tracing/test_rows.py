@@ -10,6 +10,7 @@ from jaxcomp import trace
 from jaxcomp.compression.in_order import layers_of
 from jaxcomp.compression.layers import Layer
 from jaxcomp.models import MODELS
+from jaxcomp.tracing import sensitivities
 from jaxcomp.tracing.moments import evaluate, program_of
 from jaxcomp.tracing.rows import rows_of
 from jaxcomp.tracing.sensitivities import output_sensitivities
@@ -116,14 +117,21 @@ def test_matrices_and_back(seed):
     assert np.sort(matrices.ravel()).tolist() == np.sort(w.ravel()).tolist()
 
 
-def test_sensitivities_are_squared_derivatives():
+def test_sensitivities_are_products_of_derivatives(monkeypatch):
     """Of one layer, by hand: the loss is the sum of squares of its outputs over two."""
     w, x = normal(4, 3), normal(7, 4)
     network = trace(lambda w, x: x @ w, w, x)
-    found = output_sensitivities(
-        network, w, [((x,), None)], lambda y, targets: (y**2).sum(axis=1) / 2, jax.random.key(0)
-    )
-    np.testing.assert_allclose(found.products[0], ((x @ w) ** 2).mean(axis=0)[None], rtol=1e-4)
+
+    def found():
+        examples = [((x,), None)]
+        return output_sensitivities(
+            network, w, examples, lambda y, targets: (y**2).sum(axis=1) / 2, jax.random.key(0)
+        ).products[0]
+
+    y = x @ w
+    np.testing.assert_allclose(found(), (y.T @ y / 7)[None], rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(sensitivities, "MOST_OUTPUTS", 2)
+    np.testing.assert_allclose(found(), (y**2).mean(axis=0)[None], rtol=1e-4)
 
 
 def test_sensitivities_of_patches_add_up_over_places():
@@ -137,6 +145,5 @@ def test_sensitivities_of_patches_add_up_over_places():
         return (y**2).sum(axis=(1, 2)) / 2
 
     found = output_sensitivities(trace(apply, w, x), w, [((x,), None)], loss, jax.random.key(0))
-    np.testing.assert_allclose(
-        found.products[0][0], (apply(w, x) ** 2).sum(axis=(0, 1)) / 5, rtol=1e-4
-    )
+    y = apply(w, x).reshape(-1, 3)
+    np.testing.assert_allclose(found.products[0][0], y.T @ y / 5, rtol=1e-4, atol=1e-5)

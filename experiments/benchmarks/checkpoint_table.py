@@ -1,0 +1,116 @@
+"""The table and the figure of `experiments.benchmarks.checkpoints`.
+
+python -m experiments.benchmarks.checkpoint_table
+
+The command draws `experiments/results/checkpoints.png`; `experiments.tables` writes the table.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from experiments.benchmarks.checkpoint_networks import SUBJECTS
+from jaxcomp import strict_json
+from jaxcomp.analysis.plots.colours import BLACK, BLUE, VERMILLION
+from jaxcomp.files import replacing
+
+FIGURE = "checkpoints.png"
+_NAMES = {
+    "data_free": "weights alone",
+    "nncodec": "NNCodec, own quantizer",
+    "calibrated": "calibrated",
+}
+_STYLES = {"data_free": ("s", BLACK), "nncodec": ("^", VERMILLION), "calibrated": ("o", BLUE)}
+
+
+class Bytes(NamedTuple):
+    """Bytes of a method at one loss of quality, over the draws of its examples."""
+
+    mean: float
+    least: float
+    most: float
+
+
+def main() -> None:
+    """The command."""
+    folder = Path("experiments/results")
+    figure = draw(records_in(folder))
+    with replacing(folder / FIGURE) as temporary:
+        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+
+
+def records_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the records of the networks that were measured, by name."""
+    paths = {name: folder / f"checkpoint_{name}.json" for name in SUBJECTS}
+    return {
+        name: strict_json.read(path, "check it out again")
+        for name, path in paths.items()
+        if path.exists()
+    }
+
+
+def losses_of(record: dict[str, Any]) -> list[float]:
+    """Return the losses of quality that sizes are of, ascending."""
+    return sorted({row["loss"] for row in record["rows"] if "loss" in row})
+
+
+def bytes_of(record: dict[str, Any], method: str, loss: float) -> Bytes | None:
+    """Return the bytes of a method; None where a draw of it did not get there."""
+    sizes = [
+        row["bytes"]
+        for row in record["rows"]
+        if row["method"] == method and row.get("loss") == loss
+    ]
+    if not sizes or None in sizes:
+        return None
+    return Bytes(sum(sizes) / len(sizes), min(sizes), max(sizes))
+
+
+def rows(records: dict[str, dict[str, Any]]) -> Iterable[tuple[str, ...]]:
+    """Yield the cells of the table: a row for each network and loss."""
+    for name, record in records.items():
+        for loss in losses_of(record):
+            each = {method: bytes_of(record, method, loss) for method in _NAMES}
+            cells = ("-" if size is None else f"{size.mean:,.0f}" for size in each.values())
+            own = each["calibrated"]
+            spread = f" ({own.least:,.0f} to {own.most:,.0f})" if own else ""
+            *others, last = cells
+            fewer = (_fewer(own, each[method]) for method in ("data_free", "nncodec"))
+            yield f"{name}, +{loss:g}", *others, f"**{last}**{spread}", *fewer
+
+
+HEADINGS = ("network, loss", *_NAMES.values(), "fewer than alone", "fewer than NNCodec")
+
+
+def _fewer(own: Bytes | None, other: Bytes | None) -> str:
+    return f"{100 * (1 - own.mean / other.mean):.0f} %" if own and other else "-"
+
+
+def draw(records: dict[str, dict[str, Any]]) -> Figure:
+    """Return the figure: bytes against what is lost, a panel for each network."""
+    figure = Figure(figsize=(3.4 * len(records), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(records), squeeze=False)
+    for axes, (name, record) in zip(panels[0], records.items(), strict=True):
+        for method, label in _NAMES.items():
+            found = {loss: bytes_of(record, method, loss) for loss in losses_of(record)}
+            found = {loss: size for loss, size in found.items() if size is not None}
+            means = [size.mean for size in found.values()]
+            spread = [
+                [size.mean - size.least for size in found.values()],
+                [size.most - size.mean for size in found.values()],
+            ]
+            marker, colour = _STYLES[method]
+            style = {"marker": marker, "color": colour, "capsize": 3, "markersize": 5}
+            axes.errorbar(list(found), means, yerr=spread, label=label, **style)
+        axes.set(title=name, xlabel=f"lost, {record['unit']}", yscale="log")
+        axes.grid(alpha=0.3)
+    panels[0, 0].set_ylabel("bytes of the file")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+if __name__ == "__main__":
+    main()

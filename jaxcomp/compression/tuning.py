@@ -1,0 +1,117 @@
+"""Steps, codebooks and biases of a rounded network, trained to predict what it predicted before."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxcomp.codec.levels import Quantised, negatives
+from jaxcomp.compression.calibration import Calibration, losses_of
+from jaxcomp.compression.rounding import few_valued
+
+PyTree = Any
+_RATE = 3e-3  # of Adam, in units of the mean magnitude of an array
+_SIGNIFICANT = 12  # bits of a step; the others are zeros, which take nothing
+_LEAST_SIZE = 1e-3  # of an array, such as one of zeros
+
+
+class TrainedPart(NamedTuple):
+    """What of a network is trained: its rounded weights by their codebooks, and other arrays."""
+
+    weights: Mapping[str, Quantised]
+    others: Mapping[str, np.ndarray]
+
+
+def tune(
+    calibration: Calibration,
+    params: PyTree,
+    rounded: TrainedPart,
+    assemble: Callable[[Mapping[str, Any]], PyTree],
+    steps: int,
+) -> TrainedPart:
+    """Return the network with other codebooks and other arrays; levels stay what they are.
+
+    Each step looks at one of the batches that are not held back. Steps of slices have one factor,
+    as have symmetric values.
+
+    Args:
+      calibration: how the network is run, and on what.
+      params: its parameters before.
+      rounded: what is trained, by name.
+      assemble: function from arrays by name to parameters.
+      steps: of Adam, the rate of which falls to zero.
+    """
+    levels = {name: jnp.asarray(one.levels) for name, one in rounded.weights.items()}
+    below = {name: negatives(one.codebook) for name, one in rounded.weights.items()}
+    start = {name: one.codebook for name, one in rounded.weights.items()} | dict(rounded.others)
+    sizes = {
+        name: max(float(np.abs(array.astype(np.float64)).mean()), _LEAST_SIZE)
+        for name, array in rounded.others.items()
+    }
+
+    def moved(name: str, change: jax.Array) -> jax.Array:
+        own = jnp.asarray(start[name], jnp.float32)
+        return own + sizes[name] * change if name in sizes else own * (1 + change)
+
+    def arrays(changes: Mapping[str, jax.Array], levels: Mapping[str, jax.Array]) -> PyTree:
+        found = {}
+        for name, change in changes.items():
+            new = moved(name, change)
+            if name in levels and new.ndim == 1:
+                new = new[levels[name].astype(int) + below[name]]
+            elif name in levels:
+                new = new * levels[name].astype(new.dtype)
+            found[name] = new.astype(start[name].dtype)
+        return assemble(found)
+
+    each = losses_of(calibration)
+    optimizer = optax.adam(optax.linear_schedule(_RATE, 0.0, steps))
+
+    @jax.jit
+    def step(changes: Any, state: Any, levels: Any, inputs: Any, targets: Any) -> Any:
+        outputs = calibration.apply(params, *inputs)
+
+        def loss(changes: Any) -> jax.Array:
+            return jnp.mean(each(outputs, arrays(changes, levels), inputs, targets))
+
+        updates, state = optimizer.update(jax.grad(loss)(changes), state)
+        return optax.apply_updates(changes, updates), state
+
+    changes = {
+        name: jnp.zeros(array.shape if name in sizes or _is_free(array) else ())
+        for name, array in start.items()
+    }
+    state = optimizer.init(changes)
+    with jax.numpy_dtype_promotion("standard"):  # Adam raises a Python number to one of JAX
+        for number in range(steps):
+            pair = calibration.fitted[number % len(calibration.fitted)]
+            changes, state = step(changes, state, levels, *pair)
+    after = {name: np.asarray(moved(name, change)) for name, change in changes.items()}
+    return TrainedPart(
+        {
+            name: _with_codebook(one, _shortened(after[name]).astype(one.codebook.dtype))
+            for name, one in rounded.weights.items()
+        },
+        {name: after[name].astype(array.dtype) for name, array in rounded.others.items()},
+    )
+
+
+def _is_free(codebook: np.ndarray) -> bool:
+    """Tell whether its values have a factor each: not those of a step, or of -c, 0 and c."""
+    return codebook.ndim == 1 and not np.array_equal(codebook, -codebook[::-1])
+
+
+def _with_codebook(one: Quantised, codebook: np.ndarray) -> Quantised:
+    if codebook.ndim != 1:
+        return one._replace(codebook=codebook)
+    places = one.levels.astype(np.intp) + negatives(one.codebook)
+    return few_valued(codebook[places])  # whose values may have met
+
+
+def _shortened(numbers: np.ndarray) -> np.ndarray:
+    """Return numbers of few digits that are near."""
+    parts, exponents = np.frexp(numbers.astype(np.float64))
+    return np.ldexp(np.rint(parts * 2**_SIGNIFICANT) / 2**_SIGNIFICANT, exponents)

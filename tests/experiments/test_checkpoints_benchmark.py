@@ -1,0 +1,84 @@
+"""What the benchmark of checkpoints chooses, and that it goes on where it was stopped."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from experiments.benchmarks import checkpoint_table, checkpoints
+from experiments.benchmarks.coded import Coded
+from experiments.benchmarks.subject import Subject
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Ways that were tried; quality is the number that the parameters are, and 10 % on the test."""
+    calls = []
+
+    def quality(params, split):
+        return float(params["w"][0]) * (1.1 if split == "test" else 1.0)
+
+    subject = Subject(
+        "one", {"w": np.ones(1, np.float32)}, None, None, quality, "things", (0.1, 0.5, 1.0)
+    )
+
+    def coded(method, subject, seed, examples):
+        calls.append((method, seed))
+        for size, lost in ((90, 0.05), (70, 0.3), (80, 0.2), (50, 2.0), (10, 0.0)):
+            yield Coded({"trade": size}, size, {"w": np.array([1 + lost])})
+
+    monkeypatch.setattr(checkpoints, "load", lambda name: subject)
+    monkeypatch.setattr(checkpoints, "_tried", coded)
+    return calls
+
+
+def run(monkeypatch, path, *options):
+    command = ["checkpoints", "transformer", "--output", str(path), *options]
+    monkeypatch.setattr(sys, "argv", command)
+    checkpoints.main()
+    return json.loads(path.read_text())["rows"]
+
+
+def test_the_fewest_bytes_within_each_loss(tried, monkeypatch, tmp_path):
+    rows = run(monkeypatch, tmp_path / "a.json", "--methods", "calibrated", "--draws", "1")
+    # After the first that loses far more than is asked for, no more are looked at.
+    assert [(row["loss"], row["bytes"]) for row in rows] == [(0.1, 90), (0.5, 70), (1.0, 70)]
+    assert rows[1]["test_loss"] == pytest.approx(1.1 * 0.3)
+
+
+def test_it_goes_on_where_it_was_stopped(tried, monkeypatch, tmp_path, capsys):
+    path = tmp_path / "a.json"
+    first = run(monkeypatch, path, "--methods", "calibrated", "--draws", "1")
+    rows = run(monkeypatch, path, "--methods", "calibrated", "data_free", "--draws", "2")
+    assert tried == [("calibrated", 0), ("calibrated", 1), ("data_free", 0)]
+    assert rows[:3] == first
+    assert len(rows) == 9
+    assert capsys.readouterr().out.count("data_free") == 3
+    # Rows of another network are not taken for those of this one.
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"dense": {"validation": 2, "test": 2}}))
+    with pytest.raises(ValueError, match="is of another network"):
+        run(monkeypatch, path)
+
+
+def test_the_table_and_the_figure(tried, monkeypatch, tmp_path):
+    path = tmp_path / "checkpoint_transformer.json"
+    run(monkeypatch, path, "--methods", "calibrated", "data_free", "--draws", "2")
+    record = json.loads(path.read_text())
+    for row in record["rows"]:  # twice as large without calibration, and one that never got there
+        if row["method"] == "data_free":
+            row["bytes"] = None if row["loss"] == 0.1 else 2 * row["bytes"]
+        elif row["draw"] == 1:
+            row["bytes"] += 10
+    path.write_text(json.dumps(record))
+    records = checkpoint_table.records_in(tmp_path)
+    assert list(records) == ["transformer"]
+    assert list(checkpoint_table.rows(records)) == [
+        ("transformer, +0.1", "-", "-", "**95** (90 to 100)", "-", "-"),
+        ("transformer, +0.5", "140", "-", "**75** (70 to 80)", "46 %", "-"),
+        ("transformer, +1", "140", "-", "**75** (70 to 80)", "46 %", "-"),
+    ]
+    (axes,) = checkpoint_table.draw(records).axes
+    assert axes.get_xlabel() == "lost, things"
+    assert len(axes.containers[-1].lines[0].get_xdata()) == 3
