@@ -1,0 +1,209 @@
+"""Files that could be the one to write: rounded at some price, and by their weights alone."""
+
+import math
+import operator
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from jaxcomp.arguments import check_number
+from jaxcomp.codec.levels import Quantised
+from jaxcomp.compression.arrays import Arrays, Stored, Written, as_stored
+from jaxcomp.compression.data_free import Quantizer, bits_of, round_alone
+from jaxcomp.compression.rounding import TERNARY
+from jaxcomp.compression.search import last_that_is_good
+from jaxcomp.quantize.codebook import MAX_LEVELS, fit_codebook
+from jaxcomp.quantize.scalar import codebook_levels, ternary_levels
+
+_RIVAL_BITS = (8, 7, 6, 5, 4, 3, 2)
+_RIVAL_TRADES = (0.0, 0.1)
+_SIZE_TRIES, _CLOSE = 4, 0.97
+
+
+class Candidate(NamedTuple):
+    """Arrays as they would be stored."""
+
+    stored: Stored
+    lost: float
+    written: Written | None = None  # None until its size is asked for
+    path: Path | None = None  # where
+
+    @property
+    def file_bytes(self) -> int:
+        """Return the size of its file, which has been written."""
+        return self.written.file_bytes
+
+
+class Source(Protocol):
+    """Rounds arrays at a price of a bit, and knows what that loses."""
+
+    rounded: frozenset[str]  # names of the weights that it rounds
+    diagonal: tuple[str, ...]  # those of which it has diagonal moments
+
+    def at(self, trade: float) -> tuple[Stored, float]:
+        """Return what is stored of arrays at this price of a bit, and the loss."""
+
+    def lost(self, stored: Stored) -> float:
+        """Return the loss with other arrays, by name."""
+
+    def tuned(self, stored: Stored, steps: int) -> tuple[Stored, float]:
+        """Return arrays that were trained, and the loss; only where the network can be run."""
+
+
+class Candidates:
+    """Makes the candidates of one network, each a file in a folder."""
+
+    def __init__(
+        self,
+        source: Source,
+        arrays: Arrays,
+        rivals: Sequence[Quantizer],
+        bias_quantizer: Quantizer,
+        tune: int,
+        folder: Path,
+    ) -> None:
+        """Take a network.
+
+        Args:
+          source: rounds its weights at a price.
+          arrays: all that a file holds.
+          rivals: what rounds each weight array alone, to ever fewer levels.
+          bias_quantizer: rounds biases then.
+          tune: steps of training of what is rounded.
+          folder: for files.
+        """
+        self._source, self._arrays, self._folder = source, arrays, folder
+        self._rivals, self._bias_quantizer = rivals, bias_quantizer
+        self._tune = tune
+        self._files = 0
+
+    def reach(self, goal: str, value: float) -> tuple[float, Candidate]:
+        """Return the price of a bit with which the goal is reached, and what it leads to."""
+        if goal == "trade":
+            return value, self._with_size(self._tuned(self._at(value)))
+        elements = sum(entry.elements for entry in self._arrays.weights)
+        # At small steps weights lose half a nat of bits each, in units of the price.
+        first = 2 * math.log(2) / max(1, elements) * (value if goal != "size" else 0.01)
+        if goal == "size":
+            return self._of_size(value, first)
+
+        def is_good(found: Candidate) -> bool:
+            return found.lost <= value
+
+        largest = last_that_is_good(self._at, is_good, first)
+        if self._tune:  # is dear, so it begins near to its end
+            near = first if largest is None else largest[0]
+            largest = last_that_is_good(lambda trade: self._tuned(self._at(trade)), is_good, near)
+        if largest is None:
+            raise ValueError(
+                f"no loss as small as {value:g} was found: ask for a larger one, or give "
+                "`bias_quantizer` more bits"
+            )
+        return largest[0], self._with_size(largest[1])
+
+    def _of_size(self, value: float, first: float) -> tuple[float, Candidate]:
+        """Return a file of nearly this size; what a file takes is predicted from entropies."""
+        entropies: dict[float, float] = {}
+
+        def entropy(inverse: float) -> float:  # files shrink as the price of a bit grows
+            if inverse not in entropies:
+                entropies[inverse] = _entropy_bytes(self._at(1 / inverse).stored)
+            return entropies[inverse]
+
+        share, best = 1.0, None
+        for _ in range(_SIZE_TRIES):
+            fits = partial(operator.ge, value / share)
+            found = last_that_is_good(entropy, fits, 1 / first)
+            if found is None:
+                break
+            trade = 1 / found[0]
+            trial = self._with_size(self._at(trade))
+            if self._tune and trial.file_bytes <= value:
+                tuned = self._with_size(self._tuned(trial))
+                trial = tuned if tuned.file_bytes <= value else trial
+            if trial.file_bytes <= value and (best is None or trial.lost < best[1].lost):
+                best = trade, trial
+            if _CLOSE * value <= trial.file_bytes <= value:
+                break
+            share = trial.file_bytes / found[1]
+        if best is None:
+            raise ValueError(f"no file of {value:,.0f} bytes was found: ask for a larger one")
+        return best
+
+    def best_rival(self, goal: str, value: float, found: Candidate) -> Candidate | None:
+        """Return the best file without calibration that reaches what was reached; None if none.
+
+        Of those that lose little enough, the one of the lowest entropy is written.
+        """
+        if goal == "size":
+            fitting = [self._of_bits(trade, value) for trade in _RIVAL_TRADES]
+            return min(filter(None, fitting), key=lambda one: one.lost, default=None)
+        most = found.lost if goal == "trade" else value
+        good = [one for trade in _RIVAL_TRADES if (one := self._of_loss(trade, most)) is not None]
+        if not good:
+            return None
+        return self._with_size(min(good, key=lambda one: _entropy_bytes(one.stored)))
+
+    def _of_bits(self, trade: float, most: float) -> Candidate | None:
+        """Return the file of the most levels that is small enough."""
+        for quantizer in self._rivals:
+            new = self._with_size(self._alone(quantizer, trade))
+            if new.file_bytes <= most:
+                return new
+        return None
+
+    def _of_loss(self, trade: float, most: float) -> Candidate | None:
+        """Return the arrays of the fewest levels up to which all lose little enough."""
+        last = None
+        for quantizer in self._rivals:
+            new = self._alone(quantizer, trade)
+            if not new.lost <= most:  # also where it is not a number
+                break
+            last = new
+        return last
+
+    def _at(self, trade: float) -> Candidate:
+        return Candidate(*self._source.at(trade))
+
+    def _tuned(self, found: Candidate) -> Candidate:
+        """Return it with trained codebooks and biases, if that was asked for and is better."""
+        if not self._tune:
+            return found
+        new = Candidate(*self._source.tuned(found.stored, self._tune))
+        return new if new.lost < found.lost else found
+
+    def _alone(self, quantizer: Quantizer, trade: float) -> Candidate:
+        """Return the same weights rounded, each by itself."""
+        rounds = round_alone(self._arrays, quantizer, self._bias_quantizer, trade=trade)
+        stored = {}
+        known = [entry for entry in self._arrays.weights if entry.name in self._source.rounded]
+        for entry in (*known, *self._arrays.biases):
+            stored[entry.name] = rounds(entry, self._arrays.checkpoint.load(entry))
+        return Candidate(stored, self._source.lost(stored))
+
+    def _with_size(self, found: Candidate) -> Candidate:
+        self._files += 1
+        path = self._folder / f"{self._files}.jxc"
+        written = self._arrays.write(path, as_stored(found.stored), lambda _: None)
+        return found._replace(written=written, path=path)
+
+
+def rivals_of(values: int | None) -> list[Quantizer]:
+    """Return how weights are rounded by themselves, to ever fewer levels."""
+    if values is None:
+        return [bits_of(bits) for bits in _RIVAL_BITS]
+    wanted = f"from {TERNARY} to {MAX_LEVELS}"
+    check_number("values", values, wanted, lambda k: TERNARY <= k <= MAX_LEVELS, whole=True)
+    if values == TERNARY:
+        return [ternary_levels]
+    fit_codebook(np.zeros(1), values)  # tells before the work if its library is missing
+    return [partial(codebook_levels, levels=values)]
+
+
+def _entropy_bytes(stored: Stored) -> float:
+    return sum(
+        one.bits() / 8 if isinstance(one, Quantised) else one.nbytes for one in stored.values()
+    )
