@@ -31,6 +31,7 @@ class Bytes(NamedTuple):
     mean: float
     least: float
     most: float
+    draws: int
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def bytes_of(record: dict[str, Any], method: str, loss: float) -> Bytes | None:
     ]
     if not sizes or None in sizes:
         return None
-    return Bytes(sum(sizes) / len(sizes), min(sizes), max(sizes))
+    return Bytes(sum(sizes) / len(sizes), min(sizes), max(sizes), len(sizes))
 
 
 def rows(records: dict[str, dict[str, Any]]) -> Iterable[tuple[str, ...]]:
@@ -78,10 +79,17 @@ def rows(records: dict[str, dict[str, Any]]) -> Iterable[tuple[str, ...]]:
             spread = f" ({own.least:,.0f} to {own.most:,.0f})" if own else ""
             *others, last = cells
             fewer = (_fewer(own, each[method]) for method in ("data_free", "nncodec"))
-            yield f"{name}, +{loss:g}", *others, f"**{last}**{spread}", *fewer
+            draws = str(own.draws) if own else "-"
+            yield f"{name}, +{loss:g}", *others, f"**{last}**{spread}", draws, *fewer
 
 
-HEADINGS = ("network, loss", *_NAMES.values(), "fewer than alone", "fewer than NNCodec")
+HEADINGS = (
+    "network, loss",
+    *_NAMES.values(),
+    "draws",
+    "fewer than weights alone",
+    "fewer than NNCodec",
+)
 
 
 def _fewer(own: Bytes | None, other: Bytes | None) -> str:

@@ -99,8 +99,8 @@ class Candidates:
             largest = last_that_is_good(lambda trade: self._tuned(self._at(trade)), is_good, near)
         if largest is None:
             raise ValueError(
-                f"no loss as small as {value:g} was found: ask for a larger one, or give "
-                "`bias_quantizer` more bits"
+                f"no loss as small as {value:g} was found: ask for a larger one, or allow more "
+                "`values`, or `bias_quantizer` more bits"
             )
         return largest[0], self._with_size(largest[1])
 

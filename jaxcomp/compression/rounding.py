@@ -169,7 +169,8 @@ def _few_valued(problem: Problem, factors: Factors, good: Steps, most: int) -> Q
     options = {"zeros": problem.zeros, "groups": problem.layer.groups}
     places = np.arange(most // 2 + 1 - most, most // 2 + 1, dtype=np.float64)
     cheapest, values = np.inf, np.zeros_like(w)
-    for step in (good.one(1.0), *(np.abs(w).max() / (most // 2) * share for share in _SPANS)):
+    largest = np.abs(w).max() / (most // 2)
+    for step in (good.one(1.0), *(largest * share for share in _SPANS if largest)):
         entries = places
         for _ in range(_FITS):
             book = Codebook(entries)
@@ -195,6 +196,8 @@ def _fitted(
     most: int,
 ) -> np.ndarray:
     """Return the entries of a codebook that fit to levels, in steps."""
+    if not levels.any():
+        return np.zeros(1)
     if most == TERNARY:
         fitted = np.abs(fit_values(problem.w, [step * levels], *factors))
         return np.unique([-fitted, 0 * fitted, fitted])

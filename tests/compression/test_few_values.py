@@ -7,6 +7,7 @@ import jaxcomp
 from jaxcomp.compression import Moments
 from jaxcomp.compression.calibration import Fidelity
 from jaxcomp.quantize.scalar import ternary_levels
+from tests.compression.network import apply
 
 
 def test_weights_of_few_values(trained, calibration, moments, tmp_path):
@@ -33,6 +34,18 @@ def test_weights_of_few_values(trained, calibration, moments, tmp_path):
     jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, trade=1e-7, values=3)
     lost = Fidelity(calibration, params)(jaxcomp.load(tmp_path / "a.jxc"))
     assert lost < 0.5 * Fidelity(calibration, params)(alone)
+
+
+def test_few_values_of_weights_that_are_all_zero_or_not_worth_a_bit(trained, calibration, tmp_path):
+    params = {name: dict(layer) for name, layer in trained[0].items()}
+    params["in"]["kernel"] = np.zeros((64, 40), np.float32)
+    own = jaxcomp.Calibration(apply, trained[1])
+    for source, network, trade in ((own, params, 1e-7), (calibration, trained[0], 1e3)):
+        for values in (3, 6):
+            jaxcomp.compress(
+                network, tmp_path / "a.jxc", calibration=source, trade=trade, values=values
+            )
+            assert not jaxcomp.load(tmp_path / "a.jxc")["in"]["kernel"].any()
 
 
 @pytest.mark.slow

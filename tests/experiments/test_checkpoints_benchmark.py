@@ -75,9 +75,9 @@ def test_the_table_and_the_figure(tried, monkeypatch, tmp_path):
     records = checkpoint_table.records_in(tmp_path)
     assert list(records) == ["transformer"]
     assert list(checkpoint_table.rows(records)) == [
-        ("transformer, +0.1", "-", "-", "**95** (90 to 100)", "-", "-"),
-        ("transformer, +0.5", "140", "-", "**75** (70 to 80)", "46 %", "-"),
-        ("transformer, +1", "140", "-", "**75** (70 to 80)", "46 %", "-"),
+        ("transformer, +0.1", "-", "-", "**95** (90 to 100)", "2", "-", "-"),
+        ("transformer, +0.5", "140", "-", "**75** (70 to 80)", "2", "46 %", "-"),
+        ("transformer, +1", "140", "-", "**75** (70 to 80)", "2", "46 %", "-"),
     ]
     (axes,) = checkpoint_table.draw(records).axes
     assert axes.get_xlabel() == "lost, things"
