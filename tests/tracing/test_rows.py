@@ -96,6 +96,20 @@ def test_models(name, shape, products):
     assert check(model.apply, variables, x) == products
 
 
+def test_sums_of_products_are_where_the_array_has_its_inputs():
+    """Of what is multiplied now with what was before, with a part of the inputs."""
+    w, x, z = normal(6, 5), normal(7, 4), normal(7, 4)
+    network = trace(lambda w, x: x @ w[2:], w, x)
+    program = program_of(network, w, (x,))
+    ((rows,),) = rows_of(network, program).values()
+    found = np.asarray(rows.sum_of_products(x[None], z[None]))
+    expected = np.zeros((1, 6, 6))
+    expected[0, 2:, 2:] = x.T @ z
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    by_output = np.asarray(rows.sum_of_products_of_outputs(normal(1, 7, 5)))
+    assert by_output.shape == (1, 5, 5)
+
+
 def test_depthwise_convolutions_of_linen():
     layer = nn.Conv(6, (3,), feature_group_count=3)
     x = normal(2, 5, 3)
