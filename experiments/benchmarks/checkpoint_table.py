@@ -104,17 +104,19 @@ def draw(records: dict[str, dict[str, Any]]) -> Figure:
         for method, label in _NAMES.items():
             found = {loss: bytes_of(record, method, loss) for loss in losses_of(record)}
             found = {loss: size for loss, size in found.items() if size is not None}
-            means = [size.mean for size in found.values()]
+            means = [size.mean / 1000 for size in found.values()]
             spread = [
-                [size.mean - size.least for size in found.values()],
-                [size.most - size.mean for size in found.values()],
+                [(size.mean - size.least) / 1000 for size in found.values()],
+                [(size.most - size.mean) / 1000 for size in found.values()],
             ]
             marker, colour = _STYLES[method]
             style = {"marker": marker, "color": colour, "capsize": 3, "markersize": 5}
             axes.errorbar(list(found), means, yerr=spread, label=label, **style)
         axes.set(title=name, xlabel=f"lost, {record['unit']}", yscale="log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
         axes.grid(alpha=0.3)
-    panels[0, 0].set_ylabel("bytes of the file")
+    panels[0, 0].set_ylabel("file, kB")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure

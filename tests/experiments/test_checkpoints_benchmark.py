@@ -9,6 +9,7 @@ import pytest
 from experiments.benchmarks import checkpoint_table, checkpoints
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.subject import Subject
+from tests.helpers import RESULTS
 
 
 @pytest.fixture
@@ -82,3 +83,14 @@ def test_the_table_and_the_figure(tried, monkeypatch, tmp_path):
     (axes,) = checkpoint_table.draw(records).axes
     assert axes.get_xlabel() == "lost, things"
     assert len(axes.containers[-1].lines[0].get_xdata()) == 3
+
+
+def test_files_are_at_least_a_third_smaller_as_the_readme_says():
+    records = checkpoint_table.records_in(RESULTS)
+    assert records
+    for record in records.values():
+        for loss in checkpoint_table.losses_of(record):
+            own = checkpoint_table.bytes_of(record, "calibrated", loss)
+            for method in ("data_free", "nncodec"):
+                other = checkpoint_table.bytes_of(record, method, loss)
+                assert own.mean <= 2 / 3 * other.mean
