@@ -96,8 +96,9 @@ def test_the_page_on_calibration(tmp_path, monkeypatch):
     done = namespace["done"]
     assert sum(w.nbytes for w in jax.tree.leaves(namespace["params"])) == 30_040
     assert done.calibrated.lost <= 0.02
-    assert done.file_bytes < done.calibrated.data_free_bytes / 2
-    assert 700 < done.file_bytes < 1_300
+    # A quarter on one machine; the network that is trained is not the same on all.
+    assert done.file_bytes < done.calibrated.data_free_bytes / 3
+    assert 550 < done.file_bytes < 900
     mlp = namespace["done_mlp"]
     assert mlp.calibrated.is_calibrated
     assert mlp.calibrated.lost <= 0.001
