@@ -6,7 +6,7 @@ replaced by what they call; each step of a loop over stacked layers gets operati
 two branches both are there, with a selection between their results. Nothing is computed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -190,7 +190,8 @@ class _Builder:
     def _scan(self, eqn: JaxprEqn, inputs: list[int]) -> list[int]:
         settings = eqn.params
         body, length = settings["jaxpr"], settings["length"]
-        first, last = settings["num_consts"], settings["num_consts"] + settings["num_carry"]
+        first, carried = _fixed_and_carried(settings)
+        last = first + carried
         fixed, carry, stacked = inputs[:first], inputs[first:last], inputs[last:]
         if not (self.every_step or any(array in self.from_parameters for array in stacked)):
             return self._loop(body, fixed, [*carry, *stacked], eqn.outvars)
@@ -268,3 +269,11 @@ def _without_unused(program: Program) -> Program:
             needed.update(operation.inputs)
             kept.append(operation)
     return program._replace(operations=tuple(reversed(kept)))
+
+
+def _fixed_and_carried(settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many inputs of a scan are the same in each step, and how many are carried on."""
+    if "num_consts" in settings:
+        return settings["num_consts"], settings["num_carry"]
+    fixed, carried, _ = settings["ft_in"].unpack()  # newer versions of JAX
+    return len(fixed), len(carried)
