@@ -62,9 +62,14 @@ def trace(apply: Callable[..., Any], params: PyTree, *inputs: Any, **kwargs: Any
 def _shapes(tree: PyTree) -> PyTree:
     return jax.tree.map(
         lambda leaf: (
-            jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+            jax.ShapeDtypeStruct(leaf.shape, _computed(leaf.dtype))
             if hasattr(leaf, "shape") and hasattr(leaf, "dtype")
             else leaf
         ),
         tree,
     )
+
+
+def _computed(dtype: Any) -> Any:
+    """Return the type in which JAX computes with arrays of a type, such as int32 for int64."""
+    return jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
