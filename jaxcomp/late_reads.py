@@ -11,7 +11,7 @@ from typing import Any
 
 
 def ignore_late_reads() -> None:
-    """From now on, leave out what the reads that nobody waits for have to say."""
+    """Leave out from now on what the reads that nobody waits for have to say."""
     if not isinstance(sys.unraisablehook, _Hook):
         sys.unraisablehook = _Hook(sys.unraisablehook)
     warnings.filterwarnings("ignore", r"coroutine 'Store\._\w+' was never awaited", RuntimeWarning)

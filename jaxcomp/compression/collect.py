@@ -10,6 +10,7 @@ from jaxcomp.compression.calibration import Calibration, Fidelity
 from jaxcomp.compression.in_order import layers_of, sensitivities_of
 from jaxcomp.compression.moments_file import Known, write_moments
 from jaxcomp.compression.rounding import Curvature, curvature_of
+from jaxcomp.quantize.factors import diagonal_of
 from jaxcomp.quantize.scalar import bits_levels
 from jaxcomp.tracing.moments import InputSums
 
@@ -58,8 +59,8 @@ def save_moments(
     for leaf in sorted({*sums, *sensitivities.lookups}):
         means = sums[leaf].mean() if leaf in sums else None
         products = sensitivities.products.get(leaf)
-        if diagonal and products is not None and products.ndim == 3:
-            products = np.einsum("moo->mo", products)
+        if diagonal and products is not None:
+            products = diagonal_of(products)
         curvature = curvature_of(
             None if means is None else means.second, products, sensitivities.lookups.get(leaf)
         )

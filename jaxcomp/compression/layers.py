@@ -37,10 +37,12 @@ class Layer(NamedTuple):
         With groups there are none for each input: an input of one group is not that of another.
         """
         matrices, inputs, outputs = self.sizes()
-        one_for_all = parts.shape[2] == 1 and self.groups == 1
         whole = self.array(np.broadcast_to(parts, (matrices, inputs, outputs)))
-        inner = all_but((*self.stack, *self.outputs), len(self.shape))
-        same = (*(inner if parts.shape[1] == 1 else ()), *(self.outputs if one_for_all else ()))
+        same: tuple[int, ...] = ()  # axes along which all are the same
+        if parts.shape[1] == 1:
+            same += self._inner()
+        if parts.shape[2] == 1 and self.groups == 1:
+            same += self.outputs
         first = (slice(0, 1) if axis in same else slice(None) for axis in range(whole.ndim))
         return whole[tuple(first)]
 
@@ -51,8 +53,10 @@ class Layer(NamedTuple):
         return matrices, math.prod(self.shape) // max(1, matrices * width), width
 
     def _order(self) -> tuple[int, ...]:
-        inner = all_but((*self.stack, *self.outputs), len(self.shape))
-        return (*self.stack, *inner, *self.outputs)
+        return (*self.stack, *self._inner(), *self.outputs)
+
+    def _inner(self) -> tuple[int, ...]:
+        return all_but((*self.stack, *self.outputs), len(self.shape))
 
     def _stacked(self) -> int:
         return math.prod(self.shape[axis] for axis in self.stack)

@@ -31,6 +31,7 @@ import numpy as np
 from jaxcomp.checkpoints import Entry, unit_axis
 from jaxcomp.compression.layers import Layer
 from jaxcomp.files import replacing
+from jaxcomp.quantize.factors import diagonal_of
 
 _PARTS = ("second", "diagonal", "mean", "bias", "sensitivities", "outputs", "stack", "groups")
 
@@ -147,7 +148,7 @@ class Moments:
         array = self._array(name, part, shape)
         if array.ndim == 3:
             array = (array + array.swapaxes(1, 2)) / 2
-        diagonal = array if array.ndim == 2 else np.einsum("mii->mi", array)
+        diagonal = diagonal_of(array)
         if (diagonal < 0).any():
             raise ValueError(
                 f"{self._path}: the diagonal of {name}:{part} has {diagonal.min():g}, and squares "

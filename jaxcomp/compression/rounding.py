@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcomp.codec.levels import Quantised, negatives
+from jaxcomp.codec.levels import Quantised
 from jaxcomp.compression.layers import Layer
 from jaxcomp.compression.steps import Steps
-from jaxcomp.quantize.factors import Factor, factorize
+from jaxcomp.quantize.codebook import nearest
+from jaxcomp.quantize.factors import Factor, diagonal_of, factorize
 from jaxcomp.quantize.fitted_values import fit_values
 from jaxcomp.quantize.reproduction import Codebook
 from jaxcomp.quantize.second_order import Rounded, round_matrices
@@ -63,7 +64,7 @@ def curvature_of(
     total = max(float(by_input.sum()), _TINY)
     if second is None:
         return Curvature(by_input[None], by_output[None] / total)
-    alone = _diagonal(products)
+    alone = diagonal_of(products)
     mean = float(alone.mean())
     looked_up = by_output.mean() / total * by_input[None]
     joint = mean * second
@@ -71,26 +72,22 @@ def curvature_of(
         joint = joint + looked_up
     else:
         np.einsum("mii->mi", joint)[:] += looked_up
-    each = alone * _diagonal(second).sum() + by_output[None]
+    each = alone * diagonal_of(second).sum() + by_output[None]
     return Curvature(joint, each / max(float(each.mean()), _TINY), mean)
 
 
 def damping(second: np.ndarray, share: float = _DAMPING) -> np.ndarray:
     """Return what is added to moments, a share of the mean diagonal: so they have an inverse."""
-    mean = _diagonal(second).mean(axis=1, keepdims=True)
+    mean = diagonal_of(second).mean(axis=1, keepdims=True)
     each = np.maximum(share * mean, _TINY)
     return each if second.ndim == 2 else each[:, :, None] * np.eye(second.shape[1])
-
-
-def _diagonal(second: np.ndarray) -> np.ndarray:
-    return second if second.ndim == 2 else np.einsum("mii->mi", second)
 
 
 Factors = tuple[Factor, Factor]  # of the moments of inputs, and of those of the loss
 
 
 class Problem(NamedTuple):
-    """What is to be rounded, and at what price."""
+    """Hold what is to be rounded, and at what price."""
 
     w: np.ndarray  # float64 [matrices, inputs, outputs]
     zeros: np.ndarray  # bool, like `w`: what stays zero
@@ -129,20 +126,20 @@ def _of_steps(problem: Problem, factors: Factors, good: Steps) -> Quantised:
     Of a large array it is tried with some of the outputs.
     """
     w, trade, layer = problem.w, problem.trade, problem.layer
-    every = max(1, w.size // _SMALL)
+    every, some = max(1, w.size // _SMALL), factors[1]
+    if every > 1:
+        sensitivities = problem.curvature.sensitivities[..., ::every]
+        whole = sensitivities.ndim == 3
+        some = factorize(_stable(sensitivities[:, ::every] if whole else sensitivities))
 
-    def rounded(steps: np.ndarray, every: int) -> Rounded:
+    def rounded(steps: np.ndarray, outputs: Factor, every: int) -> Rounded:
         at = (..., slice(None, None, every))
-        outputs = factors[1]
-        if every > 1:
-            some = problem.curvature.sensitivities[at]
-            outputs = factorize(_stable(some[:, ::every] if some.ndim == 3 else some))
         own = {"zeros": problem.zeros[at], "groups": layer.groups}
         beside = steps[at] if steps.shape[2] > 1 else steps
         return round_matrices(w[at], factors[0], outputs, beside, trade, **own)
 
     def tried(steps: np.ndarray) -> tuple[float, np.ndarray, Rounded]:
-        found = rounded(steps, every)
+        found = rounded(steps, some, every)
         return found.cost(trade) + trade * _bits_of(steps) / every, steps, found
 
     alone = {share: tried(good.one(share)) for share in _SHARES}
@@ -153,7 +150,7 @@ def _of_steps(problem: Problem, factors: Factors, good: Steps) -> Quantised:
     best = min(each, key=lambda one: one[0])
     _, steps, found = best
     if every > 1:
-        found = rounded(steps, 1)
+        found = rounded(steps, factors[1], 1)
     codebook = layer.slices(steps) if steps.size > 1 else steps.reshape(())
     levels = layer.array(found.levels).astype(np.int16)
     return Quantised(levels, codebook.astype(problem.dtype))
@@ -178,14 +175,8 @@ def _few_valued(problem: Problem, factors: Factors, good: Steps, most: int) -> Q
             if found.cost(trade) < cheapest:
                 cheapest, values = found.cost(trade), step * book.values(found.levels)
             entries = _fitted(problem, factors, step, found.levels, most)
-    return few_valued(problem.layer.array(values).astype(problem.dtype))
-
-
-def few_valued(array: np.ndarray) -> Quantised:
-    """Return the levels and the codebook of an array of few values."""
-    codebook, places = np.unique(array, return_inverse=True)
-    levels = places.reshape(array.shape) - negatives(codebook)
-    return Quantised(levels.astype(np.int16), codebook)
+    stored = problem.layer.array(values).astype(problem.dtype)
+    return nearest(stored, np.unique(stored))
 
 
 def _fitted(

@@ -10,7 +10,7 @@ import optax
 
 from jaxcomp.codec.levels import Quantised, negatives
 from jaxcomp.compression.calibration import Calibration, losses_of
-from jaxcomp.compression.rounding import few_valued
+from jaxcomp.quantize.codebook import nearest
 
 PyTree = Any
 _RATE = 3e-3  # of Adam, in units of the mean magnitude of an array
@@ -19,9 +19,9 @@ _LEAST_SIZE = 1e-3  # of an array, such as one of zeros
 
 
 class TrainedPart(NamedTuple):
-    """What of a network is trained: its rounded weights by their codebooks, and other arrays."""
+    """Hold the part of a network that is trained: rounded weights, and other arrays."""
 
-    weights: Mapping[str, Quantised]
+    weights: Mapping[str, Quantised]  # of which codebooks are trained
     others: Mapping[str, np.ndarray]
 
 
@@ -107,8 +107,8 @@ def _is_free(codebook: np.ndarray) -> bool:
 def _with_codebook(one: Quantised, codebook: np.ndarray) -> Quantised:
     if codebook.ndim != 1:
         return one._replace(codebook=codebook)
-    places = one.levels.astype(np.intp) + negatives(one.codebook)
-    return few_valued(codebook[places])  # whose values may have met
+    values = codebook[one.levels.astype(np.intp) + negatives(one.codebook)]
+    return nearest(values, np.unique(values))  # some may have met
 
 
 def _shortened(numbers: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ class Factor(NamedTuple):
     @property
     def diagonal(self) -> np.ndarray:
         """Return `V_ii`, [matrices, entries]."""
-        return self.upper if self.is_diagonal else np.einsum("mii->mi", self.upper)
+        return diagonal_of(self.upper)
 
     @property
     def is_diagonal(self) -> bool:
@@ -29,14 +29,18 @@ class Factor(NamedTuple):
         return squares
 
 
+def diagonal_of(second: np.ndarray) -> np.ndarray:
+    """Return the diagonals of [matrices, entries, entries]; those that are given as they are."""
+    return second if second.ndim == 2 else np.einsum("mii->mi", second)
+
+
 def factorize(second: np.ndarray) -> Factor:
     """Return the factor of positive definite moments; large ones come first.
 
     Args:
       second: float64 [matrices, entries, entries], or [matrices, entries] of diagonals.
     """
-    diagonal = second if second.ndim == 2 else np.einsum("mii->mi", second)
-    order = np.argsort(-diagonal, axis=1, kind="stable")
+    order = np.argsort(-diagonal_of(second), axis=1, kind="stable")
     if second.ndim == 2:
         return Factor(order, np.sqrt(np.take_along_axis(second, order, axis=1)))
     upper = np.empty_like(second)

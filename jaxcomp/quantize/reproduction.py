@@ -4,6 +4,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from jaxcomp.codec.levels import negatives
+
 
 class Reproduction(Protocol):
     """The values of levels."""
@@ -37,7 +39,7 @@ class Codebook(NamedTuple):
     @property
     def below(self) -> int:
         """Return how many of the values are negative."""
-        return int(np.count_nonzero(self.entries < 0))
+        return negatives(self.entries)
 
     def nearest(self, targets: np.ndarray) -> np.ndarray:
         """Return the level of the nearest entry."""
