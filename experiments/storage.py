@@ -6,9 +6,16 @@ import jax
 import numpy as np
 import zstandard
 
+from jaxcomp.codec.levels import Quantised
 from jaxcomp.trees import weight_mask
 
 ZSTD_LEVEL = 19
+
+
+def as_int8(array: np.ndarray) -> Quantised:
+    """Return the nearest multiples of the largest magnitude / 127."""
+    step = np.float32(np.abs(array).max() / 127 or 1)
+    return Quantised(np.rint(array / step).astype(np.int8), np.asarray(step))
 
 
 def reference_bytes(params: Any) -> dict[str, int]:
@@ -27,16 +34,16 @@ def reference_bytes(params: Any) -> dict[str, int]:
         array = np.asarray(leaf, np.float32)
         float32.append(array.tobytes())
         if is_weight:
-            scale = np.float32(np.abs(array).max() / 127 or 1)
-            int8 += [np.rint(array / scale).astype(np.int8).tobytes(), scale.tobytes()]
+            int8.extend(part.tobytes() for part in as_int8(array))
         else:
             int8.append(array.tobytes())
     return {
         "float32": len(b"".join(float32)),
-        "float32_zstd19": _zstd(float32),
-        "int8_zstd19": _zstd(int8),
+        "float32_zstd19": zstd_bytes(float32),
+        "int8_zstd19": zstd_bytes(int8),
     }
 
 
-def _zstd(parts: list[bytes]) -> int:
+def zstd_bytes(parts: list[bytes]) -> int:
+    """Return the bytes of these one after another, through zstd at level 19."""
     return len(zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(b"".join(parts)))

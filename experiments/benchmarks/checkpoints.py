@@ -1,11 +1,12 @@
-"""Bytes of networks at equal quality: calibrated, by their weights alone, and by NNCodec.
+"""Bytes of networks at equal quality: calibrated, by their weights alone, and by others' tools.
 
 python -m experiments.benchmarks.checkpoints NETWORK [--methods M ...] [--draws N] [--output FILE]
 
 Settings are chosen on the validation split: for each loss of quality the one of the fewest bytes.
 What is chosen is then looked at on the test split, once. Calibration is repeated for several draws
-of its examples. A method that fails leaves a row that says how. What the output file has already is
-not measured again.
+of its examples. Methods that leave nothing to choose have a row for each form, with what it loses.
+A method that fails leaves a row that says how. What the output file has already is not measured
+again.
 """
 
 import argparse
@@ -17,15 +18,16 @@ from typing import Any
 import jax
 from rich.table import Table
 
-from experiments.benchmarks import calibrated, data_free, nncodec_peer
+from experiments.benchmarks import calibrated, data_free, nncodec_peer, plain, qwix_peer
 from experiments.benchmarks.checkpoint_networks import SUBJECTS, load
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.record import Record
-from experiments.benchmarks.subject import EXAMPLES, Subject
+from experiments.benchmarks.subject import EXAMPLES, SPLITS, Subject
 from jaxcomp import strict_json
 from jaxcomp.cli.screen import PlainConsole
 
-METHODS = ("calibrated", "data_free", "nncodec")
+METHODS = ("plain", "qwix", "data_free", "nncodec", "calibrated")
+_WITHOUT_CHOICE = ("plain", "qwix")
 _BEYOND = 1.5  # times the largest loss: no smaller file is looked at
 
 
@@ -40,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     subject = load(options.network)
     output = options.output or Path(f"experiments/results/checkpoint_{options.network}.json")
-    dense = {split: subject.quality(subject.params, split) for split in ("validation", "test")}
+    dense = {split: subject.quality(subject.params, split) for split in SPLITS}
     known = _known(output, dense)
     record = Record(
         "checkpoints",
@@ -59,7 +61,8 @@ def main() -> None:
                 continue
             started = time.perf_counter()
             tried = _tried(method, subject, seed, options.examples)
-            rows = list(_chosen(subject, dense, tried))
+            rows_of = _every if method in _WITHOUT_CHOICE else _chosen
+            rows = list(rows_of(subject, dense, tried))
             seconds = time.perf_counter() - started
             for row in rows:
                 record.add({"method": method, "draw": seed, "seconds": seconds, **row})
@@ -82,7 +85,24 @@ def _known(output: Path, dense: dict[str, float]) -> list[dict[str, Any]]:
 def _tried(method: str, subject: Subject, seed: int, examples: int) -> Iterable[Coded]:
     if method == "calibrated":
         return calibrated.coded(subject, seed, examples)
-    return (data_free if method == "data_free" else nncodec_peer).coded(subject.params)
+    if method == "qwix":
+        return qwix_peer.coded(subject.model, subject.params, subject.batches(seed, examples))
+    by_weights = {"plain": plain, "data_free": data_free, "nncodec": nncodec_peer}
+    return by_weights[method].coded(subject.params)
+
+
+def _every(
+    subject: Subject, dense: dict[str, float], tried: Iterable[Coded]
+) -> Iterable[dict[str, Any]]:
+    """Yield a row for each file, with what it loses."""
+    for one in tried:
+        row: dict[str, Any] = {"setting": one.setting, "bytes": one.file_bytes}
+        if one.params is None:
+            row["failed"] = one.failed
+        else:
+            for split in SPLITS:
+                row[f"{split}_loss"] = subject.quality(one.params, split) - dense[split]
+        yield row
 
 
 def _chosen(
@@ -92,7 +112,7 @@ def _chosen(
     best: dict[float, Coded] = {}
     for one in tried:
         if one.params is None:
-            yield {"setting": one.setting, "failed": one.failed}
+            yield {"setting": one.setting, "bytes": None, "failed": one.failed}
             continue
         lost = subject.quality(one.params, "validation") - dense["validation"]
         for loss in subject.losses:

@@ -52,8 +52,8 @@ def digit_network(name: str) -> Subject:
         return [(images[places],) for places in drawn(seed, len(images), examples)]
 
     params = trained(name, recipe, lambda: _images()["train"])
-    unit = "% of images misclassified"
-    return Subject(name, params, apply, batches, quality, unit, losses=(0.1, 0.5, 1.0))
+    unit, losses = "% of images misclassified", (0.1, 0.5, 1.0)
+    return Subject(name, params, apply, batches, quality, unit, losses, model)
 
 
 LOADERS = {name: partial(digit_network, name) for name in RECIPES}

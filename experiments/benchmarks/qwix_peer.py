@@ -1,8 +1,8 @@
 """GPTQ as Qwix has it: levels of 4 or 8 bits, a step for each output unit, calibration on inputs.
 
-Qwix stores no files. Its levels and steps are written as `.jxc`, with biases of 8 bits. What Qwix
-calibrates are dense layers with one contracted axis: convolutions and embeddings are rounded to
-nearest, and stay float32 where it does not round them at all.
+Qwix stores no files. Its levels and steps are written as `.jxc`, and through zstd, with biases of 8
+bits. What Qwix calibrates are dense layers with one contracted axis: convolutions and embeddings
+are rounded to nearest, and stay float32 where it does not round them at all.
 """
 
 import importlib.util
@@ -20,14 +20,18 @@ import jaxcomp
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.data_free import BIAS_BITS
 from experiments.benchmarks.subject import Params
+from experiments.storage import zstd_bytes
 from jaxcomp.codec import Writer
+from jaxcomp.codec.levels import Quantised
 from jaxcomp.quantize import scalar
+
+Array = np.ndarray | Quantised
 
 SETTINGS: tuple[dict[str, Any], ...] = ({"levels": "int8"}, {"levels": "int4"})
 
 
 def coded(
-    model: nn.Module,
+    model: nn.Module | None,
     params: Params,
     batches: Sequence[tuple[np.ndarray, ...]],
     settings: Sequence[dict[str, Any]] = SETTINGS,
@@ -35,7 +39,7 @@ def coded(
     """Yield the network of a Linen model in a file for each setting, or how Qwix failed.
 
     Args:
-      model: whose `params` these are.
+      model: whose `params` these are; others than Linen's fail.
       params: of the network.
       batches: calibration inputs, as of `Subject.batches`.
       settings: dicts of `levels`, the type of the levels.
@@ -47,14 +51,20 @@ def coded(
         raise ImportError('Qwix is not installed: pip install "qwix==0.1.8"')
     for setting in settings:
         try:
+            if model is None:
+                raise TypeError("it takes modules of Linen or NNX, not functions")
             quantized = _quantized(model, params, batches, setting["levels"])
         except Exception as error:  # of any type: a row of the table says how
             failed = f"{type(error).__name__}: {error}"[:300]
             yield Coded(setting, None, None, failed)
             continue
+        arrays = _stored(quantized)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.jxc"
-            yield Coded(setting, _write(path, quantized), jaxcomp.load(path))
+            size, values = _write(path, arrays), jaxcomp.load(path)
+        yield Coded({**setting, "stored": "jxc"}, size, values)
+        through_zstd = zstd_bytes(list(_parts(arrays, setting["levels"])))
+        yield Coded({**setting, "stored": "zstd19"}, through_zstd, values)
 
 
 def _quantized(
@@ -74,20 +84,45 @@ def _quantized(
     return gptq.quantize_params(params, shapes, stats["quant_stats"])
 
 
-def _write(path: Path, quantized: Params) -> int:
+def _stored(quantized: Params) -> dict[tuple[str, ...], Array]:
+    """Return what is stored of each array, by its names from the outside in."""
+    found: dict[tuple[str, ...], Array] = {}
+
     def add(names: tuple[str, ...], one: Any) -> None:
         if isinstance(one, dict):
             for name, inner in one.items():
                 add((*names, name), inner)
         elif hasattr(one, "array"):  # levels, and steps of the same number of axes
             levels, steps = np.asarray(one.array.qvalue).astype(np.int8), one.array.scale
-            writer.add_levels(names, levels, np.asarray(steps, np.float32))
+            found[names] = Quantised(levels, np.asarray(steps, np.float32))
         elif one.ndim == 1:
-            rounded = scalar.bits_levels(np.asarray(one), bits=BIAS_BITS)
-            writer.add_levels(names, *rounded)
+            found[names] = scalar.bits_levels(np.asarray(one), bits=BIAS_BITS)
         else:
-            writer.add(names, np.asarray(one))
+            found[names] = np.asarray(one)
 
+    add((), quantized)
+    return found
+
+
+def _write(path: Path, arrays: dict[tuple[str, ...], Array]) -> int:
     with Writer(path) as writer:
-        add((), quantized)
+        for names, one in arrays.items():
+            if isinstance(one, Quantised):
+                writer.add_levels(names, *one)
+            else:
+                writer.add(names, one)
     return writer.file_bytes
+
+
+def _parts(arrays: dict[tuple[str, ...], Array], levels: str) -> Iterator[bytes]:
+    """Yield the bytes of levels, two in a byte if they have 4 bits, of steps and of the others."""
+    for one in arrays.values():
+        if not isinstance(one, Quantised):
+            yield one.tobytes()
+            continue
+        own = one.levels.astype(np.int8).ravel()
+        if levels == "int4" and one.levels.ndim > 1:
+            own = np.append(own, np.zeros(own.size % 2, np.int8))
+            own = (own[::2] << 4) | (own[1::2] & 15)
+        yield own.tobytes()
+        yield one.codebook.tobytes()

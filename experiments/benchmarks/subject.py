@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import flax.linen as nn
 import jax
 import numpy as np
 
@@ -30,6 +31,7 @@ class Subject(NamedTuple):
     quality: Callable[[Params, str], float]  # of parameters on one of `SPLITS`; lower is better
     unit: str  # of the quality
     losses: tuple[float, float, float]  # by how much quality may grow, for which sizes are reported
+    model: nn.Module | None = None  # that `params` are of, if it is one of Linen
 
 
 def check_split(split: str) -> None:

@@ -42,4 +42,4 @@ def text_network() -> Subject:
 
     params = trained("transformer", RECIPE, lambda: splits.train)
     unit, losses = "bits per character", (0.01, 0.05, 0.1)
-    return Subject("transformer", params, apply, batches, quality, unit, losses)
+    return Subject("transformer", params, apply, batches, quality, unit, losses, model)

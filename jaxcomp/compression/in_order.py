@@ -14,6 +14,7 @@ from jaxcomp.compression.arrays import Array, Arrays, Round, Stored, values_of
 from jaxcomp.compression.biases import Biases
 from jaxcomp.compression.calibration import Calibration, Fidelity
 from jaxcomp.compression.layers import Layer
+from jaxcomp.compression.passes import groups_of
 from jaxcomp.compression.rounding import Problem, curvature_of, damping, round_weights
 from jaxcomp.compression.tuning import TrainedPart, tune
 from jaxcomp.tracing import Network
@@ -24,7 +25,6 @@ PyTree = Any
 # Moments of wider layers are diagonals: of inputs that do not know of each other.
 MOST_BYTES = 8 * 2**30
 _COPIES = 5  # of the moments, at once
-_MOST_PASSES = 32  # over the examples: weights of deeper networks share them
 
 
 class InOrder:
@@ -76,10 +76,8 @@ class InOrder:
         self.rounded = frozenset(self.network.names[leaf] for leaf in order)
         too_wide = {leaf for leaf in order if not _fits(self._layers[leaf])}
         self.diagonal = tuple(self.network.names[leaf] for leaf in order if leaf in too_wide)
-        size = -(-len(order) // _MOST_PASSES) if order else 1
         self._groups: list[tuple[list[int], InputSums]] = []
-        for start in range(0, len(order), size):
-            together = order[start : start + size]
+        for together in groups_of(self.network, params, self._inputs[0], order):
             for diagonal in (False, True):
                 group = [leaf for leaf in together if (leaf in too_wide) == diagonal]
                 if group:

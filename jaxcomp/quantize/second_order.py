@@ -24,13 +24,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcomp.quantize.blocks import PRICED, Choice
 from jaxcomp.quantize.factors import Factor, products_of
 from jaxcomp.quantize.prices import Prices, fit_prices
 from jaxcomp.quantize.reproduction import Multiples, Reproduction
-from jaxcomp.quantize.sequential import Choose, round_in_order
+from jaxcomp.quantize.sequential import round_in_order
 
 _PASSES = 3
-_PRICED = 255  # larger levels cost what this one does
 _FIRST_SHRUNK = 0.15  # steps by which weights shrink for the levels of the first prices
 
 
@@ -89,8 +89,8 @@ def round_matrices(
     best = priced(nearest(0.0))[1]
     prices = _prices(nearest(_FIRST_SHRUNK), groups)
     for _ in range(_PASSES):
-        choose = _chooser(prices, trade, reproduction)
-        found = round_in_order(w, every, inputs, outputs, choose, (~zeros, prices.classes))
+        choice = _choice(prices, trade, reproduction)
+        found = round_in_order(w, every, inputs, outputs, choice, ~zeros, prices.classes)
         prices, now = priced(found.astype(np.int64))
         if now.cost(trade) < best.cost(trade):
             best = now
@@ -101,31 +101,13 @@ def _prices(levels: np.ndarray, groups: int) -> Prices:
     """Return prices with classes of the shape of the levels, learned from the array they make."""
     inputs, outputs = levels.shape[1:]
     aside = levels.reshape(-1, groups, inputs, outputs).swapaxes(1, 2)
-    largest = min(int(np.abs(levels).max(initial=0)) + 2, _PRICED)
+    largest = min(int(np.abs(levels).max(initial=0)) + 2, PRICED)
     prices = fit_prices(aside.reshape(-1, groups * outputs), largest)
     classes = prices.classes.reshape(aside.shape).swapaxes(1, 2).reshape(levels.shape)
     return prices._replace(classes=classes)
 
 
-def _chooser(prices: Prices, trade: float, reproduction: Reproduction) -> Choose:
-    """Return what chooses among the nearest level, one and two nearer to zero, and zero."""
-    table, width, largest = (trade * prices.bits).ravel(), prices.bits.shape[1], prices.largest
-
-    def choose(
-        wanted: np.ndarray, worth: np.ndarray, free: np.ndarray, classes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        near = reproduction.nearest(wanted) * free
-        sign, size = np.sign(near), np.abs(near)
-        first = classes.astype(np.intp) * width + largest  # where the table has level 0
-        best, stored, least = near, near, np.inf
-        for smaller in (size, np.maximum(size - 1, 0), np.maximum(size - 2, 0), 0 * size):
-            level = sign * smaller
-            place = first + (sign * np.minimum(smaller, largest)).astype(np.intp)
-            values = reproduction.values(level)
-            cost = worth * (wanted - values) ** 2 + table[place]
-            better = cost < least
-            best, stored = np.where(better, level, best), np.where(better, values, stored)
-            least = np.where(better, cost, least)
-        return best, stored
-
-    return choose
+def _choice(prices: Prices, trade: float, reproduction: Reproduction) -> Choice:
+    beyond = PRICED - prices.largest  # which costs what the last level does
+    table = np.pad(trade * prices.bits, ((0, 0), (beyond, beyond)), mode="edge")
+    return Choice(reproduction.padded(), table)

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import data_free, nncodec_peer, qwix_peer
+from experiments.benchmarks import data_free, nncodec_peer, plain, qwix_peer
 from experiments.benchmarks.coded import smallest_within
+from jaxcomp.codec.levels import Quantised
 from jaxcomp.models import LeNet300100
 from jaxcomp.trees import named_leaves
 from tests.helpers import small_params
@@ -111,11 +112,34 @@ def test_levels_of_qwix_are_within_a_step_and_smaller_files_are_coarser():
     own = jax.tree.map(np.asarray, model.init(jax.random.key(0), x[:1])["params"])
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         files = list(qwix_peer.coded(model, own, [(x,)]))
-    assert [file.failed for file in files] == [None, None]
-    assert files[1].file_bytes < files[0].file_bytes
-    for file, share in zip(files, (0.05, 0.5), strict=True):
+    assert [file.failed for file in files] == [None] * 4
+    for stored in (files[::2], files[1::2]):  # as `.jxc`, and through zstd
+        assert stored[1].file_bytes < stored[0].file_bytes
+    for file, share in zip(files, (0.05, 0.05, 0.5, 0.5), strict=True):
         w, found = own["Dense_0"]["kernel"], file.params["Dense_0"]["kernel"]
         assert 0 < np.linalg.norm(found - w) < share * np.linalg.norm(w)
+
+
+def test_two_levels_of_4_bits_are_in_a_byte():
+    levels, steps = np.array([[-8, 7], [3, -1], [0, 5]], np.int8), np.ones((1, 2), np.float32)
+    arrays = {("w",): Quantised(levels, steps), ("b",): np.ones(2, np.float32)}
+    [packed, *others] = qwix_peer._parts(arrays, "int4")
+    nibbles = [half for byte in packed for half in (byte >> 4, byte & 15)]
+    assert [half - 16 if half > 7 else half for half in nibbles] == levels.ravel().tolist()
+    assert others == [steps.tobytes(), np.ones(2, np.float32).tobytes()]
+    assert next(qwix_peer._parts(arrays, "int8")) == levels.tobytes()
+
+
+def test_what_takes_no_choice():
+    files = {file.setting["stored"]: file for file in plain.coded(params())}
+    for name, w in named_leaves(params()).items():
+        for stored in ("float32_zstd19", "lossless_jxc"):
+            np.testing.assert_array_equal(named_leaves(files[stored].params)[name], w)
+        off = abs(named_leaves(files["int8_zstd19"].params)[name] - w)
+        most = 0.51 * abs(w).max() / 127 if name.endswith("kernel") else 0  # half a step
+        assert off.max() <= most
+        assert (off > 0).any() == name.endswith("kernel")
+    assert files["int8_zstd19"].file_bytes < files["float32_zstd19"].file_bytes
 
 
 def test_what_qwix_cannot_do_is_a_row_that_says_how(monkeypatch):

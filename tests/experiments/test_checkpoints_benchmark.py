@@ -48,6 +48,24 @@ def test_the_fewest_bytes_within_each_loss(tried, monkeypatch, tmp_path):
     assert rows[1]["test_loss"] == pytest.approx(1.1 * 0.3)
 
 
+def test_methods_without_a_choice_have_a_row_for_each_form(tried, monkeypatch, tmp_path):
+    files = [
+        Coded({"stored": "a"}, 90, {"w": np.array([1.5])}),
+        Coded({"stored": "b"}, None, None, "too little memory"),
+        Coded({"stored": "c"}, 60, {"w": np.array([3.0])}),
+    ]
+    monkeypatch.setattr(checkpoints, "_tried", lambda *arguments: files)
+    rows = run(monkeypatch, tmp_path / "a.json", "--methods", "plain")
+    assert [(row["setting"]["stored"], row["bytes"]) for row in rows] == [
+        ("a", 90),
+        ("b", None),
+        ("c", 60),
+    ]
+    assert rows[0]["validation_loss"] == pytest.approx(0.5)
+    assert rows[2]["test_loss"] == pytest.approx(1.1 * 2)
+    assert rows[1]["failed"] == "too little memory"
+
+
 def test_it_goes_on_where_it_was_stopped(tried, monkeypatch, tmp_path, capsys):
     path = tmp_path / "a.json"
     first = run(monkeypatch, path, "--methods", "calibrated", "--draws", "1")

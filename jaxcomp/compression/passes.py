@@ -1,0 +1,57 @@
+"""Which weights are rounded between two passes over the examples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxcomp.tracing import Network
+from jaxcomp.tracing.moments import program_of
+from jaxcomp.tracing.rows import rows_of
+
+_MOST_PASSES = 32  # weights of deeper networks share them
+
+
+def groups_of(
+    network: Network, params: Any, inputs: tuple[Any, ...], order: Sequence[int]
+) -> list[list[int]]:
+    """Return weights in groups, so that none takes inputs which depend on others of its group.
+
+    A long network has groups in which some do.
+
+    Args:
+      network: what computes with them.
+      params: its parameters.
+      inputs: an example of what else it takes.
+      order: the weights, by position in tree order, as the network uses them.
+    """
+    before = _weights_before(network, params, inputs, order)
+    groups: list[list[int]] = []
+    for leaf in order:
+        if groups and before[leaf].isdisjoint(groups[-1]):
+            groups[-1].append(leaf)
+        else:
+            groups.append([leaf])
+    size = max(1, -(-len(groups) // _MOST_PASSES))
+    shared = [groups[start : start + size] for start in range(0, len(groups), size)]
+    return [[leaf for group in some for leaf in group] for some in shared]
+
+
+def _weights_before(
+    network: Network, params: Any, inputs: tuple[Any, ...], order: Sequence[int]
+) -> dict[int, set[int]]:
+    """Return the parameters that the inputs of each weight depend on."""
+    program = program_of(network, params, inputs)
+    meetings = rows_of(network, program, frozenset(order))
+    # Sets as the bits of whole numbers: programs with every step of their loops are long.
+    parts = {array: 1 << leaf for leaf, array in enumerate(program.parameters)}
+    found = dict.fromkeys(order, 0)
+    for operation in program.operations:
+        own = 0
+        for array in operation.inputs:
+            own |= parts.get(array, 0)
+        for rows in meetings.get(operation.outputs, ()):
+            found[rows.leaf] |= own & ~(1 << rows.leaf)
+        parts.update(dict.fromkeys(operation.outputs, own))
+    return {
+        leaf: {other for other in range(len(network.names)) if bits >> other & 1}
+        for leaf, bits in found.items()
+    }

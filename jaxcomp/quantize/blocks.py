@@ -1,0 +1,132 @@
+"""Blocks of a matrix whose weights are rounded one after the other, as one compiled function.
+
+The weights on one antidiagonal of a block do not depend on each other, and are rounded at once, in
+many blocks that do not depend on each other either.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcomp.quantize.reproduction import Reproduction
+
+BLOCK = 32  # rows and columns of a block
+TOGETHER = 8  # blocks
+PRICED = 255  # larger levels cost what this one does
+
+_TURNS = 2 * BLOCK - 1
+_I = np.arange(BLOCK)
+_J = np.arange(_TURNS)[:, None] - _I  # [turns, rows]: the column of each row, also outside
+_INSIDE = (_J >= 0) & (_J < BLOCK)
+_COLUMNS = np.clip(_J, 0, BLOCK - 1)  # symmetric: it is also the row of each column
+
+
+class Choice(NamedTuple):
+    """What levels stand for, and what each of them costs."""
+
+    reproduction: Reproduction
+    # [classes, 2 PRICED + 1]: of levels from -PRICED to PRICED, in units of the error
+    prices: np.ndarray
+
+
+class Blocks(NamedTuple):
+    """Blocks, and what the errors around them have left in them; all [blocks, rows, columns]."""
+
+    target: jax.Array
+    step: jax.Array
+    free: jax.Array  # bool: others become zero
+    classes: jax.Array  # of `Choice.prices`
+    above: jax.Array  # `V^T e` of the errors above
+    left: jax.Array  # `r U` of what they leave to the left
+
+
+class Factors(NamedTuple):
+    """The factors of moments at the blocks of a diagonal, of rows and of columns."""
+
+    rows: jax.Array  # [blocks, rows, rows]; what is below the diagonal does not count
+    columns: jax.Array  # [blocks, columns, columns]
+
+
+@jax.jit
+def round_blocks(
+    blocks: Blocks, factors: Factors, choice: Choice
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return levels, errors, and what is left of each weight with the errors above it."""
+    own_rows = jnp.diagonal(factors.rows, axis1=1, axis2=2)
+    own_columns = jnp.diagonal(factors.columns, axis1=1, axis2=2)[:, _COLUMNS].swapaxes(0, 1)
+    turns = [_by_turn(array) for array in blocks[:4]]
+    down, on = map(_from_behind, factors)
+    zeros = jnp.zeros((_TURNS, *blocks.target.shape[:2]), blocks.target.dtype)
+
+    def turn(now: int, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        above, left, *done = state
+        target, step, free, classes = (array[now] for array in turns)
+        columns, inside, own_column = (array[now] for array in (_at, _within, own_columns))
+        here = jnp.broadcast_to(columns[None, :, None], (*above.shape[:2], 1))
+        from_above, from_left = (
+            jnp.take_along_axis(array, here, axis=2)[..., 0] for array in (above, left)
+        )
+        wanted = target + from_above / own_rows
+        goal = (wanted + from_left / own_column) / step
+        levels, values = _chosen(goal, (own_rows * own_column * step) ** 2, free, classes, choice)
+        stored = step * values
+        error = jnp.where(inside, target - stored, 0.0)
+        rest = jnp.where(inside, wanted - stored, 0.0)
+        # The row of each column is as far from the end as the column of each row.
+        by_column = jnp.where(inside, error[:, columns], 0.0)
+        above += _turned(down, now).swapaxes(1, 2) * by_column[:, None]
+        left += _turned(on, now) * rest[:, :, None]
+        new = (levels, error, rest)
+        return above, left, *(all_.at[now].set(one) for all_, one in zip(done, new, strict=True))
+
+    _at, _within = jnp.asarray(_COLUMNS), jnp.asarray(_INSIDE)
+    start = (blocks.above, blocks.left, zeros, zeros, zeros)
+    _, _, *done = jax.lax.fori_loop(0, _TURNS, turn, start)
+    return tuple(array[_I[:, None] + _I, :, _I[:, None]].transpose(2, 0, 1) for array in done)
+
+
+def _by_turn(array: jax.Array) -> jax.Array:
+    """Return [turns, blocks, rows] of [blocks, rows, columns]."""
+    return array[:, _I, _COLUMNS].swapaxes(0, 1)
+
+
+def _from_behind(factor: jax.Array) -> jax.Array:
+    """Return rows of what is above the diagonal, the last one first, and zeros around them."""
+    ends = ((0, 0), (BLOCK - 1, BLOCK - 1), (0, 0))
+    return jnp.pad(jnp.triu(factor, 1)[:, ::-1], ends)
+
+
+def _turned(from_behind: jax.Array, now: int) -> jax.Array:
+    """Return row `now - i` of a factor for each `i`, zeros where there is none."""
+    size = (len(from_behind), BLOCK, BLOCK)
+    return jax.lax.dynamic_slice(from_behind, (0, _TURNS - 1 - now, 0), size)
+
+
+def _chosen(
+    goal: jax.Array, worth: jax.Array, free: jax.Array, classes: jax.Array, choice: Choice
+) -> tuple[jax.Array, jax.Array]:
+    """Return the best of the nearest level, one and two nearer to zero, and zero; and its value.
+
+    Args:
+      goal: what is wanted, in steps.
+      worth: what the squared error of a step costs.
+      free: whether it may be other than zero.
+      classes: of prices.
+      choice: levels and prices.
+    """
+    reproduction, prices = choice
+    near = jnp.where(free, reproduction.nearest(goal), 0.0)
+    sign, size = jnp.sign(near), jnp.abs(near)
+    first = classes.astype(int) * prices.shape[1] + PRICED  # where level 0 is
+    best, stored, least = near, near, jnp.full_like(near, jnp.inf)
+    for smaller in (size, jnp.maximum(size - 1, 0), jnp.maximum(size - 2, 0), 0 * size):
+        level = sign * smaller
+        place = first + (sign * jnp.minimum(smaller, PRICED)).astype(int)
+        values = reproduction.values(level)
+        cost = worth * (goal - values) ** 2 + prices.ravel()[place]
+        better = cost < least
+        best, stored = jnp.where(better, level, best), jnp.where(better, values, stored)
+        least = jnp.where(better, cost, least)
+    return best, stored
