@@ -185,6 +185,11 @@ def _checkpoints() -> str:
     return _table(checkpoint_table.HEADINGS, checkpoint_table.rows(records))
 
 
+def _checkpoint_forms() -> str:
+    records = checkpoint_table.records_in(RESULTS)
+    return _table(checkpoint_table.FORM_HEADINGS, checkpoint_table.form_rows(records))
+
+
 def _costs_of_updates() -> str:
     cpu, h200 = (
         {
@@ -259,6 +264,7 @@ def _feeding() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "digits-and-mnist": _lenet300,
     "checkpoints": _checkpoints,
+    "checkpoint-forms": _checkpoint_forms,
     "codec": _codec,
     "costs-of-updates": _costs_of_updates,
     "costs-of-the-rest": _costs_of_the_rest,

@@ -1,8 +1,8 @@
-"""The table and the figure of `experiments.benchmarks.checkpoints`.
+"""The tables and the figure of `experiments.benchmarks.checkpoints`.
 
 python -m experiments.benchmarks.checkpoint_table
 
-The command draws `experiments/results/checkpoints.png`; `experiments.tables` writes the table.
+The command draws `experiments/results/checkpoints.png`; `experiments.tables` writes the tables.
 """
 
 from collections.abc import Iterable
@@ -90,6 +90,40 @@ HEADINGS = (
     "fewer than weights alone",
     "fewer than NNCodec",
 )
+
+
+def _form(levels: str, stored: str) -> dict[str, str]:
+    return {"levels": levels, "stored": stored}
+
+
+_FORMS: dict[str, tuple[str, dict[str, str]]] = {
+    "zstd-19": ("plain", {"stored": "float32_zstd19"}),
+    "lossless `.jxc`": ("plain", {"stored": "lossless_jxc"}),
+    "int8, zstd-19": ("plain", {"stored": "int8_zstd19"}),
+    "GPTQ of Qwix, int8, zstd-19": ("qwix", _form("int8", "zstd19")),
+    "the same, `.jxc`": ("qwix", _form("int8", "jxc")),
+    "int4, zstd-19": ("qwix", _form("int4", "zstd19")),
+    "int4, `.jxc`": ("qwix", _form("int4", "jxc")),
+}
+FORM_HEADINGS = ("network", "float32", *_FORMS)
+
+
+def form_rows(records: dict[str, dict[str, Any]]) -> Iterable[tuple[str, ...]]:
+    """Yield the cells of the table of forms that leave no choice: a row for each network."""
+    for name, record in records.items():
+        cells = (_of_form(record, *form) for form in _FORMS.values())
+        yield name, f"{record['float32_bytes']:,}", *cells
+
+
+def _of_form(record: dict[str, Any], method: str, setting: dict[str, str]) -> str:
+    for row in record["rows"]:
+        # Where a tool fails there is no form that it was to be stored in.
+        if row["method"] == method and row["setting"].items() <= setting.items():
+            if row["bytes"] is None:
+                return "fails"
+            lost = row["test_loss"]
+            return f"{row['bytes']:,}" + (f" ({lost:+.2g})" if lost else "")
+    return "-"
 
 
 def _fewer(own: Bytes | None, other: Bytes | None) -> str:

@@ -1,5 +1,6 @@
 """One array of weights, rounded by what its inputs and outputs are."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -142,11 +143,13 @@ def _of_steps(problem: Problem, factors: Factors, good: Steps) -> Quantised:
         found = rounded(steps, some, every)
         return found.cost(trade) + trade * _bits_of(steps) / every, steps, found
 
-    alone = {share: tried(good.one(share)) for share in _SHARES}
-    share = min(alone, key=lambda share: alone[share][0])
-    each = [alone[share]]
-    if len(layer.shape) > 1:
-        each.extend(map(tried, good.of_slices(share, with_inputs=layer.groups == 1)))
+    # Compiled functions and products of matrices let other threads run.
+    with ThreadPoolExecutor(len(_SHARES)) as pool:
+        alone = dict(zip(_SHARES, pool.map(tried, map(good.one, _SHARES)), strict=True))
+        share = min(alone, key=lambda share: alone[share][0])
+        each = [alone[share]]
+        if len(layer.shape) > 1:
+            each.extend(pool.map(tried, good.of_slices(share, with_inputs=layer.groups == 1)))
     best = min(each, key=lambda one: one[0])
     _, steps, found = best
     if every > 1:

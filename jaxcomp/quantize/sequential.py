@@ -38,18 +38,22 @@ def round_in_order(
     def split(array: np.ndarray) -> np.ndarray:
         return _blocks(in_order(array, inputs, outputs), rows, columns)
 
-    beside = list(map(split, (w, steps, free, classes)))
-    levels = np.zeros(beside[0].shape)
-    above, left = np.zeros(levels.shape), np.zeros(levels.shape)  # as in `Blocks`
-    for at in _turns(rows, columns):
-        own = Blocks(*(array[at] for array in (*beside, above, left)))
-        levels[at], errors, remaining = _round(own, rows, columns, at, choice)
-        for row, column, error, rest in zip(*at, errors, remaining, strict=True):
+    known = list(map(split, (w, steps, free, classes)))
+    levels, errors, remaining, above, left = (np.zeros(known[0].shape) for _ in range(5))
+    for turn in _turns(rows, columns):
+        for at in _some_at_a_time(turn, len(w)):
+            blocks = Blocks(*(array[at] for array in (*known, above, left)))
+            factors = Factors(rows.own[at[0], at[2]], columns.own[at[1], at[2]])
+            with jax.enable_x64(True):
+                found = round_blocks(blocks, factors, choice)
+            levels[at], errors[at], remaining[at] = map(np.asarray, found)
+        for row, column in zip(*turn, strict=True):
             if not inputs.is_diagonal:
-                later = rows.from_to[row, row + 1 :].swapaxes(-1, -2)  # [blocks, matrices, k, i]
-                above[row + 1 :, column] += np.matmul(later, error)
+                down = rows.from_to[row, row + 1 :].swapaxes(-1, -2)
+                above[row + 1 :, column] += np.matmul(down, errors[row, column])
             if not outputs.is_diagonal:
-                left[row, column + 1 :] += np.matmul(rest, columns.from_to[column, column + 1 :])
+                on = columns.from_to[column, column + 1 :]
+                left[row, column + 1 :] += np.matmul(remaining[row, column], on)
     together = _joined(levels)[:, : w.shape[1], : w.shape[2]]
     return as_before(together, inputs, outputs)
 
@@ -68,31 +72,14 @@ class _Along:
         self.own = diagonal.reshape(-1, self.count, BLOCK).swapaxes(0, 1)[..., None] * np.eye(BLOCK)
         if not factor.is_diagonal:
             upper = np.pad(factor.upper, (*ends, ends[1]))
-            self.from_to = _blocks_of(upper)  # [blocks, later blocks, matrices, entries, entries]
+            # [blocks, later blocks, matrices, entries, entries]; products of blocks are so small
+            # that BLAS has no threads for them, which would wait for each other.
+            self.from_to = _blocks_of(upper)
             each = np.arange(self.count)
             self.own += np.triu(self.from_to[each, each], 1)
 
 
-_Places = tuple[np.ndarray, np.ndarray]  # rows and columns of blocks
-
-
-def _round(
-    own: Blocks, rows: _Along, columns: _Along, at: _Places, choice: Choice
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what `round_blocks` does of [places, matrices, rows, columns], some at a time."""
-    shape = own.target.shape
-    every = [
-        array.reshape(-1, BLOCK, BLOCK) for array in (*own, rows.own[at[0]], columns.own[at[1]])
-    ]
-    count = len(every[0])
-    done = []
-    for begin in range(0, count, TOGETHER):
-        places = np.minimum(np.arange(begin, begin + TOGETHER), count - 1)
-        *blocks, of_rows, of_columns = (array[places] for array in every)
-        with jax.enable_x64(True):
-            found = round_blocks(Blocks(*blocks), Factors(of_rows, of_columns), choice)
-        done.append([np.asarray(array)[: count - begin] for array in found])
-    return tuple(np.concatenate(parts).reshape(shape) for parts in zip(*done, strict=True))
+_Places = tuple[np.ndarray, ...]  # rows and columns of blocks
 
 
 def _turns(rows: _Along, columns: _Along) -> Iterator[_Places]:
@@ -102,6 +89,15 @@ def _turns(rows: _Along, columns: _Along) -> Iterator[_Places]:
     for number in range(turn.max() + 1):
         now = turn == number
         yield i[now], j[now]
+
+
+def _some_at_a_time(turn: _Places, matrices: int) -> Iterator[_Places]:
+    """Yield the places of `TOGETHER` blocks of matrices, the last one as often as it takes."""
+    count = len(turn[0]) * matrices
+    for begin in range(0, count, TOGETHER):
+        numbers = np.minimum(np.arange(begin, begin + TOGETHER), count - 1)
+        place, matrix = np.divmod(numbers, matrices)
+        yield turn[0][place], turn[1][place], matrix
 
 
 def _blocks(array: np.ndarray, rows: _Along, columns: _Along) -> np.ndarray:

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 
 import optuna
 import pytest
@@ -65,18 +66,17 @@ def test_a_password_is_not_shown():
     assert "secret" not in data_base._shown("mysql://me:secret@host/base")
 
 
-def lock(path):
-    connection = sqlite3.connect(path, isolation_level=None)
+def lock(path, held):
+    connection = held.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
     connection.execute("BEGIN EXCLUSIVE")
-    return connection
 
 
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda path: path.unlink(), "no such table"),
-        (lambda path: path.write_text("not a data base, " * 1000), "file is not a database"),
-        (lambda path: path.write_text(""), "no such table"),
+        (lambda path, _: path.unlink(), "no such table"),
+        (lambda path, _: path.write_text("not a data base, " * 1000), "file is not a database"),
+        (lambda path, _: path.write_text(""), "no such table"),
         (lock, "database is locked"),
     ],
     ids=["deleted", "overwritten", "emptied", "locked"],
@@ -86,11 +86,10 @@ def test_a_data_base_that_is_lost_on_the_way_is_one_line(
     tmp_path, monkeypatch, capfd, damage, reason, in_a_trial
 ):
     monkeypatch.setattr(data_base, "_LOCKED_SECONDS", 0.01)
-    held = []
 
     def objective(trial):
         if in_a_trial:
-            held.append(damage(tmp_path / "search.db"))
+            damage(tmp_path / "search.db", held)
         trial.set_user_attr("diverged", "at step 3")
         return 1.0, 2.0
 
@@ -98,11 +97,11 @@ def test_a_data_base_that_is_lost_on_the_way_is_one_line(
     def command():
         with opened(None, "one", tmp_path) as study:
             study.optimize(objective, n_trials=1)
-            held.append(damage(tmp_path / "search.db"))
+            damage(tmp_path / "search.db", held)
             study.optimize(objective, n_trials=1)
 
     line = rf"^error: .*search\.db cannot be used: .*{reason}.*--workdir or --storage$"
-    with pytest.raises(SystemExit, match=line):
+    with ExitStack() as held, pytest.raises(SystemExit, match=line):
         command()
     assert capfd.readouterr().err == ""
 
