@@ -38,7 +38,7 @@ def groups_of(
 def _weights_before(
     network: Network, params: Any, inputs: tuple[Any, ...], order: Sequence[int]
 ) -> dict[int, set[int]]:
-    """Return the parameters that the inputs of each weight depend on."""
+    """Return the parameters that the inputs of each weight depend on, and the weight itself."""
     program = program_of(network, params, inputs)
     meetings = rows_of(network, program, frozenset(order))
     # Sets as the bits of whole numbers: programs with every step of their loops are long.
@@ -49,7 +49,7 @@ def _weights_before(
         for array in operation.inputs:
             own |= parts.get(array, 0)
         for rows in meetings.get(operation.outputs, ()):
-            found[rows.leaf] |= own & ~(1 << rows.leaf)
+            found[rows.leaf] |= own
         parts.update(dict.fromkeys(operation.outputs, own))
     return {
         leaf: {other for other in range(len(network.names)) if bits >> other & 1}

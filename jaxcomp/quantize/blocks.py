@@ -18,9 +18,9 @@ PRICED = 255  # larger levels cost what this one does
 
 _TURNS = 2 * BLOCK - 1
 _I = np.arange(BLOCK)
-_J = np.arange(_TURNS)[:, None] - _I  # [turns, rows]: the column of each row, also outside
-_INSIDE = (_J >= 0) & (_J < BLOCK)
-_COLUMNS = np.clip(_J, 0, BLOCK - 1)  # symmetric: it is also the row of each column
+# [turns, rows]: the column of each row, which is also the row of each column. Some are outside of the
+# block: what is computed for the nearest column instead is multiplied by zeros, and not returned.
+_COLUMNS = np.clip(np.arange(_TURNS)[:, None] - _I, 0, BLOCK - 1)
 
 
 class Choice(NamedTuple):
@@ -45,7 +45,9 @@ class Blocks(NamedTuple):
 class Factors(NamedTuple):
     """The factors of moments at the blocks of a diagonal, of rows and of columns."""
 
-    rows: jax.Array  # [blocks, rows, rows]; what is below the diagonal does not count
+    # Errors are handed to places that were rounded before too, where nobody asks for them: so what
+    # is below the diagonal does not count.
+    rows: jax.Array  # [blocks, rows, rows]
     columns: jax.Array  # [blocks, columns, columns]
 
 
@@ -58,12 +60,13 @@ def round_blocks(
     own_columns = jnp.diagonal(factors.columns, axis1=1, axis2=2)[:, _COLUMNS].swapaxes(0, 1)
     turns = [_by_turn(array) for array in blocks[:4]]
     down, on = map(_from_behind, factors)
+    column_of = jnp.asarray(_COLUMNS)
     zeros = jnp.zeros((_TURNS, *blocks.target.shape[:2]), blocks.target.dtype)
 
     def turn(now: int, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         above, left, *done = state
         target, step, free, classes = (array[now] for array in turns)
-        columns, inside, own_column = (array[now] for array in (_at, _within, own_columns))
+        columns, own_column = column_of[now], own_columns[now]
         here = jnp.broadcast_to(columns[None, :, None], (*above.shape[:2], 1))
         from_above, from_left = (
             jnp.take_along_axis(array, here, axis=2)[..., 0] for array in (above, left)
@@ -72,16 +75,12 @@ def round_blocks(
         goal = (wanted + from_left / own_column) / step
         levels, values = _chosen(goal, (own_rows * own_column * step) ** 2, free, classes, choice)
         stored = step * values
-        error = jnp.where(inside, target - stored, 0.0)
-        rest = jnp.where(inside, wanted - stored, 0.0)
-        # The row of each column is as far from the end as the column of each row.
-        by_column = jnp.where(inside, error[:, columns], 0.0)
-        above += _turned(down, now).swapaxes(1, 2) * by_column[:, None]
+        error, rest = target - stored, wanted - stored
+        above += _turned(down, now).swapaxes(1, 2) * error[:, None, columns]
         left += _turned(on, now) * rest[:, :, None]
         new = (levels, error, rest)
         return above, left, *(all_.at[now].set(one) for all_, one in zip(done, new, strict=True))
 
-    _at, _within = jnp.asarray(_COLUMNS), jnp.asarray(_INSIDE)
     start = (blocks.above, blocks.left, zeros, zeros, zeros)
     _, _, *done = jax.lax.fori_loop(0, _TURNS, turn, start)
     return tuple(array[_I[:, None] + _I, :, _I[:, None]].transpose(2, 0, 1) for array in done)
@@ -93,9 +92,8 @@ def _by_turn(array: jax.Array) -> jax.Array:
 
 
 def _from_behind(factor: jax.Array) -> jax.Array:
-    """Return rows of what is above the diagonal, the last one first, and zeros around them."""
-    ends = ((0, 0), (BLOCK - 1, BLOCK - 1), (0, 0))
-    return jnp.pad(jnp.triu(factor, 1)[:, ::-1], ends)
+    """Return the rows of a factor, the last one first, and zeros around them."""
+    return jnp.pad(factor[:, ::-1], ((0, 0), (BLOCK - 1, BLOCK - 1), (0, 0)))
 
 
 def _turned(from_behind: jax.Array, now: int) -> jax.Array:

@@ -71,12 +71,11 @@ class _Along:
         # [blocks, matrices, entries, entries]: of each block to itself
         self.own = diagonal.reshape(-1, self.count, BLOCK).swapaxes(0, 1)[..., None] * np.eye(BLOCK)
         if not factor.is_diagonal:
-            upper = np.pad(factor.upper, (*ends, ends[1]))
             # [blocks, later blocks, matrices, entries, entries]; products of blocks are so small
             # that BLAS has no threads for them, which would wait for each other.
-            self.from_to = _blocks_of(upper)
+            self.from_to = _blocks_of(np.pad(factor.upper, (*ends, ends[1])))
             each = np.arange(self.count)
-            self.own += np.triu(self.from_to[each, each], 1)
+            self.own = np.where(self.own, self.own, self.from_to[each, each])
 
 
 _Places = tuple[np.ndarray, ...]  # rows and columns of blocks

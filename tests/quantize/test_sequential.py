@@ -53,7 +53,7 @@ def moments(rng, matrices, size, *, diagonal):
 def test_blocks_are_rounded_as_if_one_by_one(which, of_inputs, of_outputs):
     rng = np.random.default_rng(0)
     reproduction, values = VALUES[which]
-    prices = rng.uniform(0, 0.1, size=(5, 2 * PRICED + 1))
+    prices = rng.uniform(0, 0.6, size=(5, 2 * PRICED + 1))
     # In blocks of 32: parts of them, more than are rounded together, and matrices of one column.
     for shape in ((2, 40, 35), (9, 3, 33), (3, 34, 1)):
         w = rng.normal(size=shape)
@@ -74,7 +74,7 @@ def test_blocks_are_rounded_as_if_one_by_one(which, of_inputs, of_outputs):
 
 
 def test_the_highest_level_that_is_priced_is_the_price_of_those_beyond():
-    prices = np.zeros((1, 2 * PRICED + 1))
+    prices = np.zeros((2, 2 * PRICED + 1))
     prices[0, -1] = 5.0  # dear enough to take a level less, unless that costs the same
     w = np.array([[[PRICED, PRICED + 2.0, 2.0 * PRICED]]])
     known = factorize(np.ones((1, 1))), factorize(np.ones((1, 3)))
