@@ -18,8 +18,8 @@ PRICED = 255  # larger levels cost what this one does
 
 _TURNS = 2 * BLOCK - 1
 _I = np.arange(BLOCK)
-# [turns, rows]: the column of each row, which is also the row of each column. Some are outside of the
-# block: what is computed for the nearest column instead is multiplied by zeros, and not returned.
+# [turns, rows]: the column of each row, which is also the row of each column. Some are outside of
+# the block: what is computed for the nearest column instead meets zeros, and is not returned.
 _COLUMNS = np.clip(np.arange(_TURNS)[:, None] - _I, 0, BLOCK - 1)
 
 
