@@ -54,6 +54,7 @@ def test_blocks_are_rounded_as_if_one_by_one(which, of_inputs, of_outputs):
     rng = np.random.default_rng(0)
     reproduction, values = VALUES[which]
     prices = rng.uniform(0, 0.6, size=(5, 2 * PRICED + 1))
+    prices[0] += 5 * (np.arange(-PRICED, PRICED + 1) != 0)  # where zero is best, from anywhere
     # In blocks of 32: parts of them, more than are rounded together, and matrices of one column.
     for shape in ((2, 40, 35), (9, 3, 33), (3, 34, 1)):
         w = rng.normal(size=shape)
@@ -75,12 +76,12 @@ def test_blocks_are_rounded_as_if_one_by_one(which, of_inputs, of_outputs):
 
 def test_the_highest_level_that_is_priced_is_the_price_of_those_beyond():
     prices = np.zeros((2, 2 * PRICED + 1))
-    prices[0, -1] = 5.0  # dear enough to take a level less, unless that costs the same
-    w = np.array([[[PRICED, PRICED + 2.0, 2.0 * PRICED]]])
-    known = factorize(np.ones((1, 1))), factorize(np.ones((1, 3)))
+    prices[0, -1] = 5.0  # dear enough to take a level or two less, but not three
+    w = PRICED + np.array([[[0.0, 1.0, 2.0, PRICED]]])
+    known = factorize(np.ones((1, 1))), factorize(np.ones((1, 4)))
     beside = np.ones(w.shape, bool), np.zeros(w.shape, np.uint8)
     found = round_in_order(w, np.ones(w.shape), *known, Choice(Multiples(2**15), prices), *beside)
-    np.testing.assert_array_equal(found[0, 0], [PRICED - 1, PRICED + 2, 2 * PRICED])
+    np.testing.assert_array_equal(found[0, 0] - PRICED, [-1, -1, 2, PRICED])
 
 
 def test_a_codebook_of_any_size_is_one_of_few():
