@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -132,8 +133,10 @@ def run(options: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         return fail(options.output, error)
     try:
-        with open_checkpoint(options.checkpoint) as checkpoint, _bar(checkpoint.nbytes) as bar:
-            task = bar.add_task("compress", total=checkpoint.nbytes)
+        with ExitStack() as stack:
+            checkpoint = stack.enter_context(open_checkpoint(options.checkpoint))
+            bar = stack.enter_context(_bar(moments is not None or checkpoint.nbytes >= _LARGE))
+            task = bar.add_task("compress", total=None if moments else checkpoint.nbytes)
             done = compress(
                 checkpoint,
                 options.output,
@@ -152,6 +155,9 @@ def run(options: argparse.Namespace) -> int:
                 max_kl=options.max_kl,
                 size=options.size,
                 progress=lambda size: bar.advance(task, size),
+                on_trial=lambda trade, lost: bar.update(
+                    task, description=f"a bit at {trade:.2g}: loss {lost:.3g}"
+                ),
             )
     except (CheckpointError, ImportError) as error:
         return fail(options.checkpoint, error)
@@ -272,7 +278,7 @@ def _values(options: argparse.Namespace) -> int | None:
     return 3 if options.ternary else options.levels
 
 
-def _bar(size: int) -> Progress:
+def _bar(takes_time: bool) -> Progress:
     console = PlainConsole(stderr=True)
-    shown = size >= _LARGE and console.is_terminal
+    shown = takes_time and console.is_terminal
     return Progress(console=console, disable=not shown, transient=True)

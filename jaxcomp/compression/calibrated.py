@@ -52,6 +52,7 @@ def compress_calibrated(
     values: int | None,
     tune: int,
     progress: Callable[[int], None],
+    on_trial: Callable[[float, float], None],
 ) -> tuple[Written, Outcome]:
     """Write the file; see `jaxcomp.compress`."""
     goal, value = _the_goal(goals, calibration)
@@ -71,7 +72,7 @@ def compress_calibrated(
         source = InOrder(params, calibration, arrays, others, values=values)
         how = "on batches held back" if calibration.holds_back else "on the calibration batch"
     with tempfile.TemporaryDirectory() as folder:
-        work = Candidates(source, arrays, rivals, bias_quantizer, tune, Path(folder))
+        work = Candidates(source, arrays, rivals, bias_quantizer, tune, Path(folder), on_trial)
         trade, found = work.reach(goal, value)
         rival = work.best_rival(goal, value, found)
         better = rival is None or (

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -64,6 +64,7 @@ class Candidates:
         bias_quantizer: Quantizer,
         tune: int,
         folder: Path,
+        on_trial: Callable[[float, float], None],
     ) -> None:
         """Take a network.
 
@@ -74,10 +75,11 @@ class Candidates:
           bias_quantizer: rounds biases then.
           tune: steps of training of what is rounded.
           folder: for files.
+          on_trial: called with each price that was tried, and the loss.
         """
         self._source, self._arrays, self._folder = source, arrays, folder
         self._rivals, self._bias_quantizer = rivals, bias_quantizer
-        self._tune = tune
+        self._tune, self._on_trial = tune, on_trial
         self._files = 0
 
     def reach(self, goal: str, value: float) -> tuple[float, Candidate]:
@@ -166,7 +168,9 @@ class Candidates:
         return last
 
     def _at(self, trade: float) -> Candidate:
-        return Candidate(*self._source.at(trade))
+        found = Candidate(*self._source.at(trade))
+        self._on_trial(trade, found.lost)
+        return found
 
     def _tuned(self, found: Candidate) -> Candidate:
         """Return it with trained codebooks and biases, if that was asked for and is better."""

@@ -45,6 +45,7 @@ def compress(
     values: int | None = None,
     tune: int = 0,
     progress: Callable[[int], None] = lambda done: None,
+    on_trial: Callable[[float, float], None] = lambda trade, lost: None,
 ) -> Compressed:
     r"""Prune and round the weights of a network, and write them to a `.jxc` file.
 
@@ -91,6 +92,7 @@ def compress(
         codebooks and biases, on what the dense network predicts. A few hundred are enough.
       progress: called with the bytes of each array that is done; with a calibration once, at the
         end.
+      on_trial: with a calibration, called with each price of a bit that was tried, and the loss.
 
     Raises:
       ValueError: if `sparsity` is outside [0, 1) or `floor` outside of its bounds, `trade` or
@@ -136,6 +138,7 @@ def compress(
             values=values,
             tune=tune,
             progress=progress,
+            on_trial=on_trial,
         )
         return Compressed(*written, arrays.remarks, (), outcome)
     if values is not None or tune:

@@ -16,8 +16,13 @@ def test_less_than_half_of_the_bytes_at_the_divergence_that_was_asked_for(
 ):
     params, _ = trained
     path = tmp_path / "a.jxc"
-    done = jaxcomp.compress(params, path, calibration=calibration, max_kl=0.02)
+    trials = {}
+    done = jaxcomp.compress(
+        params, path, calibration=calibration, max_kl=0.02, on_trial=trials.__setitem__
+    )
     found = done.calibrated
+    assert trials[found.trade] == found.lost
+    assert all(lost > 0.02 for trade, lost in trials.items() if trade > found.trade)
     loaded = jaxcomp.load(path)
     assert path.stat().st_size == done.file_bytes
     np.testing.assert_allclose(Fidelity(calibration, params)(loaded), found.lost, rtol=1e-3)

@@ -61,6 +61,15 @@ def test_a_checkpoint_of_another_framework(folder, capsys):
     )
 
 
+def test_prices_that_are_tried_are_shown_on_a_terminal(folder, capsys, monkeypatch):
+    command = ["compress", "model.safetensors", "-o", "small.jxc", "--moments", "moments.npz"]
+    assert main([*command, "--lambda", "1e-3"]) == 0
+    assert "a bit at" not in capsys.readouterr().err
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert main([*command, "--lambda", "1e-3"]) == 0
+    assert "a bit at 0.001: loss" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("option", "values"), [(["--ternary"], 3), (["--levels", "5"], 5)])
 def test_few_values(folder, option, values):
     command = ["compress", "model.safetensors", "-o", "small.jxc", "--moments", "moments.npz"]
