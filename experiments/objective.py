@@ -1,4 +1,4 @@
-"""Classification: what is minimised, and what is measured."""
+"""Classification: what is minimized, and what is measured."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

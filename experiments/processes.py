@@ -25,7 +25,7 @@ def join(
     """Meet the other processes, if it is said that there are any; before all else of JAX.
 
     Args:
-      cluster: whether SLURM, Kubernetes or a TPU pod has started them, which JAX recognises.
+      cluster: whether SLURM, Kubernetes or a TPU pod has started them, which JAX recognizes.
       coordinator: of processes started by hand, HOST:PORT of the first one.
       processes: how many there are.
       process: which of them this is, from 0.

@@ -6,16 +6,16 @@ import jax
 import numpy as np
 import zstandard
 
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.trees import weight_mask
 
 ZSTD_LEVEL = 19
 
 
-def as_int8(array: np.ndarray) -> Quantised:
+def as_int8(array: np.ndarray) -> FewValued:
     """Return the nearest multiples of the largest magnitude / 127."""
     step = np.float32(np.abs(array).max() / 127 or 1)
-    return Quantised(np.rint(array / step).astype(np.int8), np.asarray(step))
+    return FewValued(np.rint(array / step).astype(np.int8), np.asarray(step))
 
 
 def reference_bytes(params: Any) -> dict[str, int]:

@@ -17,7 +17,7 @@ Mask = PyTree | Callable[[PyTree], PyTree]
 def path_name(path: tuple[Any, ...]) -> str:
     """The name of a leaf, such as `Dense_0/kernel`, from its key path.
 
-    Flax NNX wraps a leaf in a variable when an optimizer is initialised but not when it is updated;
+    Flax NNX wraps a leaf in a variable when an optimizer is initialized but not when it is updated;
     the trailing `value` of the wrapper is left out, so that both have the same name.
     """
     if path and isinstance(path[-1], jax.tree_util.GetAttrKey) and path[-1].name == "value":

@@ -18,7 +18,7 @@ from jaxcomp.quantize import dequantize, few_levels, latent_mask, ternarize
 from jaxcomp.trees import select
 from tests.helpers import sharded
 
-pytestmark = pytest.mark.usefixtures("standard_promotion")  # the frameworks' initialisers need it
+pytestmark = pytest.mark.usefixtures("standard_promotion")  # the frameworks' initializers need it
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 8)).astype(np.float32)
 Y = (X @ RNG.normal(size=(8, 4))).astype(np.float32)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from experiments.benchmarks.checkpoint_networks import SUBJECTS
 from jaxcomp import strict_json
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, VERMILLION
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, VERMILLION
 from jaxcomp.files import replacing
 
 FIGURE = "checkpoints.png"
@@ -143,8 +143,8 @@ def draw(records: dict[str, dict[str, Any]]) -> Figure:
                 [(size.mean - size.least) / 1000 for size in found.values()],
                 [(size.most - size.mean) / 1000 for size in found.values()],
             ]
-            marker, colour = _STYLES[method]
-            style = {"marker": marker, "color": colour, "capsize": 3, "markersize": 5}
+            marker, color = _STYLES[method]
+            style = {"marker": marker, "color": color, "capsize": 3, "markersize": 5}
             axes.errorbar(list(found), means, yerr=spread, label=label, **style)
         axes.set(title=name, xlabel=f"lost, {record['unit']}", yscale="log")
         axes.yaxis.set_major_formatter("{x:g}")

@@ -1,4 +1,4 @@
-"""Bytes, speed and memory of the codec on fixed sets of quantised weights.
+"""Bytes, speed and memory of the codec on fixed sets of quantized weights.
 
 python -m experiments.benchmarks.codec [--only SET ...] [--output FILE.json]
 

@@ -34,11 +34,11 @@ def main() -> None:
     batch = Examples(images, jnp.arange(128) % 10)
     params = model.init(jax.random.key(1), images)["params"]
     optimizer = optax.chain(jaxcomp.add_compressibility(1e-3), optax.adam(1e-3))
-    plain, penalised = (
+    plain, penalized = (
         make_step(cross_entropy(model.apply), tx) for tx in (optax.adam(1e-3), optimizer)
     )
     step = _median(plain, init_state(params, optax.adam(1e-3)), batch)
-    step_with_penalty = _median(penalised, init_state(params, optimizer), batch)
+    step_with_penalty = _median(penalized, init_state(params, optimizer), batch)
     look = _median(lambda _: measures(params), None)
     print(
         strict_json.dumps(

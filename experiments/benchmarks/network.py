@@ -1,4 +1,4 @@
-"""A network as benchmarks train it: what it starts from, and what is minimised."""
+"""A network as benchmarks train it: what it starts from, and what is minimized."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

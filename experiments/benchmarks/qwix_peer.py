@@ -22,10 +22,10 @@ from experiments.benchmarks.data_free import BIAS_BITS
 from experiments.benchmarks.subject import Params
 from experiments.storage import zstd_bytes
 from jaxcomp.codec import Writer
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.quantize import scalar
 
-Array = np.ndarray | Quantised
+Array = np.ndarray | FewValued
 
 SETTINGS: tuple[dict[str, Any], ...] = ({"levels": "int8"}, {"levels": "int4"})
 
@@ -94,7 +94,7 @@ def _stored(quantized: Params) -> dict[tuple[str, ...], Array]:
                 add((*names, name), inner)
         elif hasattr(one, "array"):  # levels, and steps of the same number of axes
             levels, steps = np.asarray(one.array.qvalue).astype(np.int8), one.array.scale
-            found[names] = Quantised(levels, np.asarray(steps, np.float32))
+            found[names] = FewValued(levels, np.asarray(steps, np.float32))
         elif one.ndim == 1:
             found[names] = scalar.bits_levels(np.asarray(one), bits=BIAS_BITS)
         else:
@@ -107,7 +107,7 @@ def _stored(quantized: Params) -> dict[tuple[str, ...], Array]:
 def _write(path: Path, arrays: dict[tuple[str, ...], Array]) -> int:
     with Writer(path) as writer:
         for names, one in arrays.items():
-            if isinstance(one, Quantised):
+            if isinstance(one, FewValued):
                 writer.add_levels(names, *one)
             else:
                 writer.add(names, one)
@@ -117,7 +117,7 @@ def _write(path: Path, arrays: dict[tuple[str, ...], Array]) -> int:
 def _parts(arrays: dict[tuple[str, ...], Array], levels: str) -> Iterator[bytes]:
     """Yield the bytes of levels, two in a byte if they have 4 bits, of steps and of the others."""
     for one in arrays.values():
-        if not isinstance(one, Quantised):
+        if not isinstance(one, FewValued):
             yield one.tobytes()
             continue
         own = one.levels.astype(np.int8).ravel()

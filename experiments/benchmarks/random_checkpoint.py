@@ -3,7 +3,7 @@
 python -m experiments.benchmarks.random_checkpoint FILE.safetensors
 
 The tensors of a ResNet-50 in PyTorch's names and shapes, 25.6 million parameters, with random
-values: weights are normal with the variance of He's initialisation, and each output channel has a
+values: weights are normal with the variance of He's initialization, and each output channel has a
 gain of its own, as trained ones have. Nothing can be said about accuracy with it.
 """
 
@@ -37,7 +37,7 @@ def tensors(rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names and shapes; running statistics of batch normalisation are left out."""
+    """Names and shapes; running statistics of batch normalization are left out."""
 
     def convolution(name: str, norm: str, *shape: int) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"{name}.weight", shape

@@ -284,15 +284,15 @@ def _step_row(name: str, options: argparse.Namespace, on_cpu: bool) -> dict[str,
         return _Program(make_update(loss, tx), state, ((images, labels),))
 
     adam = program(optax.adam(1e-3))
-    penalised = program(optax.chain(jaxcomp.add_compressibility(1e-3), optax.adam(1e-3)))
-    pair = in_turns(adam.work(), penalised.work(), options.repeats, options.seconds)
+    penalized = program(optax.chain(jaxcomp.add_compressibility(1e-3), optax.adam(1e-3)))
+    pair = in_turns(adam.work(), penalized.work(), options.repeats, options.seconds)
     about = {
         "kind": "step",
         "name": f"add_compressibility, {name}, batch {'x'.join(map(str, shape))}",
     }
     about["leaves"] = len(jax.tree.leaves(params))
     about["parameters"] = sum(p.size for p in jax.tree.leaves(params))
-    return _row(about, pair, pair.ratios(), STEP_GOAL, adam, penalised)
+    return _row(about, pair, pair.ratios(), STEP_GOAL, adam, penalized)
 
 
 def _row(

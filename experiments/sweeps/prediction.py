@@ -23,7 +23,7 @@ from experiments.environment import environment
 from experiments.mistakes import in_one_line
 from jaxcomp import strict_json
 from jaxcomp.analysis.composite import agreement, composite_condition
-from jaxcomp.analysis.minimise import minimise, subgradient_norm
+from jaxcomp.analysis.minimize import minimize, subgradient_norm
 from jaxcomp.data import Examples, digits
 
 HIDDEN, CLASSES = 8, 10
@@ -83,7 +83,7 @@ def trace(train: Examples, weight: float, seed: int) -> list[dict[str, Any]]:
     """How well the condition is obeyed at each point on the way to a minimum."""
     loss, path = data_term(train), []
     gradient = jax.jit(jax.grad(loss))
-    for w in minimise(start(seed), loss, weight, rate=0.3):
+    for w in minimize(start(seed), loss, weight, rate=0.3):
         condition = composite_condition(w[None], gradient(w)[None], weight)
         path.append(
             {

@@ -53,7 +53,7 @@ def composite_condition(
       data_gradient: gradient of the data term alone at `params`, over all of its data.
       weight: the weight :math:`\lambda > 0` of the loss.
       scope: that of the penalty, `"global"` or `"tensor"`: one `r` and `c`, or one in each tensor.
-      mask: the weights that were penalised (see `jaxcomp.compressibility_tree`).
+      mask: the weights that were penalized (see `jaxcomp.compressibility_tree`).
       zero: weights up to this fraction of `c` count as zero. Stochastic training does not reach
         exact zeros but stays near them.
 

@@ -41,7 +41,7 @@ class Kind(NamedTuple):
         return (self.negative == 0) & (self.slope > 0)
 
 
-def penalised(data_term: Objective | None, weight: float) -> Objective:
+def penalized(data_term: Objective | None, weight: float) -> Objective:
     r""":math:`f + \lambda L`, or `L` alone if there is no data term."""
     if data_term is None:
         return compressibility
@@ -56,7 +56,7 @@ def shortest_subgradient(
     At a non-zero entry it is the derivative; at a zero, what the data term pulls beyond the
     `weight / r` with which the kink holds.
     """
-    gradient = jax.grad(penalised(data_term, weight))(w)
+    gradient = jax.grad(penalized(data_term, weight))(w)
     beyond = jnp.maximum(jnp.abs(gradient) - weight / norms(w)[1], 0)
     return jnp.where(w == 0, jnp.sign(gradient) * beyond, gradient)
 
@@ -73,7 +73,7 @@ def newton_on_support(
 
     With a data term an entry that a step would carry through zero is set to zero and stays there.
     """
-    objective = penalised(data_term, weight)
+    objective = penalized(data_term, weight)
 
     def step(_: int, w: jax.Array) -> jax.Array:
         on, r = w != 0, norms(w)[1]
@@ -146,7 +146,7 @@ def classify(
       weight: the weight of the loss.
       flat: curvatures below this, in units of :math:`\lambda / (c^2 \sqrt{k})`, count as none.
     """
-    objective = penalised(data_term, weight)
+    objective = penalized(data_term, weight)
     on, k, (_, r, c) = w != 0, jnp.sum(w != 0), norms(w)
     unit = c**2 * jnp.sqrt(k.astype(w.dtype)) / weight
     hessian = jnp.where(jnp.outer(on, on), unit * jax.hessian(objective)(w), 0)

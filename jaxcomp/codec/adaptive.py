@@ -1,6 +1,6 @@
 """Sparse matrices of levels, row by row, each level given the rows before it.
 
-Rows of a trained kernel are alike: neighbouring pixels, or positions of a convolution, see the same
+Rows of a trained kernel are alike: neighboring pixels, or positions of a convolution, see the same
 thing, so a weight is likely where the weight above it is, and of its sign. Columns are units: some
 have many weights. A row is coded as one vector, so that no step is taken for a single weight.
 """
@@ -30,7 +30,7 @@ _MEMORY, _TABLE_MEMORY = 320, 8
 class Settings(NamedTuple):
     """What the encoder chose, told to the decoder."""
 
-    period: int  # distance between rows that are neighbours along another axis; 1 for none
+    period: int  # distance between rows that are neighbors along another axis; 1 for none
     densities: bool  # whether each row tells how dense it is
 
 

@@ -1,4 +1,4 @@
-"""Short sequences in which neighbours are alike: which rows are alive, and how dense they are."""
+"""Short sequences in which neighbors are alike: which rows are alive, and how dense they are."""
 
 import numpy as np
 

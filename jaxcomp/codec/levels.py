@@ -15,7 +15,7 @@ _FEW_UNITS = 4  # the same of units
 _FEWEST = 7  # the largest multiple of the smallest magnitude of a unit
 
 
-class Quantised(NamedTuple):
+class FewValued(NamedTuple):
     """Levels and a codebook.
 
     * `codebook` of shape []: one step; a level stands for `step * level`.
@@ -71,7 +71,7 @@ def different_levels(levels: np.ndarray) -> int:
     return int(np.count_nonzero(count_symbols(levels.reshape(-1), high - low + 1, low)))
 
 
-def quantised(array: np.ndarray) -> Quantised | None:
+def few_valued(array: np.ndarray) -> FewValued | None:
     """Levels and codebook of an array, exact to the bit, or None if it has more than 256 values.
 
     Values are told apart by their bits: 0.0 and -0.0 are two values, and so are two NaNs with
@@ -97,10 +97,10 @@ def quantised(array: np.ndarray) -> Quantised | None:
     for start in range(0, bits.size, _CHUNK):
         chunk = slice(start, start + _CHUNK)
         levels[chunk] = level_of[np.searchsorted(used, bits[chunk])]
-    return Quantised(levels.reshape(array.shape), codebook)
+    return FewValued(levels.reshape(array.shape), codebook)
 
 
-def quantised_by_unit(array: np.ndarray) -> Quantised | None:
+def few_valued_by_unit(array: np.ndarray) -> FewValued | None:
     """Levels with a step for each slice along the last axis, exact to the bit, or None.
 
     It finds weights that have been made ternary for each output unit by itself: entries of a slice
@@ -127,7 +127,7 @@ def quantised_by_unit(array: np.ndarray) -> Quantised | None:
     axes = (1,) * (array.ndim - 1)
     with np.errstate(invalid="ignore"):  # of steps that float64 has rounded out of the type
         codebook = steps.astype(array.dtype).reshape(*axes, -1)
-    found = Quantised(levels.astype(np.int8).reshape(array.shape), codebook)
+    found = FewValued(levels.astype(np.int8).reshape(array.shape), codebook)
     return found if found.values().tobytes() == array.tobytes() else None
 
 

@@ -23,8 +23,8 @@ def code_planes(coder: Coder, dtype: np.dtype, count: int, values: np.ndarray | 
     out = np.empty((count, width), np.uint8) if known is None else known
     for byte in reversed(range(width)):
         plane = None if known is None else np.ascontiguousarray(known[:, byte])
-        modelled = None if plane is None else np.array([_pays(plane)])
-        if coder.symbols(np.ones(2), 1, modelled)[0]:
+        modeled = None if plane is None else np.array([_pays(plane)])
+        if coder.symbols(np.ones(2), 1, modeled)[0]:
             code_counted(coder, 256, count, plane, out=out[:, byte])
         elif plane is None:
             out[:, byte] = np.frombuffer(coder.raw(count, None), np.uint8)

@@ -10,7 +10,7 @@ from jaxcomp.codec import segments, version1
 from jaxcomp.codec.coder import Decoder, MeteringDecoder
 from jaxcomp.codec.container import OVERHEAD, read_container
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.levels import different_levels, quantised, smallest_dtype
+from jaxcomp.codec.levels import different_levels, few_valued, smallest_dtype
 from jaxcomp.codec.limits import Budget, Limits
 from jaxcomp.codec.metadata import is_metadata
 from jaxcomp.codec.names import (
@@ -138,8 +138,8 @@ def describe(path: str | os.PathLike, *, limits: Limits | None = None) -> FileIn
         array = record.values()
         nonzeros = int(np.count_nonzero(array))
         values = None if nonzeros else min(1, array.size)
-        if record.quantised is not None:
-            values = different_levels(record.quantised.levels)
+        if record.few_valued is not None:
+            values = different_levels(record.few_valued.levels)
         tensors.append(
             TensorInfo(
                 name="/".join(map(str, names)),
@@ -155,9 +155,9 @@ def describe(path: str | os.PathLike, *, limits: Limits | None = None) -> FileIn
 
 
 def _levels_and_codebook(record: Record) -> tuple[np.ndarray, np.ndarray | None]:
-    if record.quantised is None:
+    if record.few_valued is None:
         return record.values(), None
-    levels, codebook = record.quantised
+    levels, codebook = record.few_valued
     native = codebook.astype(codebook.dtype.newbyteorder("="), copy=False)
     return levels.astype(smallest_dtype(levels), copy=False), native
 
@@ -232,5 +232,5 @@ def _records_of_version_1(
         if array is None:
             yield names, None, 0.0
             continue
-        levels = quantised(array) if few and array.size else None
+        levels = few_valued(array) if few and array.size else None
         yield names, Record(Facts(Kind.PLAIN, array.dtype, array.shape), levels, array), float(size)

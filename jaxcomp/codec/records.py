@@ -12,7 +12,7 @@ from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.dtypes import code_of, dtype_of, signed_dtype
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.grid import MAX_LEVEL
-from jaxcomp.codec.levels import Quantised, negatives
+from jaxcomp.codec.levels import FewValued, negatives
 from jaxcomp.codec.limits import MAX_AXES, MAX_ELEMENTS, MEMORY_OF_ARRAY
 from jaxcomp.codec.planes import code_planes
 from jaxcomp.codec.scaled import MEMORY_OF_FACTOR
@@ -77,12 +77,12 @@ class Record(NamedTuple):
     """An array of a file."""
 
     facts: Facts
-    quantised: Quantised | None  # None for an array of many values
-    array: np.ndarray | None  # None if it is quantised, and not known as it is
+    few_valued: FewValued | None  # None for an array of many values
+    array: np.ndarray | None  # None if it is few-valued, and not known as it is
 
     def values(self) -> np.ndarray:
         """The array in the machine's byte order, writeable."""
-        array = self.quantised.values() if self.array is None else self.array
+        array = self.few_valued.values() if self.array is None else self.array
         return array.astype(self.facts.dtype.newbyteorder("="), copy=False)
 
 
@@ -96,9 +96,9 @@ def check_shape(shape: tuple[int, ...]) -> None:
         )
 
 
-def encode_record(coder: Coder, text: Text, hints: Hints, record: Quantised | np.ndarray) -> None:
-    """Code an array: quantised, or of many values (contiguous, little-endian)."""
-    if isinstance(record, Quantised):
+def encode_record(coder: Coder, text: Text, hints: Hints, record: FewValued | np.ndarray) -> None:
+    """Code an array: few-valued, or of many values (contiguous, little-endian)."""
+    if isinstance(record, FewValued):
         facts, levels = _facts_of_levels(record), record.levels
     else:
         dtype, shape = record.dtype, record.shape
@@ -126,7 +126,7 @@ def decode_record(coder: Coder, text: Text, hints: Hints) -> Record:
     return record
 
 
-def _facts_of_levels(record: Quantised) -> Facts:
+def _facts_of_levels(record: FewValued) -> Facts:
     levels, codebook = record
     low, high = (min(0, int(levels.min())), max(0, int(levels.max()))) if levels.size else (0, 0)
     kind, zero, step_shape = Kind.STEP, False, ()
@@ -229,7 +229,7 @@ def _code_values(
     coder: Coder,
     facts: Facts,
     hints: Hints,
-    record: Quantised | np.ndarray | None,
+    record: FewValued | np.ndarray | None,
     levels: np.ndarray | None,
 ) -> Record:
     if facts.kind == Kind.PLAIN:
@@ -248,7 +248,7 @@ def _code_values(
     else:
         levels = np.zeros(facts.shape, np.int8)
     if facts.kind != Kind.SPARSE:
-        return Record(facts, Quantised(levels, codebook), None)
+        return Record(facts, FewValued(levels, codebook), None)
     at, count = levels.view(bool), int(np.count_nonzero(levels))
     values = None if record is None else record[at]
     coder.budget.need(facts.size + (facts.size + count) * facts.dtype.itemsize)

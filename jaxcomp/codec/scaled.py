@@ -12,7 +12,7 @@ from jaxcomp.codec.dtypes import signed_dtype
 FACTORS = 64  # scales of a slice, a quarter octave apart; 0 for a slice of zeros
 _MIDDLE = FACTORS // 2
 _CLASSES = 48
-_PRIOR_STRENGTH = 200  # observations that the neighbouring class is worth
+_PRIOR_STRENGTH = 200  # observations that the neighboring class is worth
 _TOGETHER = 2**16  # entries that are put in their places at a time
 _WORK = 30  # nanoseconds for each entry that has a class
 MEMORY_OF_FACTOR = 16  # bytes

@@ -15,11 +15,11 @@ from jaxcomp.codec.container import ContainerWriter
 from jaxcomp.codec.dtypes import code_of, dtype_of
 from jaxcomp.codec.grid import MAX_LEVEL
 from jaxcomp.codec.levels import (
-    Quantised,
+    FewValued,
+    few_valued,
+    few_valued_by_unit,
     negatives,
     plain_bits,
-    quantised,
-    quantised_by_unit,
     smallest_dtype,
 )
 from jaxcomp.codec.metadata import names_of
@@ -102,12 +102,12 @@ class Writer:
         self._add(names, _smallest(array))
 
     def add_levels(self, names: Names, levels: np.ndarray, codebook: np.ndarray) -> None:
-        """Store quantised weights.
+        """Store quantized weights.
 
         Args:
           names: where they are in the nested dict.
           levels: signed integers of any shape, of magnitude at most 32,767.
-          codebook: what they stand for, floating-point: see `Quantised`.
+          codebook: what they stand for, floating-point: see `FewValued`.
 
         Raises:
           TypeError: if a name or a type cannot be stored.
@@ -133,7 +133,7 @@ class Writer:
         encode_names(self._text, names, empty=True)
         self._text.spend()
 
-    def _add(self, names: Names, record: Quantised | np.ndarray) -> None:
+    def _add(self, names: Names, record: FewValued | np.ndarray) -> None:
         self._place(names)
         encode_names(self._text, names)
         encode_record(self._encoder, self._text, self._hints, record)
@@ -201,7 +201,7 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
 def write(
     path: str | os.PathLike, tensors: Mapping[str, tuple[np.ndarray, np.ndarray | None]]
 ) -> int:
-    """Write quantised tensors, each as `(levels, codebook)`, to a `.jxc` file.
+    """Write quantized tensors, each as `(levels, codebook)`, to a `.jxc` file.
 
     Args:
       path: where to write; an existing file is replaced.
@@ -236,13 +236,13 @@ def write(
     return writer.file_bytes
 
 
-def _smallest(array: np.ndarray) -> Quantised | np.ndarray:
+def _smallest(array: np.ndarray) -> FewValued | np.ndarray:
     """The form of an array that takes the fewest bits: levels of some kind, or as it is."""
     if not (array.size and array.view(f"u{array.itemsize}").any()):
         return array
-    few = quantised(array)
+    few = few_valued(array)
     # A common step is as good as it gets.
-    by_unit = None if few is not None and few.codebook.ndim == 0 else quantised_by_unit(array)
+    by_unit = None if few is not None and few.codebook.ndim == 0 else few_valued_by_unit(array)
     best, fewest = array, plain_bits(array)
     for form in (by_unit, few):  # the last one that takes no more
         if form is not None and (bits := form.bits()) <= fewest:
@@ -261,7 +261,7 @@ def _named(names: Names) -> Iterator[None]:
         raise ValueError(f"{join(names)}: {error}") from error
 
 
-def _checked(levels: Any, codebook: Any) -> Quantised:
+def _checked(levels: Any, codebook: Any) -> FewValued:
     levels, codebook = np.asarray(levels), np.asarray(codebook)
     if levels.dtype.kind not in "iu":
         raise TypeError(f"levels must be integers, got {levels.dtype}")
@@ -294,7 +294,7 @@ def _checked(levels: Any, codebook: Any) -> Quantised:
         usable = (codebook > 0) & (codebook < np.inf)
         if not usable.all():
             raise ValueError(f"steps must be positive and finite, got {codebook[~usable].flat[0]}")
-    return Quantised(
+    return FewValued(
         np.asarray(levels, smallest_dtype(levels), order="C"),
         np.asarray(codebook, dtype, order="C"),
     )

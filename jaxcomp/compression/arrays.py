@@ -9,13 +9,13 @@ import numpy as np
 
 from jaxcomp.checkpoints import Checkpoint, Entry, check_any, of_network
 from jaxcomp.codec import Writer
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.codec.metadata import names_of
 from jaxcomp.codec.names import EMPTY, check_names, flatten
 from jaxcomp.quantize.error import Error, error_of, total, trimmed_error
 from jaxcomp.weights import are_weights, is_variance, scale_integers
 
-Array = Quantised | np.ndarray  # as a file stores it
+Array = FewValued | np.ndarray  # as a file stores it
 Stored = Mapping[str, Array]  # arrays that are not stored as they are, by name
 Round = Callable[[Entry, np.ndarray], Array]  # from an array and its values to what is stored
 
@@ -86,7 +86,7 @@ class Arrays:
                 if entry in stored:
                     before = self.checkpoint.load(entry)
                     new = after(entry, before)
-                    if isinstance(new, Quantised):
+                    if isinstance(new, FewValued):
                         writer.add_levels(entry.names, *new)
                     else:
                         writer.add(entry.names, new)
@@ -104,7 +104,7 @@ class Arrays:
 
 def values_of(stored: Array) -> np.ndarray:
     """Return what is read back of an array."""
-    return stored.values() if isinstance(stored, Quantised) else stored
+    return stored.values() if isinstance(stored, FewValued) else stored
 
 
 def as_stored(stored: Stored) -> Round:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from jaxcomp.arguments import check_number
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.compression.arrays import Arrays, Stored, Written, as_stored
 from jaxcomp.compression.data_free import Quantizer, bits_of, round_alone
 from jaxcomp.compression.rounding import TERNARY
@@ -209,5 +209,5 @@ def rivals_of(values: int | None) -> list[Quantizer]:
 
 def _entropy_bytes(stored: Stored) -> float:
     return sum(
-        one.bits() / 8 if isinstance(one, Quantised) else one.nbytes for one in stored.values()
+        one.bits() / 8 if isinstance(one, FewValued) else one.nbytes for one in stored.values()
     )

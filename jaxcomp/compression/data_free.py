@@ -6,14 +6,14 @@ from functools import partial
 import numpy as np
 
 from jaxcomp.checkpoints import Checkpoint, Entry, UnitAxis
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.compression.arrays import Array, Arrays, Round
 from jaxcomp.prune.streamed import keep_above, kth_largest, with_floor
 from jaxcomp.quantize.rate_distortion import rate_distortion
 from jaxcomp.quantize.scalar import bits_levels
 
 # From an array, and where there is a level for each output unit from their `axis`.
-Quantizer = Callable[..., Quantised]
+Quantizer = Callable[..., FewValued]
 
 
 def bits_of(bits: int) -> Quantizer:
@@ -46,10 +46,10 @@ def round_alone(
             if quantizer is None:
                 return pruned
             own = {"axis": axes[entry].axis} if axes else {}
-            rounded = _quantise(entry, partial(quantizer, **own), pruned)
+            rounded = _quantize(entry, partial(quantizer, **own), pruned)
             return rate_distortion(pruned, rounded, trade) if trade else rounded
         if entry in biases and bias_quantizer is not None:
-            rounded = _quantise(entry, bias_quantizer, before)
+            rounded = _quantize(entry, bias_quantizer, before)
             # Positive numbers, some of which would be zero, are more likely to be gains.
             return before if (before > 0).all() and not rounded.levels.all() else rounded
         return before
@@ -84,7 +84,7 @@ def _pruning(
     return prune
 
 
-def _quantise(entry: Entry, quantizer: Quantizer, w: np.ndarray) -> Quantised:
+def _quantize(entry: Entry, quantizer: Quantizer, w: np.ndarray) -> FewValued:
     check_finite(entry, w)
     try:
         return quantizer(w)

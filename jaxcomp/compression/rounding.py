@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.compression.layers import Layer
 from jaxcomp.compression.steps import Steps
 from jaxcomp.quantize.codebook import nearest
@@ -98,7 +98,7 @@ class Problem(NamedTuple):
     dtype: np.dtype  # of the array, which steps and codebooks have to be of
 
 
-def round_weights(problem: Problem, values: int | None = None) -> Quantised:
+def round_weights(problem: Problem, values: int | None = None) -> FewValued:
     """Return levels and what they stand for, of the error and bits that cost least.
 
     Args:
@@ -121,7 +121,7 @@ def _stable(sensitivities: np.ndarray) -> np.ndarray:
     return 0.5 * (sensitivities + damping(sensitivities, share))
 
 
-def _of_steps(problem: Problem, factors: Factors, good: Steps) -> Quantised:
+def _of_steps(problem: Problem, factors: Factors, good: Steps) -> FewValued:
     """Return multiples of one step, or of one for each slice where it pays.
 
     Of a large array it is tried with some of the outputs.
@@ -156,14 +156,14 @@ def _of_steps(problem: Problem, factors: Factors, good: Steps) -> Quantised:
         found = rounded(steps, factors[1], 1)
     codebook = layer.slices(steps) if steps.size > 1 else steps.reshape(())
     levels = layer.array(found.levels).astype(np.int16)
-    return Quantised(levels, codebook.astype(problem.dtype))
+    return FewValued(levels, codebook.astype(problem.dtype))
 
 
 def _bits_of(steps: np.ndarray) -> float:
     return min(32 * steps.size, _STEP_BITS * steps.size + _MODEL_BITS)
 
 
-def _few_valued(problem: Problem, factors: Factors, good: Steps, most: int) -> Quantised:
+def _few_valued(problem: Problem, factors: Factors, good: Steps, most: int) -> FewValued:
     """Return a codebook of at most so many values, fitted to levels, and they to it, in turns."""
     w, trade = problem.w, problem.trade
     options = {"zeros": problem.zeros, "groups": problem.layer.groups}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcomp.codec.levels import Quantised, negatives
+from jaxcomp.codec.levels import FewValued, negatives
 from jaxcomp.compression.calibration import Calibration, losses_of
 from jaxcomp.quantize.codebook import nearest
 
@@ -21,7 +21,7 @@ _LEAST_SIZE = 1e-3  # of an array, such as one of zeros
 class TrainedPart(NamedTuple):
     """Hold the part of a network that is trained: rounded weights, and other arrays."""
 
-    weights: Mapping[str, Quantised]  # of which codebooks are trained
+    weights: Mapping[str, FewValued]  # of which codebooks are trained
     others: Mapping[str, np.ndarray]
 
 
@@ -104,7 +104,7 @@ def _is_free(codebook: np.ndarray) -> bool:
     return codebook.ndim == 1 and not np.array_equal(codebook, -codebook[::-1])
 
 
-def _with_codebook(one: Quantised, codebook: np.ndarray) -> Quantised:
+def _with_codebook(one: FewValued, codebook: np.ndarray) -> FewValued:
     if codebook.ndim != 1:
         return one._replace(codebook=codebook)
     values = codebook[one.levels.astype(np.intp) + negatives(one.codebook)]

@@ -16,7 +16,7 @@ _TOGETHER = 1_000  # examples that are read at a time: one by one takes three ti
 
 
 class Prepared(NamedTuple):
-    """A data set of labelled images of one shape, in a training and a test set."""
+    """A data set of labeled images of one shape, in a training and a test set."""
 
     name: str  # name and version are those of TFDS
     version: str

@@ -1,4 +1,4 @@
-"""l0 regularisation by hard-concrete gates, which are trained with the weights.
+"""l0 regularization by hard-concrete gates, which are trained with the weights.
 
 Source: Louizos, Welling, Kingma, *Learning sparse neural networks through L0 regularization*,
 ICLR 2018, arXiv 1712.01312; equation numbers are those of the paper.

@@ -13,7 +13,7 @@ def ternary_gap_of(arrays: Sequence[jax.Array]) -> jax.Array:
 
     On a frozen support the ternary vectors `{-c, 0, c}` are where the compressibility loss is
     *largest*, :math:`L = \sqrt k`. So the gap is 0 if and only if `w` is ternary; it does not see
-    the scale or the signs, and is at most `k - sqrt(k)`. Minimised after the support has been found
+    the scale or the signs, and is at most `k - sqrt(k)`. Minimized after the support has been found
     and while it is held (`jaxcomp.keep_masked`), it makes the survivors' magnitudes equal.
 
     It is computed as :math:`\frac{k}{2} \sum_S (|w_i| / \|w\|_2 - 1 / \sqrt k)^2`, which is the

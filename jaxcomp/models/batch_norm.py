@@ -1,7 +1,7 @@
-"""Running statistics of batch normalisation merged into its scale and bias.
+"""Running statistics of batch normalization merged into its scale and bias.
 
 A file then needs the parameters alone: with the fixed statistics `mean = 0`, `var = 1 - epsilon`,
-whose normalisation is the identity, the network computes the same.
+whose normalization is the identity, the network computes the same.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def merge_batch_norm(params: PyTree, batch_stats: PyTree, *, epsilon: float = 1e
       params: nested dict of arrays, as Linen makes it.
       batch_stats: `mean` and `var` [channels] for each `scale` [channels], nested like `params`;
         anything where there is none.
-      epsilon: that of the normalisation.
+      epsilon: that of the normalization.
 
     Returns:
       Parameters of the same structure and shapes.
@@ -34,11 +34,11 @@ def merge_batch_norm(params: PyTree, batch_stats: PyTree, *, epsilon: float = 1e
 
 
 def unit_statistics(params: PyTree, *, epsilon: float = 1e-5) -> PyTree:
-    """Statistics that normalise by nothing: mean 0 and variance `1 - epsilon`.
+    """Statistics that normalize by nothing: mean 0 and variance `1 - epsilon`.
 
     Args:
       params: nested dict of arrays, or of `jax.ShapeDtypeStruct`, as Linen makes it.
-      epsilon: that of the normalisation.
+      epsilon: that of the normalization.
 
     Returns:
       `{"mean": [channels], "var": [channels]}` for each `scale` [channels] of `params`, nested as

@@ -54,7 +54,7 @@ def convolution(
 
 
 def _product(images: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Some neighbouring columns of the result at a time, from all columns that these see."""
+    """Some neighboring columns of the result at a time, from all columns that these see."""
     n, height, width, _ = images.shape
     kernel_rows, kernel_columns, _, filters = kernel.shape
     rows, columns = height - kernel_rows + 1, width - kernel_columns + 1

@@ -1,4 +1,4 @@
-"""The convolution and the normalisation after it, as deep networks have them."""
+"""The convolution and the normalization after it, as deep networks have them."""
 
 from functools import partial
 from typing import Any
@@ -9,10 +9,10 @@ KERNEL_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 def conv_and_norm(dtype: Any, train: bool) -> tuple[partial[nn.Conv], partial[nn.BatchNorm]]:
-    """A convolution without bias and a batch normalisation, to be called with the rest.
+    """A convolution without bias and a batch normalization, to be called with the rest.
 
     Weights start as in He et al., arXiv 1502.01852, by the number of outputs. With `train`,
-    normalisation is by the statistics of the batch, and the running ones in `batch_stats` move a
+    normalization is by the statistics of the batch, and the running ones in `batch_stats` move a
     tenth of the way to them. Both compute in `dtype` (None: that of their inputs and parameters),
     statistics in float32.
     """

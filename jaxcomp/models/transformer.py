@@ -10,7 +10,7 @@ import jax.numpy as jnp
 class Transformer(nn.Module):
     """Predicts the next token at each place from those up to there.
 
-    Blocks of attention and of two dense layers, each on the normalised sum of all before it
+    Blocks of attention and of two dense layers, each on the normalized sum of all before it
     (*pre-norm*; RMS norm, Zhang, Sennrich, arXiv 1910.07467). Places enter by rotation (*RoPE*, Su
     et al., arXiv 2104.09864) and logits are products with the table of embeddings, so that all
     parameters but the scales of norms are weights with two axes. With the defaults, 102,208.

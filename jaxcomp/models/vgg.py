@@ -1,7 +1,7 @@
 """The 16-layer network of Simonyan and Zisserman, as the compression literature has it.
 
 Source: Simonyan and Zisserman, *Very deep convolutional networks for large-scale image
-recognition*, ICLR 2015, arXiv 1409.1556, configuration D; with batch normalisation, and with one
+recognition*, ICLR 2015, arXiv 1409.1556, configuration D; with batch normalization, and with one
 hidden dense layer of 512 instead of two of 4096, for images of 32 x 32.
 """
 

@@ -13,14 +13,14 @@ class Prox(Protocol):
     r"""A penalty :math:`f` of one array and its proximal operator.
 
     With :math:`e(y) = \min_x \frac{1}{2} \|x - y\|^2 + \tau f(x)`, the Moreau envelope,
-    :math:`\nabla e(y) = y - \mathrm{prox}(y)` wherever the minimiser is unique.
+    :math:`\nabla e(y) = y - \mathrm{prox}(y)` wherever the minimizer is unique.
     """
 
     def value(self, w: jax.Array) -> jax.Array:
         """The penalty of `w`, a scalar."""
 
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
-        r"""The minimiser :math:`\arg\min_x \frac{1}{2} \|x - y\|^2 + \tau f(x)`, in y's type.
+        r"""The minimizer :math:`\arg\min_x \frac{1}{2} \|x - y\|^2 + \tau f(x)`, in y's type.
 
         Args:
           y: floating-point array.

@@ -16,13 +16,13 @@ from jaxcomp.prox.separable import Soft, widened
 class Ratio:
     r"""Threshold and stretch: :math:`f = L(w) = \|w\|_1 / \|w\|_2`, with :math:`L(0) = 0`.
 
-    With one :math:`\tau` for all, the result is the global minimiser. Let :math:`b = |y|`. For a
+    With one :math:`\tau` for all, the result is the global minimizer. Let :math:`b = |y|`. For a
     given direction `u`, a unit vector that is not negative, the best length is
     :math:`r = \langle b, u \rangle`, which leaves :math:`h(u) = \tau \|u\|_1 - r^2 / 2` to
-    minimise. Its stationary points are :math:`u \propto (b - \alpha)_+` with
+    minimize. Its stationary points are :math:`u \propto (b - \alpha)_+` with
     :math:`\alpha = \tau / r`: a soft threshold, then a stretch. Along that curve of one parameter
     :math:`h'(\alpha)` has the sign of :math:`\alpha r(\alpha) - \tau`, and between two
-    neighbouring values of `b` the product :math:`\alpha r` rises and then falls. So in each
+    neighboring values of `b` the product :math:`\alpha r` rises and then falls. So in each
     interval there is at most one minimum, found by bisection; the best of all, of a single weight
     and of zero is taken. That sorts the entries of the array.
 
@@ -36,15 +36,15 @@ class Ratio:
 
     @partial(jax.jit, static_argnums=0)  # outside of `jit`, a loop is compiled at each call
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
-        r"""The exact minimiser for a scalar `tau`, a linearised step for an array.
+        r"""The exact minimizer for a scalar `tau`, a linearized step for an array.
 
         In the metric of a preconditioner, the smooth part of the gradient at `y` is followed, and
         the rest is a soft threshold, :math:`x = S_{\tau_i / r}(y_i + \tau_i a y_i / r^3)` with
         :math:`a = \|y\|_1` and :math:`r = \|y\|_2`: one step of proximal gradient descent, close
-        to the minimiser for small `tau`.
+        to the minimizer for small `tau`.
         """
         if jnp.ndim(tau):
-            return self._linearised(y, tau)
+            return self._linearized(y, tau)
         y = gathered(y)  # its entries are sorted
         wide, _ = widened(y, tau)
         magnitudes = jnp.abs(wide)
@@ -65,7 +65,7 @@ class Ratio:
         # A weight of zero moves nothing, also not by rounding.
         return jnp.where(jnp.asarray(tau) == 0, y, x.astype(y.dtype))
 
-    def _linearised(self, y: jax.Array, tau: jax.Array) -> jax.Array:
+    def _linearized(self, y: jax.Array, tau: jax.Array) -> jax.Array:
         wide, tau = widened(y, tau)
         scale, l1, sum_of_squares = scaled_norms([wide])
         r = jnp.broadcast_to(scale * jnp.sqrt(sum_of_squares), y.shape)

@@ -1,4 +1,4 @@
-"""Quantisation: few-valued weights, as pure functions of a parameter tree."""
+"""Quantization: few-valued weights, as pure functions of a parameter tree."""
 
 from jaxcomp.quantize.codebook import codebook
 from jaxcomp.quantize.levels import LEVELS, PER, few_levels, least_squares_level, ternarize

@@ -1,11 +1,11 @@
-"""Codebook quantisation: the few values that are closest to the weights of a tensor."""
+"""Codebook quantization: the few values that are closest to the weights of a tensor."""
 
 from types import ModuleType
 
 import numpy as np
 
 from jaxcomp.arguments import check_number
-from jaxcomp.codec.levels import Quantised, negatives
+from jaxcomp.codec.levels import FewValued, negatives
 from jaxcomp.quantize import weighted_kmeans
 
 MAX_LEVELS = 256  # what a file finds in an array by itself
@@ -17,7 +17,7 @@ _GIANT = 2.0**20
 def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
     """The best codebook of at most `levels` values.
 
-    It minimises the sum of squared errors (k-means in one dimension, by dynamic programming): among
+    It minimizes the sum of squared errors (k-means in one dimension, by dynamic programming): among
     all codebooks for up to 131,072 weights that are not zero. More are first put together in up to
     16,384 bins, half of equal count and half of equal width, so that neither the middle nor the
     tails are coarse, and the codebook is the best one of the bins. Exact zeros stay zeros: if there
@@ -43,7 +43,7 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
     return np.unique(np.concatenate([centroids, zero]).astype(w.dtype))
 
 
-def nearest(w: np.ndarray, codebook: np.ndarray) -> Quantised:
+def nearest(w: np.ndarray, codebook: np.ndarray) -> FewValued:
     """The level of the nearest value for each weight; exact zeros stay zeros.
 
     Args:
@@ -54,7 +54,7 @@ def nearest(w: np.ndarray, codebook: np.ndarray) -> Quantised:
     borders = (wide[1:] + wide[:-1]) / 2
     levels = np.searchsorted(borders, w.astype(np.float64)) - negatives(codebook)
     levels[w == 0] = 0  # not a value so near that the border has become zero
-    return Quantised(levels.astype(np.int16), codebook)
+    return FewValued(levels.astype(np.int16), codebook)
 
 
 def codebook(w: np.ndarray, levels: int) -> np.ndarray:

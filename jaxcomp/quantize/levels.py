@@ -29,7 +29,7 @@ _LLOYD_STEPS = 50
 
 
 def least_squares_level(w: jax.Array) -> jax.Array:
-    r"""The level :math:`\|w\|_1 / k` that minimises :math:`\|w - c \, \mathrm{sign}(w)\|_2`.
+    r"""The level :math:`\|w\|_1 / k` that minimizes :math:`\|w - c \, \mathrm{sign}(w)\|_2`.
 
     It is the mean magnitude of the `k` non-zero entries of `w` (any shape); 0 for the zero vector.
     """
@@ -138,14 +138,14 @@ def fit_levels(w: jax.Array, levels: int) -> jax.Array:
 
     sum_of_run = _run_sums(ordered)
 
-    def lloyd(_, centres: jax.Array) -> jax.Array:
-        borders = (centres[1:] + centres[:-1]) / 2
+    def lloyd(_, centers: jax.Array) -> jax.Array:
+        borders = (centers[1:] + centers[:-1]) / 2
         # The magnitudes of a level are a run of the sorted ones.
         ends = jnp.minimum(jnp.searchsorted(ordered, borders, side="right"), k)
         places = jnp.concatenate([jnp.zeros(1, ends.dtype), ends, k[None].astype(ends.dtype)])
         counts = jnp.diff(places).astype(magnitudes.dtype)
         means = safe_quotient(sum_of_run(places[:-1], places[1:]), counts)
-        return jnp.where(counts > 0, means, centres)
+        return jnp.where(counts > 0, means, centers)
 
     fitted = jax.lax.fori_loop(0, _LLOYD_STEPS, lloyd, start)
 

@@ -1,6 +1,6 @@
-r"""Rounding that weighs the error against the bits (rate-distortion optimisation).
+r"""Rounding that weighs the error against the bits (rate-distortion optimization).
 
-For each weight the level `l` that minimises
+For each weight the level `l` that minimizes
 
 .. math:: (w - v_l)^2 / D + \lambda \, b_l, \qquad b_l = -\log_2 (n_l / n)
 
@@ -15,13 +15,13 @@ import math
 import numpy as np
 
 from jaxcomp.codec.grid import MAX_LEVEL, multiples
-from jaxcomp.codec.levels import Quantised, negatives
+from jaxcomp.codec.levels import FewValued, negatives
 
 ROUNDS = 20
 _TOGETHER = 2**20  # entries that are looked at at a time
 
 
-def rate_distortion(w: np.ndarray, rounded: Quantised, weight: float) -> Quantised:
+def rate_distortion(w: np.ndarray, rounded: FewValued, weight: float) -> FewValued:
     r"""Move the levels of rounded weights towards zero where that saves enough bits.
 
     Args:
@@ -47,29 +47,29 @@ def rate_distortion(w: np.ndarray, rounded: Quantised, weight: float) -> Quantis
             break
         levels = changed
     if codebook.ndim == 1:
-        return Quantised(levels, _refitted(w, levels, codebook))
-    return Quantised(levels, codebook)
+        return FewValued(levels, _refitted(w, levels, codebook))
+    return FewValued(levels, codebook)
 
 
-def cost(w: np.ndarray, chosen: Quantised, rounded: Quantised, weight: float) -> float:
-    """The sum of what is minimised, with the frequencies of the chosen levels themselves."""
+def cost(w: np.ndarray, chosen: FewValued, rounded: FewValued, weight: float) -> float:
+    """The sum of what is minimized, with the frequencies of the chosen levels themselves."""
     bits = _bits(chosen.levels, rounded)[chosen.levels - _lowest(rounded)]
     error = (w.astype(np.float64) - chosen.values().astype(np.float64)) ** 2
     return float((error / _unit(w, rounded) + weight * bits).sum())
 
 
-def _unit(w: np.ndarray, rounded: Quantised) -> np.ndarray:
+def _unit(w: np.ndarray, rounded: FewValued) -> np.ndarray:
     if rounded.codebook.ndim != 1:
         return rounded.codebook.astype(np.float64) ** 2
     error = (w.astype(np.float64) - rounded.values().astype(np.float64)) ** 2
     return np.asarray(error.mean() or 1.0)
 
 
-def _lowest(rounded: Quantised) -> int:
+def _lowest(rounded: FewValued) -> int:
     return min(0, int(rounded.levels.min()))
 
 
-def _bits(levels: np.ndarray, rounded: Quantised) -> np.ndarray:
+def _bits(levels: np.ndarray, rounded: FewValued) -> np.ndarray:
     """Bits of each level from the lowest of the rounding (or 0) to the highest (or 0)."""
     low, high = _lowest(rounded), max(0, int(rounded.levels.max()))
     counts = np.bincount((levels.astype(np.int64) - low).ravel(), minlength=high - low + 1)
@@ -77,7 +77,7 @@ def _bits(levels: np.ndarray, rounded: Quantised) -> np.ndarray:
     return -np.log2(np.maximum(counts, 0.5) / levels.size)
 
 
-def _best(w: np.ndarray, rounded: Quantised, unit: np.ndarray, prices: np.ndarray) -> np.ndarray:
+def _best(w: np.ndarray, rounded: FewValued, unit: np.ndarray, prices: np.ndarray) -> np.ndarray:
     low, highest = _lowest(rounded), MAX_LEVEL
     if rounded.codebook.ndim == 1:
         highest = rounded.codebook.size - 1 - negatives(rounded.codebook)  # -1: all are negative
@@ -94,7 +94,7 @@ def _best(w: np.ndarray, rounded: Quantised, unit: np.ndarray, prices: np.ndarra
         for smaller in (size, size - 1, size - 2, 0 * size):
             level = np.minimum(np.sign(nearest) * np.maximum(smaller, 0), highest)
             if rounded.codebook.ndim == 1:
-                value = Quantised(level, codebook).values()
+                value = FewValued(level, codebook).values()
             else:
                 value = multiples(level, codebook)
             price = (wide - value.astype(np.float64)) ** 2 / scale + prices[level - low]

@@ -1,11 +1,11 @@
-"""Scalar quantisers of one numpy array, as levels and what they stand for."""
+"""Scalar quantizers of one numpy array, as levels and what they stand for."""
 
 import math
 
 import numpy as np
 
 from jaxcomp.codec.grid import MAX_LEVEL
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.quantize.codebook import fit_codebook, nearest
 from jaxcomp.quantize.uniform import MAX_BITS
 
@@ -18,13 +18,13 @@ _HOPELESS = 2.0  # times the least error: no smaller share is tried
 _TOGETHER = 2**16  # entries that are looked at at a time
 
 
-def ternary_levels(w: np.ndarray, *, axis: int | None = None) -> Quantised:
+def ternary_levels(w: np.ndarray, *, axis: int | None = None) -> FewValued:
     r"""Find the closest ternary array: `c` for the large weights, and zero for the others.
 
     .. math:: \min_{c, \, k} \; \sum_{i \le k} (|w|_{(i)} - c)^2 + \sum_{i > k} |w|_{(i)}^2
 
     over the magnitudes in falling order. For each `k` the best level is their mean,
-    :math:`c = S_k / k` with the sum :math:`S_k` of the `k` largest, so the best `k` maximises
+    :math:`c = S_k / k` with the sum :math:`S_k` of the `k` largest, so the best `k` maximizes
     :math:`S_k^2 / k`: exact least squares, of threshold and level, by sorting. Weights that are
     ternary already stay what they are: `c` is then the level of the theorem too.
 
@@ -35,7 +35,7 @@ def ternary_levels(w: np.ndarray, *, axis: int | None = None) -> Quantised:
     magnitudes = np.abs(w)
     falling = -np.sort(-_slices(magnitudes, axis), axis=1)  # [slices, entries]
     if not falling.size:
-        return Quantised(np.zeros(w.shape, np.int8), np.ones((), w.dtype))
+        return FewValued(np.zeros(w.shape, np.int8), np.ones((), w.dtype))
     largest, index = falling[:, :1].astype(np.float64), np.arange(len(falling))
     # So no square is too large, and sums of equal magnitudes are exact.
     scale = np.where(largest > 0, largest, 1)
@@ -46,10 +46,10 @@ def ternary_levels(w: np.ndarray, *, axis: int | None = None) -> Quantised:
     shape = _of_slices(w, axis)
     keep = magnitudes >= smallest.reshape(shape)
     levels = np.where(keep, np.sign(w), 0).astype(np.int8)
-    return Quantised(levels, level.astype(w.dtype).reshape(shape))
+    return FewValued(levels, level.astype(w.dtype).reshape(shape))
 
 
-def step_levels(w: np.ndarray, step: float) -> Quantised:
+def step_levels(w: np.ndarray, step: float) -> FewValued:
     """The nearest multiples of one step > 0, in units of the weights.
 
     Raises:
@@ -64,7 +64,7 @@ def step_levels(w: np.ndarray, step: float) -> Quantised:
     return _rounded(w, own, MAX_LEVEL)
 
 
-def bits_levels(w: np.ndarray, bits: int, *, axis: int | None = None) -> Quantised:
+def bits_levels(w: np.ndarray, bits: int, *, axis: int | None = None) -> FewValued:
     r"""Round to multiples of one step, to `2^b - 1` values at most.
 
     The step is :math:`\max |w_i| / (2^{b-1} - 1)`. Where its relative error is above one half, as
@@ -94,7 +94,7 @@ def bits_levels(w: np.ndarray, bits: int, *, axis: int | None = None) -> Quantis
     return _rounded(w, fitted, largest)
 
 
-def codebook_levels(w: np.ndarray, levels: int) -> Quantised:
+def codebook_levels(w: np.ndarray, levels: int) -> FewValued:
     """The nearest of the at most `levels` values of the best codebook (see `fit_codebook`)."""
     return nearest(w, fit_codebook(w, levels))
 
@@ -111,9 +111,9 @@ def _check_step(w: np.ndarray, step: np.ndarray, largest: int) -> None:
         )
 
 
-def _rounded(w: np.ndarray, step: np.ndarray, largest: int) -> Quantised:
+def _rounded(w: np.ndarray, step: np.ndarray, largest: int) -> FewValued:
     levels = np.rint(w.astype(np.float64) / step.astype(np.float64))
-    return Quantised(np.clip(levels, -largest, largest).astype(np.int16), step)
+    return FewValued(np.clip(levels, -largest, largest).astype(np.int16), step)
 
 
 def _best_share(magnitudes: np.ndarray, top: np.ndarray, largest: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Uniform quantisation: weights as multiples of one step in each tensor."""
+"""Uniform quantization: weights as multiples of one step in each tensor."""
 
 import jax
 import jax.numpy as jnp

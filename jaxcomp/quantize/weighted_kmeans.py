@@ -2,14 +2,14 @@
 
 The runs of an optimal clustering end further right the further right the last point is (the cost is
 concave Monge: X. Wu, *Optimal quantization by matrix searching*, 1991), so the best cut of every
-second point is searched between those of its neighbours: `k m log m` steps for `m` points.
+second point is searched between those of its neighbors: `k m log m` steps for `m` points.
 """
 
 import numpy as np
 
 
 def cluster(weights: np.ndarray, sums: np.ndarray, clusters: int) -> np.ndarray:
-    """Centroids that minimise the weighted sum of squared distances to the nearest.
+    """Centroids that minimize the weighted sum of squared distances to the nearest.
 
     Args:
       weights: positive, shape [m].

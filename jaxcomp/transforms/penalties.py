@@ -93,7 +93,7 @@ def add_penalty(
       weight: :math:`\lambda \ge 0`, a number or an optax schedule.
       scope: `"global"`, `"tensor"` or `"unit"` (see `jaxcomp.losses.penalty_tree`).
       groups: None, or `"unit"`, `"input"` or `"filter"` for the norms of such groups.
-      mask: which leaves are penalised, as in `jaxcomp.add_compressibility`. The default is that of
+      mask: which leaves are penalized, as in `jaxcomp.add_compressibility`. The default is that of
         the penalty.
       network: from `jaxcomp.trace` (see `jaxcomp.add_compressibility`).
       layout: or where the units of all arrays are (see `jaxcomp.add_compressibility`).
@@ -130,7 +130,7 @@ def add_penalty(
 
     check_source(network, layout)
     needs = arrangement_needs(scope, groups)
-    return _penalise(
+    return _penalize(
         "add_penalty",
         objective,
         lambda params: leaf_axes(params, True, needs, network=network, layout=layout),
@@ -170,7 +170,7 @@ def add_compressibility(
         optax.apply_updates
 
     There the penalty is treated as a part of the loss. After `optax.adam(...)`, whose updates
-    already point downhill, it would be *maximised*. Between `optax.scale_by_adam()` and the
+    already point downhill, it would be *maximized*. Between `optax.scale_by_adam()` and the
     learning rate it is *decoupled*, as the weight decay of AdamW: shrinkage that the preconditioner
     does not see, which takes weights some thousand times as large.
 
@@ -194,9 +194,9 @@ def add_compressibility(
         of the ratios of the tensors, or of their output units.
       magnitude: weight :math:`\gamma \ge 0` of the extra term. The ratio does not see the scale of
         the weights, and alone lets them grow; this term resists it.
-      mask: which leaves are penalised, as in optax: a tree of bools with the structure of the
+      mask: which leaves are penalized, as in optax: a tree of bools with the structure of the
         parameters or a prefix of it, or a function from parameters to one. The default leaves
-        biases, normalisation parameters and scalars alone; a mask that is given is taken as it is,
+        biases, normalization parameters and scalars alone; a mask that is given is taken as it is,
         so that `{"layer": True}` includes the layer's bias. (Under `optax.inject_hyperparams`,
         name a mask that is a function, and a network, in `static_args`.)
       network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
@@ -241,7 +241,7 @@ def add_compressibility(
         level = level_tree(weights, scope, mask=True, network=network, layout=layout)
         return ratio + jnp.asarray(magnitude, level.dtype) * level, ratio
 
-    return _penalise(
+    return _penalize(
         "add_compressibility",
         objective,
         lambda params: leaf_axes(params, True, needs_of(scope), network=network, layout=layout),
@@ -251,7 +251,7 @@ def add_compressibility(
     )
 
 
-def _penalise(
+def _penalize(
     name: str,
     objective: Callable[[PyTree], tuple[jax.Array, jax.Array]],
     check: Callable[[PyTree], object],
@@ -276,7 +276,7 @@ def _penalise(
         updates: PyTree, state: NamedTuple, params: PyTree | None = None, **extra_args
     ) -> tuple[PyTree, NamedTuple]:
         del extra_args
-        check_params(params, f"{name} penalises")
+        check_params(params, f"{name} penalizes")
         check_floating(params, name)
         strength = at_step(weight, state.count)
         wide = jax.tree.map(lambda p: p.astype(accumulation_dtype(p)), params)

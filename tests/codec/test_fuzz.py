@@ -10,7 +10,7 @@ import pytest
 
 from jaxcomp.codec import FormatError, arrays, describe, load, read, reading, save
 from jaxcomp.codec.coder import Decoder
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from tests.codec.crafted import resealed
 from tests.codec.invented import LIMITS, of_version_1, of_version_2
 
@@ -141,5 +141,5 @@ def assert_all_readers_agree(path, loaded):
         assert array.tobytes() == leaf.tobytes()
         assert (tensor.shape, tensor.dtype) == (array.shape, array.dtype.name)
     for (levels, codebook), array in zip(read(path).values(), loaded.values(), strict=True):
-        values = levels if codebook is None else Quantised(levels, codebook).values()
+        values = levels if codebook is None else FewValued(levels, codebook).values()
         assert values.tobytes() == array.tobytes()

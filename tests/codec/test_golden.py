@@ -58,7 +58,7 @@ def test_files_of_every_version_are_read(version):
     assert sum(tensor.payload_bytes for tensor in info.tensors) < info.file_bytes
 
 
-def quantised():
+def few_valued():
     """Levels for which every part of the models of version 2 is used."""
     rng = np.random.default_rng(0)
     pixels = rng.choice([-2, -1, 1, 3], (4, 4, 12)) * (rng.random((4, 4, 12)) < 0.3)
@@ -78,16 +78,16 @@ def quantised():
 def test_levels_and_codebooks_of_the_golden_file(tmp_path):
     golden = GOLDEN / "version2_levels.jxc"
     for name, (levels, codebook) in read(golden).items():
-        for one, other in zip((levels, codebook), quantised()[name], strict=True):
+        for one, other in zip((levels, codebook), few_valued()[name], strict=True):
             assert (one.dtype, one.shape) == (other.dtype, other.shape)
             assert one.tobytes() == other.tobytes()
-    write(tmp_path / "now.jxc", quantised())
+    write(tmp_path / "now.jxc", few_valued())
     assert (tmp_path / "now.jxc").read_bytes() == golden.read_bytes()
 
 
 def test_the_golden_levels_use_both_ways_to_code_them():
     schemes = {}
-    for name, (levels, _) in quantised().items():
+    for name, (levels, _) in few_valued().items():
         bounds = min(0, int(levels.min())), max(0, int(levels.max()))
         schemes[name] = choose_scheme(levels, bounds, {})
     assert schemes["pixels"].settings.period == 12

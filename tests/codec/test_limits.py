@@ -20,7 +20,7 @@ from jaxcomp.codec.scheme import Scheme
 from jaxcomp.codec.segments import split, trailer
 from jaxcomp.codec.writing import Writer
 from tests.codec.crafted import of_coded, of_text, sealed, write_bytes
-from tests.codec.test_golden import quantised, tree
+from tests.codec.test_golden import few_valued, tree
 
 READERS = {
     "load": load,
@@ -216,7 +216,7 @@ def test_writer_and_reader_count_the_same(tmp_path, what):
     path = tmp_path / "model.jxc"
     with Writer(path) as writer:
         if what == "levels":
-            for name, (levels, codebook) in quantised().items():
+            for name, (levels, codebook) in few_valued().items():
                 writer.add_levels((name,), levels, codebook)
         elif what == "tree":
             for name, array in tree()["params"]["Dense_0"].items():

@@ -93,7 +93,7 @@ def test_a_pattern_that_is_known_costs_little():
     assert len(coded(levels, scheme, {300: alive})) < len(coded(levels, scheme)) - 25
 
 
-def test_neighbouring_rows_are_found_at_their_distance():
+def test_neighboring_rows_are_found_at_their_distance():
     rng = np.random.default_rng(0)
     pixels = np.repeat(np.repeat(ternary(rng, (7, 7, 40), 0.2), 4, axis=0), 4, axis=1)
     noise = rng.random(pixels.shape) < 0.9

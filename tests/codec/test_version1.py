@@ -7,7 +7,7 @@ import pytest
 
 from jaxcomp.codec import FormatError, describe, load, read
 from jaxcomp.codec.dtypes import NAMES
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from tests.codec.crafted import sealed
 
 FLOAT32 = NAMES.index("float32")
@@ -108,7 +108,7 @@ def test_256_values_of_which_half_are_negative(tmp_path):
     np.testing.assert_array_equal(load(path)["w"], codebook)
     assert describe(path).tensors[0].values == 256
     levels, values = read(path)["w"]
-    np.testing.assert_array_equal(Quantised(levels, values).values(), codebook)
+    np.testing.assert_array_equal(FewValued(levels, values).values(), codebook)
 
 
 def test_a_body_without_a_header(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from jaxcomp import codec
 from jaxcomp.codec import Writer, dtypes, read, segments, write
 from jaxcomp.codec.counted import code_counted
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.codec.planes import code_planes
 from jaxcomp.codec.records import Facts, Kind, _code_facts
 from tests.codec.crafted import of_coded, write_bytes
@@ -105,7 +105,7 @@ def test_codebooks_as_large_as_the_type_of_their_levels(tmp_path, negative, posi
         codec.write(tmp_path / "w.jxc", {"w": (one, codebook)})
         values = one.astype(np.float16)
         assert same(codec.load(tmp_path / "w.jxc")["w"], values)
-        assert same(Quantised(one, codebook).values(), values)
+        assert same(FewValued(one, codebook).values(), values)
         assert codec.describe(tmp_path / "w.jxc").tensors[0].elements == entries
 
 

@@ -87,7 +87,7 @@ def test_the_real_data_is_decoded_once(source, cache):
     train = np.concatenate([splits.train.inputs, splits.validation.inputs])
     means = train.mean((0, 1, 2), np.float64)
     deviations = np.sqrt(np.square(train, out=train).mean((0, 1, 2), np.float64) - means**2)
-    # Known of the original: means and deviations of the colours; the copy is smoother.
+    # Known of the original: means and deviations of the colors; the copy is smoother.
     tolerance = 1e-4 if source is ORIGINAL else 2e-3
     np.testing.assert_allclose(means, [0.4914, 0.4822, 0.4465], atol=tolerance)
     np.testing.assert_allclose(deviations, [0.2470, 0.2435, 0.2616], atol=tolerance)

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.benchmarks import data_free, nncodec_peer, plain, qwix_peer
 from experiments.benchmarks.coded import smallest_within
-from jaxcomp.codec.levels import Quantised
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.models import LeNet300100
 from jaxcomp.trees import named_leaves
 from tests.helpers import small_params
@@ -122,7 +122,7 @@ def test_levels_of_qwix_are_within_a_step_and_smaller_files_are_coarser():
 
 def test_two_levels_of_4_bits_are_in_a_byte():
     levels, steps = np.array([[-8, 7], [3, -1], [0, 5]], np.int8), np.ones((1, 2), np.float32)
-    arrays = {("w",): Quantised(levels, steps), ("b",): np.ones(2, np.float32)}
+    arrays = {("w",): FewValued(levels, steps), ("b",): np.ones(2, np.float32)}
     [packed, *others] = qwix_peer._parts(arrays, "int4")
     nibbles = [half for byte in packed for half in (byte >> 4, byte & 15)]
     assert [half - 16 if half > 7 else half for half in nibbles] == levels.ravel().tolist()

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.benchmarks import end_to_end
 from jaxcomp.models import MODELS
-from tests.models.normalised import Normalised
+from tests.models.normalized import Normalized
 
 QUICK = ["--steps", "2", "--repeats", "2", "--seconds", "0"]
 
@@ -40,7 +40,7 @@ def test_examples_in_memory(tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_streamed_pictures(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(MODELS, end_to_end.STREAMED, Normalised)
+    monkeypatch.setitem(MODELS, end_to_end.STREAMED, Normalized)
     arguments = ["--networks", end_to_end.STREAMED, "--batch", "4", "--image-size", "16"]
     rows = run(tmp_path, capsys, *arguments)
     assert [*rows] == ["fed from stream", "penalty and pruning, fed from stream"]

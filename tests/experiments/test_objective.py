@@ -97,7 +97,7 @@ def test_augmented_images_differ_by_the_key():
     assert len({float(plain), *map(float, moved)}) == 3
 
 
-class Normalised(nn.Module):
+class Normalized(nn.Module):
     """A dense layer with batch norm."""
 
     @nn.compact
@@ -107,7 +107,7 @@ class Normalised(nn.Module):
 
 
 def test_batch_norm_uses_the_batch_and_its_statistics_are_carried_and_merged():
-    model = Normalised()
+    model = Normalized()
     made = jax.jit(model.init)(KEY, BATCH.inputs)
     network = Network(made["params"], made["batch_stats"])
     value = classification_loss(model.apply, ConfigDict({"weight": 0.0}))

@@ -14,7 +14,7 @@ from jaxcomp.data import Examples, Splits, Stream, digits
 from jaxcomp.models import MODELS
 from jaxcomp.quantize import step_of_bits
 from jaxcomp.trees import select
-from tests.models.normalised import Normalised
+from tests.models.normalized import Normalized
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +138,10 @@ def test_biases_that_the_next_can_stand_in_for_stay_zero_once_folded():
 
 
 @pytest.fixture(autouse=True, scope="module")
-def normalised():
+def normalized():
     """A small network with batch norm among the models."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MODELS, "normalised", Normalised)
+        patch.setitem(MODELS, "normalized", Normalized)
         yield
 
 
@@ -150,7 +150,7 @@ def with_batch_norm(**changes):
     config = load(DEFAULT)
     config.update_from_flattened_dict(
         {
-            "model": "normalised",
+            "model": "normalized",
             "optimizer": "sgd",
             "precision": "bfloat16",
             "data.shift": 1,
@@ -199,7 +199,7 @@ def alone():
 def test_statistics_of_batch_norm_are_part_of_what_is_stored(tmp_path):
     splits = digits(0)
     outcome = train_and_compress(with_batch_norm(**{"biases.bits": 5}), splits, UNWATCHED)
-    metrics = classification_metrics(Normalised().apply)
+    metrics = classification_metrics(Normalized().apply)
     for params in outcome:  # of guessing, 90 % are wrong
         assert error(metrics, params, splits.validation) < 25
     assert np.count_nonzero(outcome.quantized["Conv_0"]["kernel"]) < 72

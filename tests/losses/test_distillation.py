@@ -22,10 +22,10 @@ def test_a_certain_teacher_is_a_label():
     np.testing.assert_allclose(distillation(STUDENT, certain), expected, rtol=1e-5)
 
 
-def test_at_high_temperature_it_is_the_squared_distance_of_centred_logits():
+def test_at_high_temperature_it_is_the_squared_distance_of_centered_logits():
     difference = STUDENT - TEACHER
-    centred = difference - difference.mean(axis=-1, keepdims=True)
-    expected = jnp.square(centred).mean(axis=-1) / 2
+    centered = difference - difference.mean(axis=-1, keepdims=True)
+    expected = jnp.square(centered).mean(axis=-1) / 2
     np.testing.assert_allclose(distillation(STUDENT, TEACHER, 100.0), expected, rtol=0.05)
 
 

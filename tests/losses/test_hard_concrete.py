@@ -45,7 +45,7 @@ def test_the_noise_differs_between_steps_and_tensors():
     assert not jnp.array_equal(first["a"], first["b"])
 
 
-def test_only_weights_are_gated_and_only_gates_are_penalised():
+def test_only_weights_are_gated_and_only_gates_are_penalized():
     params = gate(small_params())
     assert params["Dense_0"]["bias"] is not None
     assert isinstance(params["Dense_0"]["kernel"], Gated)

@@ -89,7 +89,7 @@ def test_the_zero_vector_costs_nothing_and_has_no_gradient(of_weights):
 
 
 def test_zero_weights_cost_nothing_more(of_weights):
-    # Of the normalised one it is the number of entries that matters, by definition.
+    # Of the normalized one it is the number of entries that matters, by definition.
     if of_weights != "normalized_hoyer":
         padded, plain = value(of_weights, [np.pad(W, 3)]), value(of_weights, [W])
         np.testing.assert_allclose(padded, plain, rtol=10 * IDENTITY)

@@ -44,7 +44,7 @@ def test_unit_statistics_are_nested_as_those_of_the_network(model):
     assert shapes == jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), variables["batch_stats"])
 
 
-def test_a_network_without_normalisation_stays_as_it_is():
+def test_a_network_without_normalization_stays_as_it_is():
     params = random_variables(LeNet300100(), jnp.zeros((1, 8, 8, 1)))["params"]
     assert unit_statistics(params) == {}
     jax.tree.map(np.testing.assert_array_equal, merge_batch_norm(params, {}), params)

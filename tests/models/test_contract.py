@@ -49,7 +49,7 @@ def test_the_table_is_complete():
 
 @pytest.mark.parametrize("dtype", [None, jnp.bfloat16])
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.usefixtures("standard_promotion")  # normalisation mixes bfloat16 and float32
+@pytest.mark.usefixtures("standard_promotion")  # normalization mixes bfloat16 and float32
 def test_shapes_and_types_and_parameter_count(name, dtype):
     size, shape, classes = CONTRACT[name]
     model, given = MODELS[name](dtype=dtype), inputs(name)

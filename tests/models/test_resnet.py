@@ -19,7 +19,7 @@ SMALL = ResNetCIFAR(depth=8)
 
 
 def conv(size, inputs, outputs):
-    """Parameters of a convolution and the normalisation after it."""
+    """Parameters of a convolution and the normalization after it."""
     return size * size * inputs * outputs + 2 * outputs
 
 
@@ -69,7 +69,7 @@ def test_without_weights_in_the_blocks_only_the_shortcuts_are_left():
     np.testing.assert_allclose(logits, expected, rtol=IDENTITY, atol=IDENTITY)
 
 
-def test_training_normalises_by_the_batch_and_moves_the_statistics_by_a_tenth():
+def test_training_normalizes_by_the_batch_and_moves_the_statistics_by_a_tenth():
     variables = random_variables(SMALL, IMAGES)
     train = jax.jit(partial(SMALL.apply, train=True, mutable=["batch_stats"]))
     logits, new = train(variables, IMAGES)

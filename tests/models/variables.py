@@ -1,4 +1,4 @@
-"""Variables of a network without compiling its initialisation, which takes seconds."""
+"""Variables of a network without compiling its initialization, which takes seconds."""
 
 import jax
 import numpy as np

@@ -62,7 +62,7 @@ def test_no_point_of_a_brute_force_search_is_better(operator, x64):
 
 @pytest.mark.parametrize("tau", TAUS)
 def test_gradient_of_the_envelope_is_what_the_prox_takes_away(operator, tau, x64):
-    """`grad_y min_x |x - y|^2 / 2 + tau f(x) = y - prox(y)`, at points of one minimiser."""
+    """`grad_y min_x |x - y|^2 / 2 + tau f(x) = y - prox(y)`, at points of one minimizer."""
     for y in points(4):
         direction = np.random.default_rng(1).normal(size=y.shape)
         h = 1e-6
@@ -120,7 +120,7 @@ def test_in_a_metric_no_point_near_is_better(operator, x64):
 def test_an_even_metric_is_no_metric(operator, x64):
     y, tau = points(1)[2], 1e-3
     x, even = prox(operator, y, tau), prox(operator, y, np.full(y.shape, tau))
-    # That of the ratio is linearised: the difference is of second order in tau.
+    # That of the ratio is linearized: the difference is of second order in tau.
     np.testing.assert_allclose(x, even, rtol=1e-4 if operator == Ratio() else 1e-9)
 
 

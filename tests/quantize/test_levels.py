@@ -55,7 +55,7 @@ def test_levels_of_a_vector_that_is_not_ternary(name, expected):
     np.testing.assert_allclose(node.levels, [expected], rtol=IDENTITY)
 
 
-def test_quantising_twice_is_quantising_once(level):
+def test_quantizing_twice_is_quantizing_once(level):
     once = values_of(ternary(small_params(), level=level))
     twice = values_of(ternary(once, level=level))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=IDENTITY), once, twice)
@@ -229,12 +229,12 @@ def lloyd(w, levels):
     """The same fit in float64, entry by entry."""
     magnitudes = np.sort(np.abs(w[w != 0]).astype(np.float64))
     k = magnitudes.size
-    centres = magnitudes[(2 * np.arange(levels) + 1) * k // (2 * levels)]
+    centers = magnitudes[(2 * np.arange(levels) + 1) * k // (2 * levels)]
     for _ in range(50):
-        nearest = np.searchsorted((centres[1:] + centres[:-1]) / 2, magnitudes)
+        nearest = np.searchsorted((centers[1:] + centers[:-1]) / 2, magnitudes)
         for level in set(nearest):
-            centres[level] = magnitudes[nearest == level].mean()
-    return centres
+            centers[level] = magnitudes[nearest == level].mean()
+    return centers
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Quantisers of one array: levels whose values are near, fixed points, slices."""
+"""Quantizers of one array: levels whose values are near, fixed points, slices."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Uniform quantisation: bounds, fixed points, the number of values."""
+"""Uniform quantization: bounds, fixed points, the number of values."""
 
 import jax
 import jax.numpy as jnp

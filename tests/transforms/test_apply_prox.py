@@ -1,4 +1,4 @@
-"""Proximal steps in an optimizer: what they minimise, exact zeros, Adam's metric, schedules."""
+"""Proximal steps in an optimizer: what they minimize, exact zeros, Adam's metric, schedules."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def data_loss(params):
     return jnp.mean((FEATURES @ (params["kernel"] - TRUTH) + 0.1) ** 2) / 2
 
 
-def minimise(tx, steps=3000):
+def minimize(tx, steps=3000):
     @jax.jit
     def step(_, carry):
         params, state = carry
@@ -44,7 +44,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_rests_where_the_lasso_is_stationary(name):
-    w = minimise(OPTIMIZERS[name])
+    w = minimize(OPTIMIZERS[name])
     slope = jax.grad(data_loss)({"kernel": w})["kernel"]
     on = w != 0
     assert on[:3].all()
@@ -54,8 +54,8 @@ def test_rests_where_the_lasso_is_stationary(name):
 
 
 def test_the_ratio_finds_the_weights_that_matter_and_shrinks_them_less():
-    ratio = minimise(optax.chain(optax.sgd(0.1), jaxcomp.apply_prox("ratio", 0.2, 0.1)))
-    soft = minimise(optax.chain(optax.sgd(0.1), jaxcomp.apply_prox("soft", 0.2, 0.1)))
+    ratio = minimize(optax.chain(optax.sgd(0.1), jaxcomp.apply_prox("ratio", 0.2, 0.1)))
+    soft = minimize(optax.chain(optax.sgd(0.1), jaxcomp.apply_prox("soft", 0.2, 0.1)))
     np.testing.assert_array_equal(ratio[:, 0] != 0, TRUTH[:, 0] != 0)
     assert jnp.linalg.norm(ratio - TRUTH) < 0.5 * jnp.linalg.norm(soft - TRUTH)
 

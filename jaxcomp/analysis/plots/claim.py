@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
 from jaxcomp.analysis.plots.intervals import whiskers
 
 _STYLES = {
@@ -18,12 +18,11 @@ _STYLES = {
     "l1/l2 global + 100 c": (BLUE, "--", "P"),
 }
 _MARKED = 3  # one of so many points of a curve has its marker
-_COLOURS = (GREEN, VERMILLION, ORANGE, BLUE, BLACK)
+_COLORS = (GREEN, VERMILLION, ORANGE, BLUE, BLACK)
 _LOOKS = (("--", "X"), ("-.", "p"), (":", "*"), ("-", "h"))
-# Five colours and four looks, both in turn: all 20 pairs, and neighbours differ in both.
+# Five colors and four looks, both in turn: all 20 pairs, and neighbors differ in both.
 _OTHER_STYLES = [
-    (_COLOURS[i % len(_COLOURS)], *_LOOKS[i % len(_LOOKS)])
-    for i in range(len(_COLOURS) * len(_LOOKS))
+    (_COLORS[i % len(_COLORS)], *_LOOKS[i % len(_LOOKS)]) for i in range(len(_COLORS) * len(_LOOKS))
 ]
 
 
@@ -69,7 +68,7 @@ def _by_penalty(record: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]
 
 def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
     settings_of = _by_penalty(record)
-    for penalty, (colour, style, marker) in styles_of(settings_of, _STYLES, _OTHER_STYLES).items():
+    for penalty, (color, style, marker) in styles_of(settings_of, _STYLES, _OTHER_STYLES).items():
         settings = settings_of[penalty]
         x = [s["end"]["lit_live"]["mean"] for s in settings]
         ends = [s["end"][key] for s in settings]
@@ -77,7 +76,7 @@ def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
             x,
             [end["mean"] for end in ends],
             yerr=whiskers(ends),
-            color=colour,
+            color=color,
             linestyle=style,
             marker=marker,
             markersize=5,
@@ -91,13 +90,13 @@ def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
 
 def _curves(axes: Axes, record: Mapping[str, Any], key: str) -> None:
     settings_of = _by_penalty(record)
-    for penalty, (colour, style, marker) in styles_of(settings_of, _STYLES, _OTHER_STYLES).items():
+    for penalty, (color, style, marker) in styles_of(settings_of, _STYLES, _OTHER_STYLES).items():
         settings = settings_of[penalty]
         middle = settings[len(settings) // 2]  # one weight for each, to be readable
         axes.plot(
             middle["step"],
             middle["curve"][key],
-            color=colour,
+            color=color,
             linestyle=style,
             marker=marker,
             markersize=5,

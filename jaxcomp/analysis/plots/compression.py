@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
 
 _STYLES = {
     "dense": (BLACK, ":"),
@@ -18,8 +18,8 @@ _STYLES = {
     "settle": (ORANGE, "-"),
 }
 
-_COLOURS = (GREEN, VERMILLION, BLUE, ORANGE, BLACK)
-_OTHER_STYLES = [(colour, style) for style in ("--", "-", "-.", ":") for colour in _COLOURS]
+_COLORS = (GREEN, VERMILLION, BLUE, ORANGE, BLACK)
+_OTHER_STYLES = [(color, style) for style in ("--", "-", "-.", ":") for color in _COLORS]
 
 HISTOGRAMS = 4  # of the layers with the most weights; more are too narrow to read
 _BARS = ("white", BLUE, ORANGE, GREEN, VERMILLION)
@@ -122,12 +122,12 @@ def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
 def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:
     """One quantity over the steps of each phase, all phases from their own step 0."""
     phases = dict.fromkeys(point["phase"] for point in history)
-    for phase, (colour, style) in styles_of(phases, _STYLES, _OTHER_STYLES).items():
+    for phase, (color, style) in styles_of(phases, _STYLES, _OTHER_STYLES).items():
         points = [point for point in history if point["phase"] == phase]
         steps, values = [p["step"] for p in points], [p[key] for p in points]
         # A single point has no line.
         marker = "o" if len(points) == 1 else None
-        axes.plot(steps, values, style, color=colour, label=phase, marker=marker, markersize=4)
+        axes.plot(steps, values, style, color=color, label=phase, marker=marker, markersize=4)
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("step of the phase")
     axes.grid(alpha=0.3)

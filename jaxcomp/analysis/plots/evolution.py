@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jaxcomp.analysis.measures import Measures
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 
 _STYLES = ((BLACK, ":"), (BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (VERMILLION, (0, (5, 1))))
 
@@ -80,10 +80,10 @@ def measure_curves(
     if len(runs) > len(_STYLES):
         raise ValueError(f"{len(runs)} runs: there are styles for {len(_STYLES)}")
     for axes, (field, name) in zip(panels, names.items(), strict=True):
-        for (label, points), (colour, style) in zip(runs.items(), _STYLES, strict=False):
+        for (label, points), (color, style) in zip(runs.items(), _STYLES, strict=False):
             values = [float(getattr(point, field)) for point in points.values()]
             axes.plot(
-                list(points), values, color=colour, linestyle=style, linewidth=1.8, label=label
+                list(points), values, color=color, linestyle=style, linewidth=1.8, label=label
             )
         axes.set_ylim(0, 1.1 * max(axes.dataLim.y1, 1e-9))  # room above, also if all are zero
         axes.set_title(name, fontsize=11)

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.contour import ContourSet
 
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 from jaxcomp.losses import compressibility, ternary_level
 
-# Half cividis and half white: dark lines and arrows stay readable on it, also in grey.
+# Half cividis and half white: dark lines and arrows stay readable on it, also in gray.
 _MAP = ListedColormap(0.5 + 0.5 * colormaps["cividis"](np.linspace(0, 1, 256)))
 _MARKERS = {1: ("o", BLUE), 2: ("D", VERMILLION), 3: ("s", GREEN)}  # by number of non-zeros
 _TURN = np.exp(-1j * np.pi / 8)  # so that no ternary direction lies on the seam of the map
@@ -52,7 +52,7 @@ def level_sets_in_plane(axes: Axes) -> ContourSet:
       axes: where to draw.
 
     Returns:
-      The level sets, for a colour bar.
+      The level sets, for a color bar.
     """
     rays = np.exp(1j * np.linspace(0, 2 * np.pi, 361))
     disc = rays[:, None] * np.array([0.02, 3.6])
@@ -83,7 +83,7 @@ def level_sets_on_sphere(axes: Axes) -> ContourSet:
       axes: where to draw, with an equal-area projection: `mollweide` or `hammer`.
 
     Returns:
-      The level sets, for a colour bar.
+      The level sets, for a color bar.
     """
     east, north = np.linspace(-np.pi, np.pi, 361), np.linspace(-np.pi / 2, np.pi / 2, 181)
     east, north = np.meshgrid(east, north)
@@ -104,14 +104,14 @@ def level_sets_on_sphere(axes: Axes) -> ContourSet:
 def level_sets_in_octant(axes: Axes, paths: Sequence[np.ndarray] = ()) -> ContourSet:
     r"""The loss of three weights on the triangle of their shares, :math:`|w| / \|w\|_1`.
 
-    Level sets are circles around its centre, since `L` is the inverse of the length of the shares.
+    Level sets are circles around its center, since `L` is the inverse of the length of the shares.
 
     Args:
       axes: where to draw.
       paths: ways of descent, [steps, 3] each, drawn with a dot at their start.
 
     Returns:
-      The level sets, for a colour bar.
+      The level sets, for a color bar.
     """
     down, across = np.meshgrid(np.linspace(0, 1, 161), np.linspace(0, 1, 161))
     shares = np.stack([down * (1 - across), down * across, 1 - down], axis=-1)
@@ -143,11 +143,11 @@ def push_on_entries(axes: Axes, vectors: Mapping[str, np.ndarray]) -> None:
     """
     looks = ((BLUE, "o", 11), (VERMILLION, "^", 6), (ORANGE, "s", 6))
     furthest = 0.0
-    for (label, w), (colour, marker, size) in zip(vectors.items(), cycle(looks), strict=False):
+    for (label, w), (color, marker, size) in zip(vectors.items(), cycle(looks), strict=False):
         slopes = np.asarray(jax.grad(compressibility)(w)) * np.linalg.norm(w)
         push = np.where(w == 0, -np.abs(slopes), -np.sign(w) * slopes)
         multiple = np.abs(w) / float(ternary_level(w))
-        axes.plot(multiple, push, marker, color=colour, mec=BLACK, ms=size, label=label)
+        axes.plot(multiple, push, marker, color=color, mec=BLACK, ms=size, label=label)
         furthest = max(furthest, 1.1 * multiple.max())
     axes.plot([0, furthest], [-1, furthest - 1], color=BLACK, zorder=1, label="$|w_i|/c - 1$")
     axes.plot([0], [-1], "o", color=BLACK, mfc="white")
@@ -176,9 +176,9 @@ def _by_nonzeros(n: int) -> list[np.ndarray]:
 def _mark(axes: Axes, ternary: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """Marks, at `x` and `y`, with the number of non-zeros that the `ternary` vectors have."""
     k = np.count_nonzero(ternary[0])
-    marker, colour = _MARKERS[k]
+    marker, color = _MARKERS[k]
     common = {"linestyle": "", "clip_on": False, "zorder": 5}
-    look = {"marker": marker, "color": colour, "mfc": "white", "mew": 1.8, "ms": 12}
+    look = {"marker": marker, "color": color, "mfc": "white", "mew": 1.8, "ms": 12}
     axes.plot(x, y, label=f"k = {k}", **look, **common)
     axes.plot(x, y, marker=f"${k}$", color=BLACK, mew=0.2, ms=6, **common)
 

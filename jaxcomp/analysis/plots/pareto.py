@@ -6,7 +6,7 @@ from itertools import cycle
 from matplotlib.figure import Figure
 
 from jaxcomp.analysis.pareto import pareto_front
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 
 _STYLES = [(c, m) for m in "osD^vPX" for c in (BLUE, ORANGE, GREEN, VERMILLION, BLACK)]
 
@@ -28,13 +28,13 @@ def pareto_figure(
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for (name, points), (colour, marker) in zip(results.items(), cycle(_STYLES), strict=False):
-        axes.plot(*zip(*points, strict=True), marker, color=colour, alpha=0.8, label=name)
+    for (name, points), (color, marker) in zip(results.items(), cycle(_STYLES), strict=False):
+        axes.plot(*zip(*points, strict=True), marker, color=color, alpha=0.8, label=name)
     drawn = [point for points in results.values() for point in points]
     front = [drawn[i] for i in pareto_front(drawn)]
     if len(front) > 1:  # else it would be seen in the legend alone
         x, y = zip(*front, strict=True)
-        axes.plot(x, y, "-", color="grey", linewidth=1, zorder=0, label="front")
+        axes.plot(x, y, "-", color="gray", linewidth=1, zorder=0, label="front")
     axes.set_xlabel(size)
     axes.set_ylabel(error)
     axes.grid(alpha=0.3)

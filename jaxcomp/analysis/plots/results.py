@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 from jaxcomp.analysis.plots.intervals import whiskers
 from jaxcomp.analysis.plots.pareto import pareto_figure
 from jaxcomp.analysis.tables import file_kinds
@@ -88,22 +88,22 @@ def results_figure(
 
 
 def _styles(penalties: Sequence[str]) -> list[dict[str, str | None]]:
-    """The marker tells apart what has one colour and is filled or not."""
+    """The marker tells apart what has one color and is filled or not."""
     styles: list[dict[str, str | None]] = []
     for penalty in penalties:
-        own = {"color": _colour(penalty), "markerfacecolor": None if "+" in penalty else "none"}
+        own = {"color": _color(penalty), "markerfacecolor": None if "+" in penalty else "none"}
         alike = sum(own.items() <= style.items() for style in styles)
         styles.append({**own, "marker": _MARKERS[alike % len(_MARKERS)]})
     return styles
 
 
-def _colour(penalty: str) -> str:
-    for part, colour in (
+def _color(penalty: str) -> str:
+    for part, color in (
         ("l1/l2", BLUE),
         ("Hoyer", ORANGE),
         ("l1", VERMILLION),
         ("l2", GREEN),
     ):
         if penalty.removeprefix("prox of ").startswith(part):
-            return colour
+            return color
     return BLACK

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jaxcomp.analysis.composite import CompositeCondition
-from jaxcomp.analysis.plots.colours import BLACK, BLUE, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, ORANGE, VERMILLION
 from jaxcomp.losses import compressibility
 
 _REACH = 0.3  # how far slices go, as a fraction of the norm of the point
@@ -44,10 +44,10 @@ def slices(axes: Axes, w: np.ndarray, directions: Mapping[str, np.ndarray]) -> N
     """
     steps = np.linspace(-_REACH, _REACH, 121)
     styles = ((BLUE, "-"), (VERMILLION, "--"), (ORANGE, "-."))
-    for (label, direction), (colour, style) in zip(directions.items(), cycle(styles), strict=False):
+    for (label, direction), (color, style) in zip(directions.items(), cycle(styles), strict=False):
         unit = direction * np.linalg.norm(w) / np.linalg.norm(direction)
         values = [float(compressibility(w + step * unit)) for step in steps]
-        axes.plot(steps, values, style, color=colour, label=label, linewidth=1.8)
+        axes.plot(steps, values, style, color=color, label=label, linewidth=1.8)
     axes.plot([0], [float(compressibility(w))], "o", color=BLACK)
     axes.set_xlabel("distance from the point / its norm")
     axes.set_ylabel("L")
@@ -75,9 +75,9 @@ def convergence(axes: Axes, runs: Sequence[Sequence[Mapping[str, float]]]) -> No
         `median_residual`.
     """
     styles = (("worst_residual", "o", BLUE, "worst"), ("median_residual", "^", ORANGE, "median"))
-    for key, marker, colour, label in styles:
+    for key, marker, color, label in styles:
         points = [(p["subgradient_norm"], p[key]) for run in runs for p in run]
-        axes.plot(*zip(*points, strict=True), marker, color=colour, alpha=0.7, label=label)
+        axes.plot(*zip(*points, strict=True), marker, color=color, alpha=0.7, label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("length of the shortest subgradient")

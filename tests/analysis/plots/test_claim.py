@@ -20,7 +20,7 @@ def test_penalties_that_are_not_known_have_styles_of_their_own():
     figure = claim_figure({"settings": [setting(penalty, 10.0) for penalty in penalties]})
     ends, curves = [c.lines[0] for c in figure.axes[0].containers], figure.axes[3].lines
     for looks in (ends, curves):
-        # Without colour, too.
+        # Without color, too.
         styles = {(one.get_linestyle(), one.get_marker()) for one in looks}
         assert len(styles) == len(penalties)
 

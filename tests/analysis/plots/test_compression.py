@@ -69,7 +69,7 @@ def test_phases_that_are_not_known_have_styles_of_their_own(axes):
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == len(phases)
 
 
-def test_more_stages_than_colours_are_drawn(axes):
+def test_more_stages_than_colors_are_drawn(axes):
     stages = {str(number): {"a": np.ones(3)} for number in range(7)}
     small_weight_bars(axes, stages)
     assert len(axes.patches) == 7

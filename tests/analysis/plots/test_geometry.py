@@ -93,12 +93,12 @@ def test_octant_shows_shares_of_magnitudes_and_where_a_path_starts(axes):
     np.testing.assert_allclose(lines(axes)["descent"], [[0.5, 0.0], top], atol=1e-12)
     dots = [line for line in axes.lines if line.get_marker() == "o" and line.get_markersize() == 6]
     np.testing.assert_allclose([dot.get_xydata() for dot in dots], [[[0.5, 0.0]]], atol=1e-12)
-    corners, middles, centre = (sorted_rows(lines(axes)[f"k = {k}"]) for k in (1, 2, 3))
+    corners, middles, center = (sorted_rows(lines(axes)[f"k = {k}"]) for k in (1, 2, 3))
     np.testing.assert_allclose(corners, [[0, 0], top, [1, 0]], atol=1e-6)
     np.testing.assert_allclose(
         middles, [[0.25, top[1] / 2], [0.5, 0], [0.75, top[1] / 2]], atol=1e-6
     )
-    np.testing.assert_allclose(centre, [[0.5, top[1] / 3]], atol=1e-6)
+    np.testing.assert_allclose(center, [[0.5, top[1] / 3]], atol=1e-6)
 
 
 def test_push_is_on_the_line_at_any_scale_and_zero_at_exact_zeros(axes):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxcomp.analysis.critical import classify
-from jaxcomp.analysis.minimise import minimise, subgradient_norm
+from jaxcomp.analysis.minimize import minimize, subgradient_norm
 from tests.helpers import IDENTITY_X64
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -22,7 +22,7 @@ def least_squares():
 
 def test_ends_at_a_minimum(least_squares):
     start = np.random.default_rng(1).normal(size=20)
-    path = list(minimise(start, least_squares, 0.1, rate=0.1))
+    path = list(minimize(start, least_squares, 0.1, rate=0.1))
     left = jax.jit(jax.vmap(lambda w: subgradient_norm(w, least_squares, 0.1)))(np.stack(path))
     assert left[-1] < 1e-10
     assert len(left) >= 2
@@ -40,6 +40,6 @@ def test_the_shortest_subgradient_knows_the_kinks():
 
 
 def test_what_it_cannot_reach_is_an_error(least_squares):
-    path = minimise(jnp.ones(20), least_squares, 0.1, rate=1e-9, descent_steps=1, rounds=1)
+    path = minimize(jnp.ones(20), least_squares, 0.1, rate=1e-9, descent_steps=1, rounds=1)
     with pytest.raises(RuntimeError, match=r"still has length .* after 1 rounds: lower the rate"):
         list(jax.device_get(w) for w in path)

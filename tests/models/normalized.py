@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 
-class Normalised(nn.Module):
+class Normalized(nn.Module):
     """A convolution with batch norm, and a dense layer."""
 
     dtype: type | None = None

@@ -24,7 +24,7 @@ def subgradient_norm(w: jax.Array, data_term: Objective, weight: float) -> jax.A
     return jnp.linalg.norm(shortest_subgradient(w, data_term, weight))
 
 
-def minimise(
+def minimize(
     start: jax.Array,
     data_term: Objective,
     weight: float,
@@ -37,7 +37,7 @@ def minimise(
     r"""Points ever closer to a local minimum of :math:`F = f + \lambda L`, the last one at it.
 
     Each round descends through the kinks (`descend`), which lets entries leave zero and reach it;
-    then minimises with the signs held by L-BFGS-B, whose bounds set entries to exact zero; then
+    then minimizes with the signs held by L-BFGS-B, whose bounds set entries to exact zero; then
     polishes with Newton's method on the support.
 
     Args:

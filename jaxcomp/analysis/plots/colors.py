@@ -1,7 +1,7 @@
-"""The colours of all figures.
+"""The colors of all figures.
 
-They are those of Okabe and Ito, told apart by colour-blind readers; figures also differ lines in
-style and bars in lightness, so that they survive in grey.
+They are those of Okabe and Ito, told apart by color-blind readers; figures also differ lines in
+style and bars in lightness, so that they survive in gray.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
