@@ -79,7 +79,8 @@ def round_blocks(
         above += _turned(down, now).swapaxes(1, 2) * error[:, None, columns]
         left += _turned(on, now) * rest[:, :, None]
         new = (levels, error, rest)
-        return above, left, *(all_.at[now].set(one) for all_, one in zip(done, new, strict=True))
+        done = [every.at[now].set(one) for every, one in zip(done, new, strict=True)]
+        return above, left, *done
 
     start = (blocks.above, blocks.left, zeros, zeros, zeros)
     _, _, *done = jax.lax.fori_loop(0, _TURNS, turn, start)

@@ -5,6 +5,7 @@ inputs or outputs do not know of each other, all blocks of a row or a column are
 """
 
 from collections.abc import Iterator
+from functools import cache
 
 import jax
 import numpy as np
@@ -44,7 +45,7 @@ def round_in_order(
         for at in _some_at_a_time(turn, len(w)):
             blocks = Blocks(*(array[at] for array in (*known, above, left)))
             factors = Factors(rows.own[at[0], at[2]], columns.own[at[1], at[2]])
-            with jax.enable_x64(True):
+            with jax.enable_x64(True), jax.default_device(_host()):
                 found = round_blocks(blocks, factors, choice)
             levels[at], errors[at], remaining[at] = map(np.asarray, found)
         for row, column in zip(*turn, strict=True):
@@ -56,6 +57,15 @@ def round_in_order(
                 left[row, column + 1 :] += np.matmul(remaining[row, column], on)
     together = _joined(levels)[:, : w.shape[1], : w.shape[2]]
     return as_before(together, inputs, outputs)
+
+
+@cache
+def _host() -> jax.Device | None:
+    """Return the CPU: of an accelerator the many short steps would only have the delays."""
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX was told to do without
+        return None
 
 
 class _Along:
