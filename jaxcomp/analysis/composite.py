@@ -14,7 +14,8 @@ import numpy as np
 
 from jaxcomp.losses.ratio import level_of
 from jaxcomp.losses.tree import scope_groups
-from jaxcomp.numerics import safe_sqrt, scaled_norms
+from jaxcomp.norms import scaled_norms
+from jaxcomp.numerics import safe_sqrt
 from jaxcomp.trees import Mask, PyTree, select
 
 

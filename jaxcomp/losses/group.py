@@ -47,7 +47,7 @@ def group_norms(
     own = kernel_axes(kernel.shape, axes, layout)
     check_whole([kernel], "norms of groups are taken")
     wide = kernel.astype(accumulation_dtype(kernel))
-    # The norm is of degree one, so that the scale needs no derivative (see `numerics`).
+    # The norm is of degree one, so that the scale needs no derivative (see `norms`).
     each = all_but(own.stack, kernel.ndim)
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(wide), axis=each, initial=0, keepdims=True))
     scaled = safe_quotient(wide, jnp.broadcast_to(scale, wide.shape))

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxcomp.numerics import check_array, safe_quotient, safe_sqrt, scaled_norms
+from jaxcomp.norms import scaled_norms
+from jaxcomp.numerics import check_array, safe_quotient, safe_sqrt
 
 
 @jax.jit

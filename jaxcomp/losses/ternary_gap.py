@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxcomp.numerics import magnitude, safe_quotient, safe_sqrt, scaled_norms
+from jaxcomp.norms import scaled_norms
+from jaxcomp.numerics import magnitude, safe_quotient, safe_sqrt
 
 
 def ternary_gap_of(arrays: Sequence[jax.Array]) -> jax.Array:

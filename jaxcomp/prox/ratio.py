@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.losses.ratio import compressibility
-from jaxcomp.numerics import gathered, safe_quotient, scaled_norms
+from jaxcomp.norms import scaled_norms
+from jaxcomp.numerics import gathered, safe_quotient
 from jaxcomp.prox.bisection import bisect
 from jaxcomp.prox.separable import Soft, widened
 

@@ -12,7 +12,8 @@ from jaxcomp.arguments import check_choice, check_number
 from jaxcomp.axes import STACK, UNITS, Axes, beside, leaf_axes, over_axes
 from jaxcomp.losses.ratio import ternary_level
 from jaxcomp.losses.tree import separate_axes
-from jaxcomp.numerics import accumulation_dtype, check_array, safe_quotient, scaled_norms
+from jaxcomp.norms import scaled_norms
+from jaxcomp.numerics import accumulation_dtype, check_array, safe_quotient
 from jaxcomp.quantize.straight_through import Quantized
 from jaxcomp.trees import (
     Mask,
