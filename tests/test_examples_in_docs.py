@@ -82,7 +82,7 @@ def test_the_page_on_any_network(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         apply(namespace["small"], images), apply(namespace["pruned"], images), rtol=1e-4, atol=1e-5
     )
-    for name, w in namespace["named_leaves"](namespace["ternary"]).items():
+    for name, w in named_leaves(namespace["ternary"]).items():
         if name.endswith("weight"):  # [out, ...]: one magnitude for each output
             assert all(len(np.unique(abs(unit[unit != 0]))) <= 1 for unit in np.asarray(w))
     assert namespace["size"] < 1_500
