@@ -51,12 +51,12 @@ from jaxcomp.data import DATASETS, Split, Splits
 from jaxcomp.files import replacing
 from jaxcomp.models import MODELS
 from jaxcomp.printable import printable
-from jaxcomp.train import CheckpointError, NonFiniteLossError, TrainState
+from jaxcomp.train import NonFiniteLossError, ResumeError, TrainState
 
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 # What a user can act on, beside files and packages that are missing or damaged.
-MISTAKES = (JoinError, LockedError, RulesError, SettingError, NonFiniteLossError, CheckpointError)
+MISTAKES = (JoinError, LockedError, RulesError, SettingError, NonFiniteLossError, ResumeError)
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "configuration to run [experiments/configs/digits_lenet300.py]"

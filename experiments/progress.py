@@ -17,7 +17,7 @@ from experiments.configuration import leaves
 from experiments.processes import any_of_them, is_first, wait_for_all
 from jaxcomp import strict_json
 from jaxcomp.strict_json import DamagedFileError
-from jaxcomp.train import CheckpointError, Checkpoints, TrainState
+from jaxcomp.train import Checkpoints, ResumeError, TrainState
 
 _LOG = logging.getLogger(__name__)
 STOPPED = 75  # exit status of a run that can go on: EX_TEMPFAIL of sysexits.h
@@ -63,7 +63,7 @@ class Progress:
             return start
         try:
             return self._of(phase).latest(start) or start
-        except CheckpointError as error:
+        except ResumeError as error:
             _LOG.warning("%s: the phase %r begins anew", error.reason, phase)
             self._set_aside(phase)
             return start

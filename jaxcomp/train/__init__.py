@@ -1,6 +1,6 @@
 """Training: a pure step, a loop around it, evaluation. Loss, data and optimizer are handed in."""
 
-from jaxcomp.train.checkpoints import CheckpointError, Checkpoints
+from jaxcomp.train.checkpoints import Checkpoints, ResumeError
 from jaxcomp.train.evaluate import evaluate
 from jaxcomp.train.loop import NonFiniteLossError, fit, fit_scan
 from jaxcomp.train.many import init_many, make_many
@@ -9,9 +9,9 @@ from jaxcomp.train.sharding import batch_sharding, make_mesh, place_batch, shard
 from jaxcomp.train.step import TrainState, init_state, make_step, make_update
 
 __all__ = [
-    "CheckpointError",
     "Checkpoints",
     "NonFiniteLossError",
+    "ResumeError",
     "TrainState",
     "batch_sharding",
     "evaluate",

@@ -15,7 +15,7 @@ _LOG = logging.getLogger(__name__)
 _CHECKSUM = "checksum"
 
 
-class CheckpointError(RuntimeError):
+class ResumeError(RuntimeError):
     """None of the checkpoints of a run can be used.
 
     Attributes:
@@ -104,7 +104,7 @@ class Checkpoints:
           like: a state of the same structure, shapes, types and shardings.
 
         Raises:
-          CheckpointError: if there are states, but none that can be read.
+          ResumeError: if there are states, but none that can be read.
         """
         abstract = jax.tree.map(self._orbax.tree.to_shape_dtype_struct, like)
         restore = self._orbax.args.StandardRestore(abstract)
@@ -127,7 +127,7 @@ class Checkpoints:
                 self._manager.delete(passed_over)
             return state
         if unusable:
-            raise CheckpointError(self.folder, unusable)
+            raise ResumeError(self.folder, unusable)
         return None
 
     def _check(self, step: int, state: TrainState) -> None:

@@ -13,7 +13,7 @@ import optax
 import pytest
 
 import jaxcomp
-from jaxcomp.train import CheckpointError, Checkpoints, init_state, make_step
+from jaxcomp.train import Checkpoints, ResumeError, init_state, make_step
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 OPTIMIZER = optax.chain(
@@ -118,7 +118,7 @@ def test_those_of_another_training_are_named(tmp_path):
     with (
         Checkpoints(tmp_path) as checkpoints,
         pytest.raises(
-            CheckpointError,
+            ResumeError,
             match=rf"^none of the checkpoints in {tmp_path} can be used \(step 2: .+\): delete",
         ),
     ):
@@ -205,5 +205,5 @@ def test_a_bit_that_has_changed_among_the_arrays_is_seen(tmp_path, part):
     content = bytearray(path.read_bytes())
     content[int(part * len(content))] ^= 4
     path.write_bytes(content)
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(CheckpointError, match="step 1: "):
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(ResumeError, match="step 1: "):
         checkpoints.latest(state)
