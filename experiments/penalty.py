@@ -97,9 +97,8 @@ def _with_prox(
     by: Optimizer,
 ) -> Optimizer:
     def optimizer(rate: optax.Schedule) -> optax.GradientTransformation:
-        plain = coupled(ridge, by=by)(rate)
         if decoupled:
-            return optax.chain(plain, jaxcomp.apply_prox(prox, weight, rate))
-        return jaxcomp.apply_preconditioned_prox(plain, prox, weight, rate)
+            return optax.chain(coupled(ridge, by=by)(rate), jaxcomp.apply_prox(prox, weight, rate))
+        return optax.chain(ridge, jaxcomp.prox_adam(prox, weight, rate))
 
     return optimizer

@@ -85,32 +85,13 @@ WRONG = {
     ("apply_prox", "weight"): (lambda v: jaxcomp.apply_prox("soft", v, 1.0), (*NUMBER, -1)),
     ("apply_prox", "learning_rate"): (lambda v: jaxcomp.apply_prox("soft", 1.0, v), (*NUMBER, -1)),
     ("apply_prox", "mask"): (updated(lambda v: jaxcomp.apply_prox("soft", 1.0, 1.0, mask=v)), MASK),
-    ("apply_preconditioned_prox", "optimizer"): (
-        lambda v: jaxcomp.apply_preconditioned_prox(v, "soft", 1.0, 1.0),
-        FUNCTION,
-    ),
-    ("apply_preconditioned_prox", "prox"): (
-        lambda v: jaxcomp.apply_preconditioned_prox(optax.adam(1.0), v, 1.0, 1.0),
-        CHOICE,
-    ),
-    ("apply_preconditioned_prox", "weight"): (
-        lambda v: jaxcomp.apply_preconditioned_prox(optax.adam(1.0), "soft", v, 1.0),
-        (*NUMBER, -1),
-    ),
-    ("apply_preconditioned_prox", "b2"): (
-        lambda v: jaxcomp.apply_preconditioned_prox(optax.adam(1.0), "soft", 1.0, 1.0, b2=v),
-        (*NUMBER, -1, 1),
-    ),
-    ("apply_preconditioned_prox", "eps"): (
-        lambda v: jaxcomp.apply_preconditioned_prox(optax.adam(1.0), "soft", 1.0, 1.0, eps=v),
-        (*NUMBER, -1),
-    ),
-    ("apply_preconditioned_prox", "mask"): (
-        updated(
-            lambda v: jaxcomp.apply_preconditioned_prox(optax.adam(1.0), "soft", 1.0, 1.0, mask=v)
-        ),
-        MASK,
-    ),
+    ("prox_adam", "prox"): (lambda v: jaxcomp.prox_adam(v, 1.0, 1.0), CHOICE),
+    ("prox_adam", "weight"): (lambda v: jaxcomp.prox_adam("soft", v, 1.0), (*NUMBER, -1)),
+    ("prox_adam", "learning_rate"): (lambda v: jaxcomp.prox_adam("soft", 1.0, v), (*NUMBER, -1)),
+    ("prox_adam", "b1"): (lambda v: jaxcomp.prox_adam("soft", 1.0, 1.0, b1=v), (*NUMBER, -1, 1)),
+    ("prox_adam", "b2"): (lambda v: jaxcomp.prox_adam("soft", 1.0, 1.0, b2=v), (*NUMBER, -1, 1)),
+    ("prox_adam", "eps"): (lambda v: jaxcomp.prox_adam("soft", 1.0, 1.0, eps=v), (*NUMBER, -1)),
+    ("prox_adam", "mask"): (updated(lambda v: jaxcomp.prox_adam("soft", 1.0, 1.0, mask=v)), MASK),
     ("control_weight", "make"): (lambda v: jaxcomp.control_weight(v, 5), FUNCTION),
     ("control_weight", "the transformation"): (
         updated(lambda v: jaxcomp.control_weight(lambda weight: v, 5)),
@@ -258,9 +239,7 @@ OF_UNITS = {
     "add_compressibility": lambda **v: jaxcomp.add_compressibility(1.0, scope="unit", **v),
     "add_penalty": lambda **v: jaxcomp.add_penalty("l1", 1.0, **v),
     "apply_prox": lambda **v: jaxcomp.apply_prox("soft", 1.0, 1.0, **v),
-    "apply_preconditioned_prox": lambda **v: jaxcomp.apply_preconditioned_prox(
-        optax.adam(1.0), "soft", 1.0, 1.0, **v
-    ),
+    "prox_adam": lambda **v: jaxcomp.prox_adam("soft", 1.0, 1.0, **v),
     "prune_gradually": lambda **v: jaxcomp.prune_gradually(0.5, **v),
     "compressibility_tree": lambda **v: jaxcomp.compressibility_tree(PARAMS, **v),
     "level_tree": lambda **v: losses.level_tree(PARAMS, **v),

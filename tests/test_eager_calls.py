@@ -4,7 +4,6 @@ import logging
 
 import jax
 import jax.numpy as jnp
-import optax
 import pytest
 
 import jaxcomp
@@ -41,7 +40,7 @@ CALLS = {
     ),
     "a prox that is controlled": lambda: update(lambda: jaxcomp.control_weight(prox_of, 10)),
     "prox of groups in Adam's metric": lambda: update(
-        lambda: jaxcomp.apply_preconditioned_prox(optax.adam(0.1), "group_unit", 0.1, 0.1)
+        lambda: jaxcomp.prox_adam("group_unit", 0.1, 0.1)
     ),
     "prune_gradually": lambda: update(lambda: jaxcomp.prune_gradually(0.5, pattern=Units())),
     "top_k_mask": lambda: lambda: top_k_mask(small_params(), 0.5),

@@ -236,9 +236,7 @@ OF_TENSORS = {
         lambda **source: jaxcomp.apply_prox("ratio", 2e-3, 1.0, **source)
     ),
     "the prox of the ratio in the metric of the optimizer": once(
-        lambda **source: jaxcomp.apply_preconditioned_prox(
-            optax.scale_by_rms(decay=0.999), "ratio", 1e-7, 1.0, **source
-        )
+        lambda **source: jaxcomp.prox_adam("ratio", 1e-7, 1.0, **source)
     ),
 }
 

@@ -1,11 +1,6 @@
 """Gradient transformations: everything that belongs into an `optax.chain`."""
 
-from jaxcomp.transforms.apply_prox import (
-    ApplyPreconditionedProxState,
-    ApplyProxState,
-    apply_preconditioned_prox,
-    apply_prox,
-)
+from jaxcomp.transforms.apply_prox import ApplyProxState, apply_prox
 from jaxcomp.transforms.control_weight import ControlWeightState, control_weight
 from jaxcomp.transforms.keep_masked import KeepMaskedState, keep_masked
 from jaxcomp.transforms.penalties import (
@@ -15,22 +10,23 @@ from jaxcomp.transforms.penalties import (
     add_penalty,
     added_penalty,
 )
+from jaxcomp.transforms.prox_adam import ProxAdamState, prox_adam
 from jaxcomp.transforms.prune_gradually import PruneGraduallyState, prune_gradually
 
 __all__ = [
     "AddCompressibilityState",
     "AddPenaltyState",
-    "ApplyPreconditionedProxState",
     "ApplyProxState",
     "ControlWeightState",
     "KeepMaskedState",
+    "ProxAdamState",
     "PruneGraduallyState",
     "add_compressibility",
     "add_penalty",
     "added_penalty",
-    "apply_preconditioned_prox",
     "apply_prox",
     "control_weight",
     "keep_masked",
+    "prox_adam",
     "prune_gradually",
 ]

@@ -1,0 +1,74 @@
+"""Proximal operators in transformations: one for each leaf, and one step of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+
+from jaxcomp.arguments import check_choice
+from jaxcomp.axes import KERNEL, STACK, Axes, check_source, leaf_axes
+from jaxcomp.prox import PROXES, Group, Prox
+from jaxcomp.transforms.updates import wider_dtype
+from jaxcomp.trees import Mask, PyTree, resolve_mask
+from jaxcomp.weights import Network
+
+
+@dataclass(frozen=True)
+class _OfEach:
+    """An operator of each of the tensors that are stacked in an array."""
+
+    operator: Prox
+    stack: Sequence[int]
+
+    def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
+        """Return the results of the operator in the places of the tensors."""
+        prox = self.operator.prox
+        for axis in sorted(self.stack):  # the largest maps the array as a whole
+            prox = jax.vmap(prox, in_axes=(axis, axis if jnp.ndim(tau) else None), out_axes=axis)
+        return prox(y, tau)
+
+
+UNTOUCHED = "untouched"  # in the place of an operator
+
+
+def operators_of(
+    prox: str | Prox, network: Network | None, layout: str | None
+) -> Callable[[PyTree, Mask], PyTree]:
+    """Return a function from parameters and a mask to the operator of each leaf."""
+    if not hasattr(prox, "prox"):
+        check_choice("prox", prox, PROXES)
+        prox = PROXES[prox]
+    check_source(network, layout)
+    of_groups = isinstance(prox, Group)
+    has_own = of_groups and not (prox.axes is None and prox.layout is None)
+    if has_own and not (network is None and layout is None):
+        raise ValueError(
+            f"{prox!r} has axes of its own: give a network or a layout to it or to the "
+            "transformation, not both"
+        )
+    needs = KERNEL if of_groups and not has_own else STACK
+
+    def of(axes: Axes | None) -> Prox:
+        if axes is None:
+            return prox
+        if of_groups:
+            return replace(prox, axes=axes)
+        return _OfEach(prox, axes.stack) if axes.stack else prox
+
+    def operators(params: PyTree, mask: Mask) -> PyTree:
+        axes = leaf_axes(params, mask, needs, network=network, layout=layout)
+        chosen = jax.tree.leaves(resolve_mask(mask, params))
+        return jax.tree.structure(params).unflatten(
+            [of(own) if one else UNTOUCHED for own, one in zip(axes, chosen, strict=True)]
+        )
+
+    return operators
+
+
+def proximal_step(operator: Prox, u: jax.Array, p: jax.Array, tau: jax.Array | float) -> jax.Array:
+    """Return the update of `p` to the operator's result at `p + u`; zeros of it are exact."""
+    dtype = wider_dtype(u, p)
+    p = p.astype(dtype)
+    # `x - p` may be rounded, except where x is 0: p + (0 - p) is exactly 0.
+    return operator.prox(p + u.astype(dtype), tau) - p
