@@ -103,6 +103,25 @@ def test_the_table_and_the_figure(tried, monkeypatch, tmp_path):
     assert len(axes.containers[-1].lines[0].get_xdata()) == 3
 
 
+def test_the_table_of_forms():
+    rows = [
+        {"method": "plain", "setting": {"stored": "float32_zstd19"}, "bytes": 90, "test_loss": 0.0},
+        {"method": "plain", "setting": {"stored": "int8_zstd19"}, "bytes": 20, "test_loss": 0.0123},
+        {"method": "qwix", "setting": {"levels": "int8"}, "bytes": None, "failed": "no module"},
+        {
+            "method": "qwix",
+            "setting": {"levels": "int4", "stored": "jxc"},
+            "bytes": 12_000,
+            "test_loss": -0.5,
+        },
+    ]
+    [(name, float32, *cells)] = checkpoint_table.form_rows(
+        {"one": {"float32_bytes": 4000, "rows": rows}}
+    )
+    assert (name, float32) == ("one", "4,000")
+    assert cells == ["90", "-", "20 (+0.012)", "fails", "fails", "-", "12,000 (-0.5)"]
+
+
 def test_files_are_at_least_a_third_smaller_as_the_readme_says():
     records = checkpoint_table.records_in(RESULTS)
     assert records
