@@ -166,26 +166,17 @@ class Writer:
 def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
     """Write a nested dict of arrays to a `.jxc` file: exactly what it is given, smaller.
 
-    Arrays of at most 256 different values (ternary weights, small codebooks) are stored as
-    entropy-coded levels with a codebook; those that are so in each slice along the last axis
-    (ternary output units) with a step for each; zeros of others as a pattern. Nothing is rounded:
-    0.0 and -0.0, which a mask that is multiplied makes of negative weights, are two values, and
-    cost as much; `jnp.where(w == 0, 0, w)` leaves the one.
-    The file appears whole or not at all: it is written beside its place, then moved there.
+    `jaxcomp.save` says how, and takes other trees too.
 
     Args:
-      path: where to write; an existing file is replaced, and its permissions stay. So does a link:
-        the file that it points to is replaced.
-      params: nested dict with str or int names; leaves are numpy or jax arrays of a boolean,
-        integer or real floating-point type (bfloat16 included).
+      path: where to write.
+      params: nested dict with str or int names; leaves are arrays.
 
     Returns:
       The size of the file in bytes.
 
     Raises:
-      TypeError: if a node, a name or an array's type cannot be stored; the message names it.
-      ValueError: if an array, a name or the nesting is beyond the limits of the format.
-      OSError: if the file cannot be written; an existing one is then untouched.
+      TypeError, ValueError, OSError: as `jaxcomp.save`.
     """
     if not isinstance(params, Mapping):
         raise TypeError(f"params must be a nested dict of arrays, got a {type(params).__name__}")
