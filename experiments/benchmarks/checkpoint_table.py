@@ -76,11 +76,13 @@ def rows(records: dict[str, dict[str, Any]]) -> Iterable[tuple[str, ...]]:
             each = {method: bytes_of(record, method, loss) for method in _NAMES}
             cells = ("-" if size is None else f"{size.mean:,.0f}" for size in each.values())
             own = each["calibrated"]
-            spread = f" ({own.least:,.0f} to {own.most:,.0f})" if own else ""
+            several = own is not None and own.draws > 1
+            spread = f" ({own.least:,.0f} to {own.most:,.0f})" if several else ""
             *others, last = cells
             fewer = (_fewer(own, each[method]) for method in ("data_free", "nncodec"))
             draws = str(own.draws) if own else "-"
-            yield f"{name}, +{loss:g}", *others, f"**{last}**{spread}", draws, *fewer
+            found = f"**{last}**{spread}" if own else last
+            yield f"{name}, +{loss:g}", *others, found, draws, *fewer
 
 
 HEADINGS = (

@@ -273,11 +273,6 @@ def test_missing_folder_and_missing_file_are_system_errors(tmp_path):
         load(tmp_path / "model.jxc")
 
 
-def test_public_names_are_the_codec_s():
-    assert jaxcomp.save is save
-    assert jaxcomp.load is load
-
-
 def test_weights_that_are_ternary_unit_by_unit_are_found(tmp_path):
     rng = np.random.default_rng(0)
     signs = rng.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=(400, 100)).astype(np.float32)

@@ -37,7 +37,7 @@ def test_the_smallest_file_within_each_loss_on_validation_is_judged_on_test():
         Coded({"name": "e"}, None, None, "it is not installed"),
     ]
     failed, *rows = checkpoints._chosen(subject(), QUALITY, tried)
-    assert failed == {"setting": {"name": "e"}, "failed": "it is not installed"}
+    assert failed == {"setting": {"name": "e"}, "bytes": None, "failed": "it is not installed"}
     assert [row["setting"]["name"] for row in rows] == ["d", "c", "c"]
     np.testing.assert_allclose([row["test_loss"] for row in rows], [0.0, 0.9, 0.9])
 
