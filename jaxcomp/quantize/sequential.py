@@ -83,7 +83,8 @@ class _Along:
         if not factor.is_diagonal:
             # [blocks, later blocks, matrices, entries, entries]; products of blocks are so small
             # that BLAS has no threads for them, which would wait for each other.
-            self.from_to = _blocks_of(np.pad(factor.upper, (*ends, ends[1])))
+            upper = np.pad(factor.upper, (*ends, ends[1])) if self.beyond else factor.upper
+            self.from_to = _blocks_of(upper)  # no copy, since it can be large
             each = np.arange(self.count)
             self.own = np.where(self.own, self.own, self.from_to[each, each])
 
@@ -111,13 +112,14 @@ def _some_at_a_time(turn: _Places, matrices: int) -> Iterator[_Places]:
 
 def _blocks(array: np.ndarray, rows: _Along, columns: _Along) -> np.ndarray:
     """Return [rows of blocks, columns of blocks, matrices, rows, columns]."""
-    return _blocks_of(np.pad(array, ((0, 0), (0, rows.beyond), (0, columns.beyond)), mode="edge"))
+    whole = np.pad(array, ((0, 0), (0, rows.beyond), (0, columns.beyond)), mode="edge")
+    return np.ascontiguousarray(_blocks_of(whole))
 
 
 def _blocks_of(whole: np.ndarray) -> np.ndarray:
     matrices, rows, columns = whole.shape
     split = whole.reshape(matrices, rows // BLOCK, BLOCK, columns // BLOCK, BLOCK)
-    return np.ascontiguousarray(split.transpose(1, 3, 0, 2, 4))
+    return split.transpose(1, 3, 0, 2, 4)
 
 
 def _joined(blocks: np.ndarray) -> np.ndarray:
