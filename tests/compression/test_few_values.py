@@ -10,6 +10,7 @@ from jaxcomp.quantize.scalar import ternary_levels
 from tests.compression.network import apply
 
 
+@pytest.mark.slow
 def test_weights_of_few_values(trained, calibration, moments, tmp_path):
     """Also with moments of a file; and less is lost than by the nearest values."""
     params, _ = trained
