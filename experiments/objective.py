@@ -30,7 +30,7 @@ def cross_entropy(apply: Apply) -> Callable[[PyTree, Examples], jax.Array]:
 
 
 class Network(NamedTuple):
-    """What a model computes with."""
+    """Hold what a model computes with."""
 
     params: PyTree
     batch_stats: PyTree = None  # running statistics of batch norm, if there is any
@@ -44,12 +44,12 @@ def settled(network: Network) -> PyTree:
 
 
 def variables(params: PyTree) -> dict[str, PyTree]:
-    """What a Linen model is applied with, from settled parameters."""
+    """Return what a Linen model is applied with, from settled parameters."""
     return {"params": params, "batch_stats": unit_statistics(params)}
 
 
 class Beside(NamedTuple):
-    """What training carries from step to step beside the parameters."""
+    """Hold what training carries from step to step beside the parameters."""
 
     batch_stats: PyTree = None  # of the network that is trained
     teacher: PyTree = None  # settled parameters of a teacher that is asked at each step

@@ -12,7 +12,7 @@ PyTree = Any
 
 
 class Start(NamedTuple):
-    """What a training begins with."""
+    """Hold what a training begins with."""
 
     params: PyTree
     others: PyTree  # variables that are not trained, such as running statistics

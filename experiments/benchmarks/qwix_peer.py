@@ -23,9 +23,8 @@ from experiments.benchmarks.subject import Params
 from experiments.storage import zstd_bytes
 from jaxcomp.codec import Writer
 from jaxcomp.codec.levels import FewValued
+from jaxcomp.compression.arrays import Array
 from jaxcomp.quantize import scalar
-
-Array = np.ndarray | FewValued
 
 SETTINGS: tuple[dict[str, Any], ...] = ({"levels": "int8"}, {"levels": "int4"})
 

@@ -138,7 +138,7 @@ def descend(
 def classify(
     w: jax.Array, data_term: Objective | None = None, weight: float = 1.0, *, flat: float = 1e-6
 ) -> Kind:
-    r"""What kind of point of `F` a vector is.
+    r"""Tell what kind of point of `F` a vector is.
 
     Args:
       w: shape [n].

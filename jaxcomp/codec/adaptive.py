@@ -28,7 +28,7 @@ _MEMORY, _TABLE_MEMORY = 320, 8
 
 
 class Settings(NamedTuple):
-    """What the encoder chose, told to the decoder."""
+    """Hold what the encoder chose, told to the decoder."""
 
     period: int  # distance between rows that are neighbors along another axis; 1 for none
     densities: bool  # whether each row tells how dense it is

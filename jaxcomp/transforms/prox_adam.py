@@ -74,6 +74,7 @@ def prox_adam(
 
     Example:
       >>> import jax.numpy as jnp
+      >>> import optax
       >>> tx = prox_adam("soft", 1.0, learning_rate=0.5, eps=1.0)
       >>> params = {"kernel": jnp.array([[3.0, 0.25]])}
       >>> zeros = {"kernel": jnp.zeros((1, 2))}

@@ -194,6 +194,6 @@ def _contours(axes: Axes, x: np.ndarray, y: np.ndarray, points: np.ndarray) -> C
 
 
 def _in_triangle(w: np.ndarray) -> np.ndarray:
-    """Where the vectors [..., 3] are in the triangle, [2, ...]."""
+    """Return where the vectors [..., 3] are in the triangle, [2, ...]."""
     place = np.abs(w) @ _CORNERS / np.sum(np.abs(w), axis=-1)
     return np.stack([place.real, place.imag])
