@@ -87,7 +87,9 @@ def _tried(method: str, subject: Subject, seed: int, examples: int) -> Iterable[
         return calibrated.coded(subject, seed, examples)
     if method == "qwix":
         return qwix_peer.coded(subject.model, subject.params, subject.batches(seed, examples))
-    by_weights = {"plain": plain, "data_free": data_free, "nncodec": nncodec_peer}
+    if method == "data_free":
+        return data_free.coded(subject)
+    by_weights = {"plain": plain, "nncodec": nncodec_peer}
     return by_weights[method].coded(subject.params)
 
 

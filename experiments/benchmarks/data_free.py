@@ -1,77 +1,117 @@
-"""What `jaxcomp compress` does without data: weights of some bits, biases of 8.
+"""What `jaxcomp compress` does without data: settings of its options, biases of 8 bits.
 
-Writing a file takes longer than to judge what is in it. So settings are looked at without one first
-(`rounded`), and files are written for those that promise to be small (`coded`).
+Settings are judged on the validation split before a file is written, which takes longer. For each
+loss of quality files are written of those whose levels have the lowest entropy.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 import jaxcomp
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.dense_networks import nested
-from experiments.benchmarks.subject import Params
-from jaxcomp.compression import compress
-from jaxcomp.compression.data_free import bits_of
-from jaxcomp.quantize import scalar
-from jaxcomp.quantize.rate_distortion import rate_distortion
-from jaxcomp.trees import named_leaves
-from jaxcomp.weights import are_weights
+from experiments.benchmarks.subject import Params, Subject
+from jaxcomp.checkpoints import unit_axis
+from jaxcomp.compression.arrays import (
+    Arrays,
+    Stored,
+    as_stored,
+    entropy_bytes,
+    in_memory,
+    values_of,
+)
+from jaxcomp.compression.data_free import Quantizer, bits_of, round_alone
+from jaxcomp.quantize.scalar import codebook_levels, step_levels
 
-Setting = dict[str, Any]  # `bits` and `lambda` of the command
+Setting = dict[str, Any]  # options of the command: `bits`, `per_unit`, `step`, `levels`, `lambda`
 
 BIAS_BITS = 8
-
-# By bits. Lambda is in squared steps: the finer these are, the larger is what pays.
-_LAMBDAS = {
-    8: (0.0, 8.0, 16.0),
-    7: (0.0, 4.0, 8.0, 16.0),
-    6: (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
-    5: (0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0),
-    4: (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5),
-    3: (0.0, 0.1, 0.2, 0.3),
-}
-SETTINGS: tuple[Setting, ...] = tuple(
-    {"bits": bits, "lambda": trade} for bits, trades in _LAMBDAS.items() for trade in trades
-)
+_BITS = (8, 7, 6, 5, 4, 3)
+_LEVELS = (64, 32, 24, 16, 12, 8, 6, 4)
+_QUARTERS = range(36, 3, -1)  # of an octave: steps as shares of the largest weight
+# Lambda is in squared steps: the finer these are, the larger is what pays.
+_TRADES = (0.0, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
+_TRADES_OF_LEVELS = (0.0, 0.3, 1.0)
+_BEYOND = 1.5  # times the largest loss: coarser settings are not looked at
+_WRITTEN = 3  # files for each loss
 
 
-class Rounded(NamedTuple):
-    """A network with rounded weights, and about how many bytes it takes."""
+class Judged(NamedTuple):
+    """A setting, what it loses, and about how many bytes it takes."""
 
-    params: Params
-    entropy_bytes: float  # of the levels, each tensor by its own frequencies
-
-
-def rounded(params: Params, setting: Setting) -> Rounded:
-    """Round the weights by a setting, and leave biases as they are."""
-    named, entropy = named_leaves(params), 0.0
-    arrays = {}
-    for (name, w), is_weight in zip(named.items(), are_weights(list(named.items())), strict=True):
-        arrays[name] = w
-        if is_weight:
-            nearest = scalar.bits_levels(w, bits=setting["bits"])
-            chosen = rate_distortion(w, nearest, setting["lambda"])
-            arrays[name] = chosen.values()
-            counts = np.unique(chosen.levels, return_counts=True)[1]
-            entropy -= float(np.sum(counts * np.log2(counts / w.size)))
-    return Rounded(nested(arrays), entropy / 8)
+    setting: Setting
+    lost: float
+    entropy_bytes: float  # each array by the frequencies of its own levels
 
 
-def coded(params: Params, settings: Sequence[Setting] = SETTINGS) -> Iterator[Coded]:
-    """Yield the network in a `.jxc` file for each setting."""
+def rows_of_settings(params: Params) -> Iterator[list[Setting]]:
+    """Yield rows of settings, each from fine to coarse."""
+    largest = max(float(np.abs(w).max()) for w in jax.tree.leaves(params))
+    steps = [float(f"{largest * 2 ** (-quarter / 4):.3g}") for quarter in _QUARTERS]
+    for trade in _TRADES:
+        yield [{"bits": bits, "lambda": trade} for bits in _BITS]
+        yield [{"bits": bits, "per_unit": True, "lambda": trade} for bits in _BITS]
+        yield [{"step": step, "lambda": trade} for step in steps]
+    for trade in _TRADES_OF_LEVELS:
+        yield [{"levels": levels, "lambda": trade} for levels in _LEVELS]
+
+
+def rounded(arrays: Arrays, setting: Setting) -> Stored:
+    """Return what the command would store of a network with such options."""
+    axes = {}
+    if setting.get("per_unit"):
+        axes = {entry: unit_axis(entry, {}) for entry in arrays.weights}
+    rounds = round_alone(
+        arrays, _quantizer(setting), bits_of(BIAS_BITS), trade=setting["lambda"], axes=axes
+    )
+    load = arrays.checkpoint.load
+    return {entry.name: rounds(entry, load(entry)) for entry in arrays.stored}
+
+
+def judged(subject: Subject, rows: Iterable[list[Setting]]) -> Iterator[Judged]:
+    """Yield the settings with what they lose on the validation split."""
+    arrays = Arrays(in_memory(subject.params), None, None, False)
+    dense = subject.quality(subject.params, "validation")
+    for row in rows:
+        for setting in row:
+            stored = rounded(arrays, setting)
+            params = nested({name: values_of(one) for name, one in stored.items()})
+            lost = subject.quality(params, "validation") - dense
+            yield Judged(setting, lost, entropy_bytes(stored))
+            if lost > _BEYOND * max(subject.losses):
+                break
+
+
+def promising(found: Iterable[Judged], losses: Iterable[float]) -> list[Setting]:
+    """Return for each loss the settings of the lowest entropy that stay below it."""
+    in_order = sorted(found, key=lambda one: one.entropy_bytes)
+    chosen: list[Setting] = []
+    for loss in losses:
+        good = [one.setting for one in in_order if one.lost <= loss][:_WRITTEN]
+        chosen += [setting for setting in good if setting not in chosen]
+    return chosen
+
+
+def coded(subject: Subject) -> Iterator[Coded]:
+    """Yield the network in a `.jxc` file for each setting that promises to be small."""
+    arrays = Arrays(in_memory(subject.params), None, None, False)
+    settings = promising(judged(subject, rows_of_settings(subject.params)), subject.losses)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.jxc"
         for setting in settings:
-            done = compress(
-                params,
-                path,
-                quantizer=bits_of(setting["bits"]),
-                trade=setting["lambda"],
-                bias_quantizer=bits_of(BIAS_BITS),
-            )
+            done = arrays.write(path, as_stored(rounded(arrays, setting)), lambda _: None)
             yield Coded(setting, done.file_bytes, jaxcomp.load(path))
+
+
+def _quantizer(setting: Setting) -> Quantizer:
+    if "step" in setting:
+        return partial(step_levels, step=setting["step"])
+    if "levels" in setting:
+        return partial(codebook_levels, levels=setting["levels"])
+    return bits_of(setting["bits"])

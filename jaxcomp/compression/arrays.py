@@ -112,6 +112,13 @@ def as_stored(stored: Stored) -> Round:
     return lambda entry, before: stored.get(entry.name, before)
 
 
+def entropy_bytes(stored: Stored) -> float:
+    """Return about how many bytes arrays take: levels by their frequencies in each array."""
+    return sum(
+        one.bits() / 8 if isinstance(one, FewValued) else one.nbytes for one in stored.values()
+    )
+
+
 def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
     """Return a nested dict of arrays as a checkpoint."""
     leaves = list(flatten(params))

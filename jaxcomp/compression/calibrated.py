@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jaxcomp.arguments import check_number
 from jaxcomp.compression.arrays import Arrays, Written
 from jaxcomp.compression.calibration import Calibration
@@ -56,13 +58,11 @@ def compress_calibrated(
 ) -> tuple[Written, Outcome]:
     """Write the file; see `jaxcomp.compress`."""
     goal, value = _the_goal(goals, calibration)
-    rivals = rivals_of(values)
     check_number("tune", tune, "a number of steps, at least 0", lambda n: n >= 0, whole=True)
     if tune and isinstance(calibration, Moments):
         raise ValueError("tune runs the network: give a Calibration, or leave it out")
     check_replaceable(path)  # before hours of work
-    for entry in arrays.weights:
-        check_finite(entry, arrays.checkpoint.load(entry))
+    rivals = rivals_of(values, _largest(arrays))
     bias_quantizer = bias_quantizer or bits_of(_BIAS_BITS)
     others = round_alone(arrays, None, bias_quantizer)
     if isinstance(calibration, Moments):
@@ -98,6 +98,16 @@ def compress_calibrated(
         source.diagonal,
     )
     return chosen.written, outcome
+
+
+def _largest(arrays: Arrays) -> float:
+    """Return the largest magnitude of a weight; raise a ValueError if one is not finite."""
+    largest = 0.0
+    for entry in arrays.weights:
+        w = arrays.checkpoint.load(entry)
+        check_finite(entry, w)
+        largest = max(largest, float(np.abs(w).max()))
+    return largest
 
 
 def _the_goal(

@@ -1,5 +1,6 @@
 """Files that could be the one to write: rounded at some price, and by their weights alone."""
 
+import itertools
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -10,17 +11,18 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from jaxcomp.arguments import check_number
-from jaxcomp.codec.levels import FewValued
-from jaxcomp.compression.arrays import Arrays, Stored, Written, as_stored
+from jaxcomp.compression.arrays import Arrays, Stored, Written, as_stored, entropy_bytes
 from jaxcomp.compression.data_free import Quantizer, bits_of, round_alone
 from jaxcomp.compression.rounding import TERNARY
 from jaxcomp.compression.search import last_that_is_good
 from jaxcomp.quantize.codebook import MAX_LEVELS, fit_codebook
-from jaxcomp.quantize.scalar import codebook_levels, ternary_levels
+from jaxcomp.quantize.scalar import codebook_levels, step_levels, ternary_levels
 
 _RIVAL_BITS = (8, 7, 6, 5, 4, 3, 2)
+_RIVAL_STEPS = tuple(2 ** (-half / 2) for half in range(14, 1, -1))  # of the largest weight
 _RIVAL_TRADES = (0.0, 0.1)
 _SIZE_TRIES, _CLOSE = 4, 0.97
+_HOPELESS = 1.5  # times the bytes that are allowed
 
 
 class Candidate(NamedTuple):
@@ -60,7 +62,7 @@ class Candidates:
         self,
         source: Source,
         arrays: Arrays,
-        rivals: Sequence[Quantizer],
+        rivals: Sequence[Sequence[Quantizer]],
         bias_quantizer: Quantizer,
         tune: int,
         folder: Path,
@@ -71,7 +73,7 @@ class Candidates:
         Args:
           source: rounds its weights at a price.
           arrays: all that a file holds.
-          rivals: what rounds each weight array alone, to ever fewer levels.
+          rivals: rows of what rounds each weight array alone, each row to ever fewer levels.
           bias_quantizer: rounds biases then.
           tune: steps of training of what is rounded.
           folder: for files.
@@ -112,7 +114,7 @@ class Candidates:
 
         def entropy(inverse: float) -> float:  # files shrink as the price of a bit grows
             if inverse not in entropies:
-                entropies[inverse] = _entropy_bytes(self._at(1 / inverse).stored)
+                entropies[inverse] = entropy_bytes(self._at(1 / inverse).stored)
             return entropies[inverse]
 
         share, best = 1.0, None
@@ -140,27 +142,39 @@ class Candidates:
 
         Of those that lose little enough, the one of the lowest entropy is written.
         """
+        of_one, most = self._of_loss, found.lost if goal == "trade" else value
         if goal == "size":
-            fitting = [self._of_bits(trade, value) for trade in _RIVAL_TRADES]
-            return min(filter(None, fitting), key=lambda one: one.lost, default=None)
-        most = found.lost if goal == "trade" else value
-        good = [one for trade in _RIVAL_TRADES if (one := self._of_loss(trade, most)) is not None]
+            of_one, most = self._of_size_alone, value
+        each = (
+            of_one(quantizers, trade, most)
+            for quantizers, trade in itertools.product(self._rivals, _RIVAL_TRADES)
+        )
+        good = [one for one in each if one is not None]
         if not good:
             return None
-        return self._with_size(min(good, key=lambda one: _entropy_bytes(one.stored)))
+        if goal == "size":
+            return min(good, key=lambda one: one.lost)
+        return self._with_size(min(good, key=lambda one: entropy_bytes(one.stored)))
 
-    def _of_bits(self, trade: float, most: float) -> Candidate | None:
+    def _of_size_alone(
+        self, quantizers: Sequence[Quantizer], trade: float, most: float
+    ) -> Candidate | None:
         """Return the file of the most levels that is small enough."""
-        for quantizer in self._rivals:
-            new = self._with_size(self._alone(quantizer, trade))
+        for quantizer in quantizers:
+            new = self._alone(quantizer, trade)
+            if entropy_bytes(new.stored) > _HOPELESS * most:  # writing takes time
+                continue
+            new = self._with_size(new)
             if new.file_bytes <= most:
                 return new
         return None
 
-    def _of_loss(self, trade: float, most: float) -> Candidate | None:
+    def _of_loss(
+        self, quantizers: Sequence[Quantizer], trade: float, most: float
+    ) -> Candidate | None:
         """Return the arrays of the fewest levels up to which all lose little enough."""
         last = None
-        for quantizer in self._rivals:
+        for quantizer in quantizers:
             new = self._alone(quantizer, trade)
             if not new.lost <= most:  # also where it is not a number
                 break
@@ -195,19 +209,22 @@ class Candidates:
         return found._replace(written=written, path=path)
 
 
-def rivals_of(values: int | None) -> list[Quantizer]:
-    """Return how weights are rounded by themselves, to ever fewer levels."""
+def rivals_of(values: int | None, largest: float) -> list[list[Quantizer]]:
+    """Return how weights are rounded by themselves, in rows to ever fewer levels.
+
+    Args:
+      values: how many values an array may have; None for multiples of steps: of one for each array,
+        and of one for all.
+      largest: magnitude of a weight.
+    """
     if values is None:
-        return [bits_of(bits) for bits in _RIVAL_BITS]
+        bits = [bits_of(bits) for bits in _RIVAL_BITS]
+        if not largest:
+            return [bits]
+        return [bits, [partial(step_levels, step=largest * share) for share in _RIVAL_STEPS]]
     wanted = f"from {TERNARY} to {MAX_LEVELS}"
     check_number("values", values, wanted, lambda k: TERNARY <= k <= MAX_LEVELS, whole=True)
     if values == TERNARY:
-        return [ternary_levels]
+        return [[ternary_levels]]
     fit_codebook(np.zeros(1), values)  # tells before the work if its library is missing
-    return [partial(codebook_levels, levels=values)]
-
-
-def _entropy_bytes(stored: Stored) -> float:
-    return sum(
-        one.bits() / 8 if isinstance(one, FewValued) else one.nbytes for one in stored.values()
-    )
+    return [[partial(codebook_levels, levels=values)]]
