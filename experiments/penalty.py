@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 
 import jaxcomp
 from experiments.optimizers import OPTIMIZERS, Optimizer
-from jaxcomp.losses import GROUPS, PENALTIES, gate, open_gates, sample_gates
+from jaxcomp.losses import GROUPS, PENALTIES, gate
+from jaxcomp.parametrized import values
 from jaxcomp.prox import PROXES
 
 PyTree = Any
@@ -71,7 +72,7 @@ def method_of(settings: ConfigDict, by: Optimizer = OPTIMIZERS["adam"]) -> Metho
         return coupled(penalty, ridge, by=by)(rate)
 
     if name == GATES:
-        return Method(optimizer, start=gate, sample=sample_gates, end=open_gates)
+        return Method(optimizer, start=gate, sample=values, end=values)
     return Method(optimizer)
 
 

@@ -15,8 +15,9 @@ from experiments.optimizers import OPTIMIZERS
 from experiments.penalty import Method, coupled, method_of, with_l2
 from experiments.trainer import Trainer, Watch, augmentation
 from jaxcomp.data import Splits, Stream
+from jaxcomp.parametrized import latent_mask, values
 from jaxcomp.prune import apply_mask, structured_magnitude, top_k_mask
-from jaxcomp.quantize import dequantize, few_levels, latent_mask, step_of_bits, ternarize, uniform
+from jaxcomp.quantize import few_levels, step_of_bits, ternarize, uniform
 from jaxcomp.schedules import cubic_density
 from jaxcomp.trees import path_name, select, weight_mask
 
@@ -145,7 +146,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     small = train("gap", 3, config.gap, small, method=Method(coupled(gap, by=by)), after=(hold,))
 
     def as_stored(trained: PyTree) -> PyTree:
-        return _round_biases(dequantize(trained), config.biases.bits)
+        return _round_biases(values(trained), config.biases.bits)
 
     rounding = Method(
         start=lambda params: _quantized(params, config, network),

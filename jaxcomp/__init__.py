@@ -35,6 +35,7 @@ _SUBPACKAGES = (
     "data",
     "losses",
     "models",
+    "parametrized",
     "prox",
     "prune",
     "quantize",

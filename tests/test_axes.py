@@ -12,8 +12,9 @@ from flax import nnx
 import jaxcomp
 from jaxcomp.axes import KERNEL, STACK, UNITS, Axes, leaf_axes, own_axes
 from jaxcomp.losses import compressibility_tree, gate, group_norms, penalty_tree
+from jaxcomp.parametrized import latent_mask, values
 from jaxcomp.prune import Units, apply_mask, top_k_mask
-from jaxcomp.quantize import Quantized, dequantize, few_levels, latent_mask, ternarize
+from jaxcomp.quantize import Quantized, few_levels, ternarize
 from jaxcomp.trees import named_leaves, weight_mask
 from tests.units import Network, Parameter, network
 
@@ -146,7 +147,7 @@ def test_levels_of_another_axis_are_trained_frozen_and_stored(source, tmp_path):
 
     @jax.jit
     def loss(few):
-        one = dequantize(few)
+        one = values(few)
         return jnp.sum((one.weight @ x + one.bias - 1) ** 2)
 
     first = loss(few)
@@ -154,7 +155,7 @@ def test_levels_of_another_axis_are_trained_frozen_and_stored(source, tmp_path):
         updates, state = tx.update(jax.grad(loss)(few), state, few)
         few = optax.apply_updates(few, updates)
     assert loss(few) < first
-    weight = np.asarray(dequantize(few).weight)
+    weight = np.asarray(values(few).weight)
     for row in weight:
         assert len(np.unique(np.abs(row[row != 0]))) == 1
     jaxcomp.save(tmp_path / "m.jxc", {"weight": weight})

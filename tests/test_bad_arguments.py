@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import jaxcomp
-from jaxcomp import losses, prox, prune, quantize, schedules, train, trees
+from jaxcomp import losses, parametrized, prox, prune, quantize, schedules, train, trees
 from jaxcomp.analysis.measures import measures
 from jaxcomp.axes import Axes
 from jaxcomp.data import examples
@@ -200,10 +200,10 @@ WRONG = {
         (*minus(TREE, TREE[0], None), *NOT_FINITE),
     ),
     ("latent_mask", "mask"): (
-        lambda v: quantize.latent_mask(quantize.ternarize(PARAMS), v),
+        lambda v: parametrized.latent_mask(quantize.ternarize(PARAMS), v),
         ({"zz": W > 0}, 7, "x", {"w": W}, {"w": W[0] > 0}),
     ),
-    ("dequantize", "leaves"): (quantize.dequantize, (5, "x", {"w": 1.0})),
+    ("values", "leaves"): (parametrized.values, (5, "x", {"w": 1.0})),
     ("least_squares_level", "array"): (quantize.least_squares_level, ARRAY),
     ("codebook", "levels"): (
         lambda v: quantize.codebook(np.asarray(W), v),
@@ -298,17 +298,16 @@ def test_a_wrong_argument_is_named(name, argument):
 
 def test_the_table_has_every_public_function_of_the_mathematics():
     homes = ("jaxcomp.transforms", "jaxcomp.losses", "jaxcomp.prox", "jaxcomp.prune")
-    homes += ("jaxcomp.quantize",)
+    homes += ("jaxcomp.quantize", "jaxcomp.parametrized")
     # Without arguments, or with those of a state or a node alone.
     free = {"Soft", "Hard", "Ratio", "Entries", "Pattern", "Prox", "Penalty", "Gated", "Quantized"}
+    free |= {"Parametrized", "Rounded"}
     free |= {
         "Inputs",
         "Units",
         "DeadUnits",
         "Live",
         "added_penalty",
-        "open_gates",
-        "sample_gates",
         "largest",
     }
     # What takes descriptions of layers has its errors in tests/prune.

@@ -12,9 +12,10 @@ import pytest
 from flax import nnx
 
 import jaxcomp
-from jaxcomp.losses import gate, open_gates, sample_gates
+from jaxcomp.losses import gate
+from jaxcomp.parametrized import latent_mask, values
 from jaxcomp.prune import apply_mask, top_k_mask
-from jaxcomp.quantize import dequantize, few_levels, latent_mask, ternarize
+from jaxcomp.quantize import few_levels, ternarize
 from jaxcomp.trees import select
 from tests.helpers import sharded
 
@@ -82,11 +83,11 @@ def test_few_valued_weights_are_trained(framework, levels, dtype):
     few = ternarize(pruned) if levels == 1 else few_levels(pruned, levels)
 
     def loss(params, key):
-        return jnp.mean((framework.predict(dequantize(params), X) - Y) ** 2)
+        return jnp.mean((framework.predict(values(params), X) - Y) ** 2)
 
     few, before, after = trained(loss, few, jaxcomp.keep_masked(latent_mask(few, keep)))
     assert after < 0.9 * before
-    result = dequantize(few)
+    result = values(few)
     assert jax.tree.structure(result) == jax.tree.structure(params)
     (weight,), (start,) = (map(np.asarray, select(tree, None)) for tree in (result, pruned))
     assert weight.dtype == dtype
@@ -96,12 +97,12 @@ def test_few_valued_weights_are_trained(framework, levels, dtype):
 
 def test_gates_are_trained(framework):
     def loss(params, key):
-        fit = jnp.mean((framework.predict(sample_gates(params, key), X) - Y) ** 2)
+        fit = jnp.mean((framework.predict(values(params, key), X) - Y) ** 2)
         return fit + 0.1 * jaxcomp.losses.penalty_tree(params, "l0_hard_concrete", mask=None)
 
     gated, before, after = trained(loss, gate(framework.params), steps=200)
     assert after < 0.9 * before
-    result = open_gates(gated)
+    result = values(gated)
     assert jax.tree.structure(result) == jax.tree.structure(framework.params)
     assert np.isfinite(jax.jit(framework.predict)(result, X)).all()
 
@@ -111,7 +112,7 @@ def test_sharded_weights_stay_sharded_and_give_the_same(framework):
     few = ternarize(apply_mask(framework.params, keep))
 
     def loss(params, key):
-        return jnp.mean((framework.predict(dequantize(params), X) - Y) ** 2)
+        return jnp.mean((framework.predict(values(params), X) - Y) ** 2)
 
     def spread(w):
         axes = [axis for axis, size in enumerate(w.shape) if size % 8 == 0]

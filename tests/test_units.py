@@ -9,9 +9,10 @@ import pytest
 import jaxcomp
 from jaxcomp.axes import Axes
 from jaxcomp.losses import compressibility_tree, group_norms, level_tree, penalty_tree
+from jaxcomp.parametrized import values
 from jaxcomp.prox import Group
 from jaxcomp.prune import Blocks, Inputs, OfEach, Units, structured_magnitude, top_k_mask
-from jaxcomp.quantize import dequantize, few_levels, ternarize
+from jaxcomp.quantize import few_levels, ternarize
 from tests.units import FORMS, network, tree
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -104,11 +105,11 @@ OPTIONS = {
         A.sum(),
     ),
     "ternary units": (
-        lambda p, **source: dequantize(ternarize(p, per="unit", **source)),
+        lambda p, **source: values(ternarize(p, per="unit", **source)),
         levels(M) * np.sign(M),
     ),
     "units of as many levels as weights": (
-        lambda p, **source: dequantize(few_levels(p, 4, per="unit", **source)),
+        lambda p, **source: values(few_levels(p, 4, per="unit", **source)),
         M,
     ),
     "units as a whole": (kept_of(Units()), largest(A.mean(0), 3) & (A >= 0)),
@@ -223,8 +224,8 @@ OF_TENSORS = {
     "norms of units of tensors": lambda p, **source: penalty_tree(
         p, "l1_over_l2", "tensor", "unit", **source
     ),
-    "ternary tensors": lambda p, **source: dequantize(ternarize(p, **source)),
-    "tensors of two levels": lambda p, **source: dequantize(few_levels(p, 2, **source)),
+    "ternary tensors": lambda p, **source: values(ternarize(p, **source)),
+    "tensors of two levels": lambda p, **source: values(few_levels(p, 2, **source)),
     "the largest of each tensor": lambda p, **source: top_k_mask(p, 0.5, scope="tensor", **source),
     "above the level of each tensor": lambda p, network=None: jaxcomp.prune.threshold_mask(
         p, 0.5, scope="tensor", network=network

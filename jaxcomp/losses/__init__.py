@@ -2,7 +2,7 @@
 
 from jaxcomp.losses.distillation import distillation
 from jaxcomp.losses.group import GROUPS, group_norms
-from jaxcomp.losses.hard_concrete import Gated, gate, open_gates, sample_gates
+from jaxcomp.losses.hard_concrete import Gated, gate
 from jaxcomp.losses.penalties import PENALTIES, Penalty, penalty_tree
 from jaxcomp.losses.ratio import compressibility, ternary_level
 from jaxcomp.losses.tree import ARRAY_SCOPES, SCOPES, compressibility_tree, level_tree
@@ -20,8 +20,6 @@ __all__ = [
     "gate",
     "group_norms",
     "level_tree",
-    "open_gates",
     "penalty_tree",
-    "sample_gates",
     "ternary_level",
 ]

@@ -5,29 +5,44 @@ ICLR 2018, arXiv 1712.01312; equation numbers are those of the paper.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import register_dataclass
 
 from jaxcomp.arguments import check_number
 from jaxcomp.numerics import accumulation_dtype
+from jaxcomp.parametrized import Parametrized
 from jaxcomp.trees import Mask, PyTree, path_name, resolve_mask
 
 TEMPERATURE = 2 / 3  # beta of the paper, with the interval to which the gate is stretched
 LOW, HIGH = -0.1, 1.1
 
 
-class Gated(NamedTuple):
-    """A tensor with a gate for each weight, in a form that can be trained.
-
-    It takes the place of an array in a parameter tree; `open_gates` and `sample_gates` turn the
-    tree back into one of arrays.
-    """
+@register_dataclass
+@dataclass(frozen=True)
+class Gated(Parametrized):
+    """A tensor with a gate for each weight, in a form that can be trained."""
 
     weight: jax.Array  # shape of the tensor
     log_alpha: jax.Array  # shape of the tensor: location of the gate, in logits
+
+    def value(self, key: jax.Array | None) -> jax.Array:
+        """Return `weight * z` with gates `z`, sampled by equations 10 and 11.
+
+        Without a key they are those of equation 13, to evaluate: closed ones are exact 0.
+        """
+        logits = self.log_alpha
+        if key is not None:
+            u = jax.random.uniform(key, logits.shape, logits.dtype, 1e-6, 1 - 1e-6)
+            logits = (jnp.log(u) - jnp.log1p(-u) + logits) / TEMPERATURE
+        return self.weight * jnp.clip(jax.nn.sigmoid(logits) * (HIGH - LOW) + LOW, 0, 1)
+
+    def mask(self, keep: jax.Array) -> "Gated":
+        """Return `keep` for the weights, and True for the gates."""
+        return Gated(keep, True)
 
 
 def expected_nonzeros_of(log_alphas: Sequence[jax.Array]) -> jax.Array:
@@ -65,44 +80,8 @@ def gate(params: PyTree, *, probability: float = 0.9, mask: Mask | None = None) 
     )
 
 
-def sample_gates(params: PyTree, key: jax.Array) -> PyTree:
-    """Arrays `weight * z` with gates `z` sampled by equations 10 and 11, for training.
-
-    Args:
-      params: tree with `Gated` nodes.
-      key: random key; another one at each step.
-    """
-    nodes = jax.tree.leaves(params, is_leaf=_is_gated)
-    keys = iter(jax.random.split(key, len(nodes)))
-
-    def sampled(log_alpha: jax.Array) -> jax.Array:
-        u = jax.random.uniform(next(keys), log_alpha.shape, log_alpha.dtype, 1e-6, 1 - 1e-6)
-        return jax.nn.sigmoid((jnp.log(u) - jnp.log1p(-u) + log_alpha) / TEMPERATURE)
-
-    return _gated(params, sampled)
-
-
-def open_gates(params: PyTree) -> PyTree:
-    """Arrays `weight * z` with the gates of equation 13, to evaluate: closed ones are exact 0."""
-    return _gated(params, jax.nn.sigmoid)
-
-
 def gate_mask(params: PyTree) -> PyTree:
     """The leaves that `expected_nonzeros_of` is a function of: those called `log_alpha`."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: path_name(path).rpartition("/")[2] == "log_alpha", params
     )
-
-
-def _gated(params: PyTree, unstretched: Callable[[jax.Array], jax.Array]) -> PyTree:
-    def of_node(node: Any) -> jax.Array:
-        if not _is_gated(node):
-            return node
-        stretched = unstretched(node.log_alpha) * (HIGH - LOW) + LOW
-        return node.weight * jnp.clip(stretched, 0, 1)
-
-    return jax.tree.map(of_node, params, is_leaf=_is_gated)
-
-
-def _is_gated(node: Any) -> bool:
-    return isinstance(node, Gated)

@@ -2,17 +2,16 @@
 
 from jaxcomp.quantize.codebook import codebook
 from jaxcomp.quantize.levels import LEVELS, PER, few_levels, least_squares_level, ternarize
-from jaxcomp.quantize.straight_through import Quantized, dequantize, latent_mask
+from jaxcomp.quantize.straight_through import Quantized, Rounded
 from jaxcomp.quantize.uniform import step_of_bits, uniform
 
 __all__ = [
     "LEVELS",
     "PER",
     "Quantized",
+    "Rounded",
     "codebook",
-    "dequantize",
     "few_levels",
-    "latent_mask",
     "least_squares_level",
     "step_of_bits",
     "ternarize",

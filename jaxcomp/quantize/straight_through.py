@@ -1,18 +1,22 @@
 """Few-valued weights in a form that can be trained, by the straight-through estimator."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import register_dataclass
 
-from jaxcomp.trees import PyTree, path_name, resolve_entries
+from jaxcomp.parametrized import Parametrized
+from jaxcomp.quantize.uniform import step_of_bits, uniform
 
 
-class Quantized(NamedTuple):
-    """A tensor whose entries are zero or plus or minus one of a few levels.
+@register_dataclass
+@dataclass(frozen=True)
+class Quantized(Parametrized):
+    r"""A tensor whose entries are zero or plus or minus one of a few levels.
 
-    It takes the place of an array in a parameter tree; `dequantize` turns the tree back into one of
-    arrays. Zeros of the latent weights are the pruned ones. One level is a ternary tensor.
+    Zeros of the latent weights are the pruned ones. One level is a ternary tensor.
     """
 
     latent: jax.Array  # shape of the tensor: its sign, and which level is nearest
@@ -20,73 +24,52 @@ class Quantized(NamedTuple):
     # that broadcasts to that of the tensor, such as (m, outputs) or (m, outputs, 1)
     levels: jax.Array
 
+    def value(self, key: jax.Array | None) -> jax.Array:
+        r"""Return the tensor.
 
-def dequantize(params: PyTree) -> PyTree:
-    r"""Replace `Quantized` nodes by the arrays that they stand for.
+        An entry is :math:`c_j \, \mathrm{sign}(v_i)` with the level :math:`c_j` nearest to
+        :math:`|v_i|`, the first of two that are equally near, and 0 where the latent weight is 0.
 
-    An entry is :math:`c_j \, \mathrm{sign}(v_i)` with the level :math:`c_j` nearest to
-    :math:`|v_i|`, the first of two that are equally near, and 0 where the latent weight is 0.
+        Differentiable by the straight-through estimator (Bengio, Léonard, Courville, arXiv
+        1308.3432): each level gets its true gradient, the sum of :math:`g_i \, \mathrm{sign}(v_i)`
+        over the entries that have it; a latent weight that is not zero gets :math:`g_i`, as if the
+        rounding were the identity; a pruned one gets exactly 0.
+        """
+        del key
+        latent = jax.lax.stop_gradient(self.latent)
+        value = _broadcast(self.levels[0], latent)
+        distance = jnp.abs(jnp.abs(latent) - jax.lax.stop_gradient(value))
+        for level in self.levels[1:]:
+            other = _broadcast(level, latent)
+            further = jnp.abs(jnp.abs(latent) - jax.lax.stop_gradient(other))
+            value = jnp.where(further < distance, other, value)
+            distance = jnp.minimum(distance, further)
+        sign = jnp.sign(latent)
+        # Adds exactly 0 to the value and the identity on the support to the derivative.
+        identity = (self.latent - latent) * jnp.abs(sign)
+        return value * sign + identity
 
-    Differentiable by the straight-through estimator (Bengio, Léonard, Courville, arXiv 1308.3432):
-    each level gets its true gradient, the sum of :math:`g_i \, \mathrm{sign}(v_i)` over the entries
-    that have it; a latent weight that is not zero gets :math:`g_i`, as if the rounding were the
-    identity; a pruned one gets exactly 0.
-
-    Raises:
-      TypeError: if a leaf is neither an array nor a `Quantized`.
-    """
-    return jax.tree_util.tree_map_with_path(_straight_through, params, is_leaf=_is_quantized)
-
-
-def latent_mask(params: PyTree, keep: PyTree) -> PyTree:
-    """A mask of arrays as a mask of a tree with `Quantized` nodes, for `keep_masked`.
-
-    Args:
-      params: tree with `Quantized` nodes.
-      keep: tree of bool arrays, with one for each `Quantized` and each other leaf.
-
-    Returns:
-      The tree of `params`, with `keep` for the latent weights and True for the levels.
-
-    Raises:
-      ValueError: if the structure or a shape does not fit.
-      TypeError: if a leaf of `keep` is not boolean.
-    """
-    latent = jax.tree.map(
-        lambda p: p.latent if _is_quantized(p) else p, params, is_leaf=_is_quantized
-    )
-    return jax.tree.map(
-        lambda p, k: Quantized(k, True) if _is_quantized(p) else k,
-        params,
-        resolve_entries(keep, latent),
-        is_leaf=_is_quantized,
-    )
+    def mask(self, keep: jax.Array) -> "Quantized":
+        """Return `keep` for the latent weights, and True for the levels."""
+        return Quantized(keep, True)
 
 
-def _is_quantized(node: Any) -> bool:
-    return isinstance(node, Quantized)
+@partial(register_dataclass, data_fields=["latent"], meta_fields=["bits"])
+@dataclass(frozen=True)
+class Rounded(Parametrized):
+    """An array that is rounded to multiples of a step of its own, such as a bias."""
 
+    latent: jax.Array
+    bits: int  # as of `jaxcomp.quantize.step_of_bits`
 
-def _straight_through(path: tuple[Any, ...], node: Any) -> jax.Array:
-    if not _is_quantized(node):
-        if not hasattr(node, "dtype"):
-            raise TypeError(
-                f"the leaf {path_name(path)!r} is a {type(node).__name__}, neither an array nor a "
-                "`Quantized`"
-            )
-        return node
-    latent = jax.lax.stop_gradient(node.latent)
-    value = _broadcast(node.levels[0], latent)
-    distance = jnp.abs(jnp.abs(latent) - jax.lax.stop_gradient(value))
-    for level in node.levels[1:]:
-        other = _broadcast(level, latent)
-        further = jnp.abs(jnp.abs(latent) - jax.lax.stop_gradient(other))
-        value = jnp.where(further < distance, other, value)
-        distance = jnp.minimum(distance, further)
-    sign = jnp.sign(latent)
-    # Adds exactly 0 to the value and the identity on the support to the derivative.
-    identity = (node.latent - latent) * jnp.abs(sign)
-    return value * sign + identity
+    def value(self, key: jax.Array | None) -> jax.Array:
+        """Return the nearest multiples, differentiable as `jaxcomp.quantize.uniform`."""
+        del key
+        return uniform(self.latent, step_of_bits(self.latent, self.bits))
+
+    def mask(self, keep: jax.Array) -> "Rounded":
+        """Return `keep` for the latent numbers."""
+        return Rounded(keep, self.bits)
 
 
 def _broadcast(level: jax.Array, latent: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxcomp
-from jaxcomp.compression import Moments, in_order
+from jaxcomp.compression import Moments, candidates, in_order
 from jaxcomp.compression.calibration import Fidelity
 from tests.compression.network import apply
 
@@ -29,6 +29,26 @@ def test_less_than_half_of_the_bytes_at_the_divergence_that_was_asked_for(
     assert found.lost <= 0.02
     assert found.is_calibrated
     assert done.file_bytes < 0.55 * found.data_free_bytes
+
+
+def test_it_is_compared_with_one_step_for_all_arrays_too(trained, tmp_path, monkeypatch):
+    """Which makes the smaller file where an array of small weights hardly matters."""
+    params, batches = trained
+    idle = np.random.default_rng(0).normal(0, 1e-4, (64, 10)).astype(np.float32)
+
+    def with_idle(params, images):
+        own = {name: params[name] for name in ("in", "out")}
+        return apply(own, images) + images.reshape(len(images), -1) @ params["idle"]
+
+    calibration = jaxcomp.Calibration(with_idle, batches)
+    sizes = []
+    for shares in (candidates._RIVAL_STEPS, ()):
+        monkeypatch.setattr(candidates, "_RIVAL_STEPS", shares)
+        done = jaxcomp.compress(
+            params | {"idle": idle}, tmp_path / "a.jxc", calibration=calibration, trade=1e-6
+        )
+        sizes.append(done.calibrated.data_free_bytes)
+    assert sizes[0] < 0.9 * sizes[1]
 
 
 @pytest.mark.slow

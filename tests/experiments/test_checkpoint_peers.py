@@ -1,16 +1,21 @@
 """What a method makes of a network is a file of a size, and parameters that are in it."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+import jaxcomp
 from experiments.benchmarks import data_free, nncodec_peer, plain, qwix_peer
-from experiments.benchmarks.coded import smallest_within
+from experiments.benchmarks.subject import Subject
 from jaxcomp.codec.levels import FewValued
+from jaxcomp.compression import compress
+from jaxcomp.compression.arrays import Arrays, in_memory, values_of
 from jaxcomp.models import LeNet300100
+from jaxcomp.quantize.scalar import bits_levels, codebook_levels, step_levels
 from jaxcomp.trees import named_leaves
 from tests.helpers import small_params
 
@@ -22,25 +27,66 @@ def params():
     }
 
 
-def test_the_smallest_file_that_is_good_enough():
-    sizes = [(100, 1.0), (50, 1.4), (20, 1.6), (60, 1.2)]
-    assert smallest_within(sizes, 1.5) == 50
-    assert smallest_within(sizes, 0.9) is None
+def subject(quality, losses=(0.1, 0.5, 1.0)):
+    return Subject("one", params(), None, None, quality, "things", losses)
 
 
-def test_data_free_settings_are_judged_without_a_file_as_with_one():
-    settings = [{"bits": 8, "lambda": 0.0}, {"bits": 4, "lambda": 0.3}]
-    files = list(data_free.coded(params(), settings))
-    for setting, file in zip(settings, files, strict=True):
-        rounded = data_free.rounded(params(), setting)
-        assert file.setting == setting
-        assert 0 < rounded.entropy_bytes < file.file_bytes
-        for layer in params():
-            kernel = file.params[layer]["kernel"]
-            np.testing.assert_array_equal(rounded.params[layer]["kernel"], kernel)
-            bias = params()[layer]["bias"]
-            np.testing.assert_allclose(file.params[layer]["bias"], bias, atol=abs(bias).max() / 100)
-    assert files[1].file_bytes < files[0].file_bytes
+@pytest.mark.parametrize(
+    ("setting", "options"),
+    [
+        ({"bits": 4, "lambda": 0.3}, {"quantizer": partial(bits_levels, bits=4), "trade": 0.3}),
+        (
+            {"bits": 5, "per_unit": True, "lambda": 0.0},
+            {"quantizer": partial(bits_levels, bits=5), "per_unit": True},
+        ),
+        ({"step": 0.1, "lambda": 0.0}, {"quantizer": partial(step_levels, step=0.1)}),
+        ({"levels": 7, "lambda": 0.0}, {"quantizer": partial(codebook_levels, levels=7)}),
+    ],
+)
+def test_data_free_settings_do_what_the_command_does(tmp_path, setting, options):
+    bias_quantizer = partial(bits_levels, bits=8)
+    compress(params(), tmp_path / "a.jxc", bias_quantizer=bias_quantizer, **options)
+    written = named_leaves(jaxcomp.load(tmp_path / "a.jxc"))
+    stored = data_free.rounded(Arrays(in_memory(params()), None, None, False), setting)
+    assert stored.keys() == written.keys()
+    for name, one in stored.items():
+        np.testing.assert_array_equal(values_of(one), written[name])
+
+
+def test_data_free_settings_are_looked_at_from_fine_to_coarse_until_too_much_is_lost():
+    def quality(tried, split):
+        assert split == "validation"
+        return 10 * abs(tried["Dense_0"]["kernel"] - params()["Dense_0"]["kernel"]).max()
+
+    rows = [[{"step": step, "lambda": 0.0} for step in (0.01, 0.1, 0.2, 0.4, 0.8)]]
+    found = list(data_free.judged(subject(quality), rows))
+    assert [one.setting["step"] for one in found] == [0.01, 0.1, 0.2, 0.4]
+    assert [one.lost <= 1.5 for one in found] == [True, True, True, False]
+    sizes = [one.entropy_bytes for one in found]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_data_free_files_are_of_the_lowest_entropies_that_lose_little_enough():
+    each = [("a", 0.0, 90), ("b", 0.4, 50), ("c", 0.3, 60), ("d", 0.9, 20), ("e", 0.1, 70)]
+    found = [data_free.Judged({"bits": name}, lost, size) for name, lost, size in each]
+    names = [one["bits"] for one in data_free.promising(found, (0.1, 0.5, 1.0))]
+    assert names == ["e", "a", "b", "c", "d"]
+    assert data_free.promising(found, (-0.1,)) == []
+
+
+def test_data_free_rows_have_one_step_for_all_arrays_too(monkeypatch):
+    rows = list(data_free.rows_of_settings({"a": np.array([0.5, -2.0])}))
+    steps = [row for row in rows if "step" in row[0]]
+    assert {row[0]["lambda"] for row in steps} >= {0.0, 0.1, 1.0}
+    for row in steps:
+        each = np.array([one["step"] for one in row])
+        np.testing.assert_allclose(each[1:] / each[:-1], 2**0.25, rtol=0.01)
+        assert each[-1] == 1.0
+    few = [rows[0][:2], steps[0][-2:]]
+    monkeypatch.setattr(data_free, "rows_of_settings", lambda params: few)
+    files = list(data_free.coded(subject(lambda tried, split: 0.0)))
+    assert [file.setting for file in files] == [steps[0][-1], steps[0][-2], rows[0][1]]
+    assert files[0].file_bytes < files[2].file_bytes
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (5, 5, 3, 4)])

@@ -15,8 +15,9 @@ from experiments.sweeps import search
 from jaxcomp.analysis.pareto import pareto_front
 from jaxcomp.data import Splits, Stream
 from jaxcomp.models import MODELS
+from jaxcomp.parametrized import values
 from jaxcomp.prune import apply_mask, top_k_mask
-from jaxcomp.quantize import dequantize, ternarize
+from jaxcomp.quantize import ternarize
 from jaxcomp.train import NonFiniteLossError
 from tests.models.variables import random_variables
 
@@ -76,7 +77,7 @@ def test_a_search_goes_on_and_makes_no_trial_again(tmp_path, monkeypatch, capsys
         made.append(config.prune.density)
         start = random_variables(MODELS[config.model](), splits.train.inputs[:1])["params"]
         masks = top_k_mask(start, config.prune.density)
-        return SimpleNamespace(compressed=dequantize(ternarize(apply_mask(start, masks))))
+        return SimpleNamespace(compressed=values(ternarize(apply_mask(start, masks))))
 
     monkeypatch.setattr(search, "train_and_compress", untrained)
     # For all other tests too it would clear them.

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxcomp
-from jaxcomp.losses import Gated, gate, open_gates, penalty_tree, sample_gates
+from jaxcomp.losses import Gated, gate, penalty_tree
+from jaxcomp.parametrized import values
 from tests.helpers import small_params
 
 
@@ -17,7 +18,7 @@ def gated(log_alpha, shape=(200, 500)):
 @pytest.mark.parametrize("log_alpha", [-2.0, 0.0, 1.5])
 def test_the_penalty_is_the_expected_number_of_gates_that_are_not_zero(log_alpha):
     params = gated(log_alpha)
-    z = sample_gates(params, jax.random.key(0))["kernel"]
+    z = values(params, jax.random.key(0))["kernel"]
     assert float(z.min()) == 0  # exactly
     assert float(z.max()) <= 1
     expected = float(penalty_tree(params, "l0_hard_concrete"))
@@ -35,12 +36,12 @@ def test_gates_start_with_the_probability_asked_for(probability):
 
 def test_without_noise_closed_gates_are_exact_zeros_and_open_ones_exact_ones():
     node = Gated(jnp.array([[3.0, 3.0, 3.0]]), jnp.array([[-5.0, 0.0, 5.0]]))
-    np.testing.assert_allclose(open_gates({"kernel": node})["kernel"], [[0.0, 1.5, 3.0]])
+    np.testing.assert_allclose(values({"kernel": node})["kernel"], [[0.0, 1.5, 3.0]])
 
 
 def test_the_noise_differs_between_steps_and_tensors():
     params = {"a": gated(0.0)["kernel"], "b": gated(0.0)["kernel"]}
-    first, second = (sample_gates(params, jax.random.key(seed)) for seed in (0, 1))
+    first, second = (values(params, jax.random.key(seed)) for seed in (0, 1))
     assert not jnp.array_equal(first["a"], second["a"])
     assert not jnp.array_equal(first["a"], first["b"])
 

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 import jaxcomp
 from jaxcomp.losses import compressibility, ternary_level
-from jaxcomp.quantize import (
-    LEVELS,
-    Quantized,
-    dequantize,
-    few_levels,
-    latent_mask,
-    least_squares_level,
-    ternarize,
-)
+from jaxcomp.parametrized import latent_mask, values
+from jaxcomp.quantize import LEVELS, Quantized, few_levels, least_squares_level, ternarize
 from jaxcomp.quantize.levels import _run_sums, fit_levels
 from tests.helpers import IDENTITY, small_params, weights
 
@@ -41,7 +34,7 @@ def few(params, levels, **options):
     return few_levels(params, levels, **options)
 
 
-values_of = jax.jit(dequantize)
+values_of = jax.jit(values)
 
 
 def test_every_level_leaves_a_ternary_vector_as_it_is(level):
@@ -98,7 +91,7 @@ def test_only_weights_become_ternary_and_types_are_kept():
     params = jax.tree.map(lambda p: jnp.asarray(np.asarray(p, jnp.bfloat16)), small_params())
     node = ternarize(params)
     assert isinstance(node["Dense_0"]["kernel"], Quantized)
-    types = {leaf.dtype for leaf in jax.tree.leaves(jax.eval_shape(dequantize, node))}
+    types = {leaf.dtype for leaf in jax.tree.leaves(jax.eval_shape(values, node))}
     assert types == {jnp.dtype(jnp.bfloat16)}
     assert node["Dense_0"]["bias"] is params["Dense_0"]["bias"]
 
@@ -106,8 +99,8 @@ def test_only_weights_become_ternary_and_types_are_kept():
 @pytest.mark.parametrize("levels", [[2.0], [[2.0, 2.0, 2.0]]], ids=["per tensor", "per unit"])
 def test_straight_through_gradient_of_a_ternary_tensor(levels):
     node = Quantized(latent=jnp.array([0.5, -3.0, 0.0]), levels=jnp.array(levels))
-    values, pullback = jax.vjp(dequantize, node)
-    np.testing.assert_array_equal(values, [2.0, -2.0, 0.0])
+    array, pullback = jax.vjp(values, node)
+    np.testing.assert_array_equal(array, [2.0, -2.0, 0.0])
     (gradient,) = pullback(jnp.array([10.0, 20.0, 40.0]))
     np.testing.assert_array_equal(gradient.latent, [10.0, 20.0, 0.0])  # identity on the support
     assert gradient.levels.sum() == 10.0 - 20.0  # sum of g_i sign(v_i)
@@ -115,8 +108,8 @@ def test_straight_through_gradient_of_a_ternary_tensor(levels):
 
 def test_straight_through_gradient_of_two_levels():
     node = Quantized(latent=jnp.array([[0.5, -3.0], [1.5, 0.0]]), levels=jnp.array([1.0, 2.5]))
-    values, pullback = jax.vjp(dequantize, node)
-    np.testing.assert_array_equal(values, [[1.0, -2.5], [1.0, 0.0]])
+    array, pullback = jax.vjp(values, node)
+    np.testing.assert_array_equal(array, [[1.0, -2.5], [1.0, 0.0]])
     (gradient,) = pullback(jnp.array([[10.0, 20.0], [40.0, 80.0]]))
     np.testing.assert_array_equal(gradient.latent, [[10.0, 20.0], [40.0, 0.0]])
     np.testing.assert_array_equal(gradient.levels, [10.0 + 40.0, -20.0])
@@ -198,7 +191,7 @@ def test_fine_tuning_keeps_weights_ternary_and_pruned_ones_zero():
 
     def step(_, carry):
         def loss(nodes):
-            return sum(jnp.sum((leaf - 1) ** 2) for leaf in jax.tree.leaves(dequantize(nodes)))
+            return sum(jnp.sum((leaf - 1) ** 2) for leaf in jax.tree.leaves(values(nodes)))
 
         nodes, state = carry
         updates, state = tx.update(jax.grad(loss)(nodes), state, nodes)
@@ -207,7 +200,7 @@ def test_fine_tuning_keeps_weights_ternary_and_pruned_ones_zero():
     @jax.jit
     def trained(nodes):
         nodes, _ = jax.lax.fori_loop(0, 100, step, (nodes, tx.init(nodes)))
-        return dequantize(nodes)
+        return values(nodes)
 
     for layer, before in zip(trained(nodes).values(), params.values(), strict=True):
         kernel = np.asarray(layer["kernel"])
@@ -278,7 +271,7 @@ def test_the_memory_of_straight_through_levels_does_not_hold_floats_for_each_lev
     node = Quantized(
         jax.ShapeDtypeStruct((1_000_000,), jnp.float32), jax.ShapeDtypeStruct((64,), jnp.float32)
     )
-    memory = jax.jit(dequantize).lower(node).compile().memory_analysis()
+    memory = jax.jit(values).lower(node).compile().memory_analysis()
     assert memory.temp_size_in_bytes <= 6 * 4 * 1_000_000
 
 
