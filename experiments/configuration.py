@@ -14,13 +14,13 @@ from ml_collections import ConfigDict
 
 from experiments.networks import PRECISIONS
 from experiments.optimizers import OPTIMIZERS
-from experiments.penalty import GROUP_NAMES, NAMES, PROX
 from experiments.trainer import LOOPS
 from jaxcomp.data import DATASETS, STREAMED
-from jaxcomp.losses import ARRAY_SCOPES, SCOPES
+from jaxcomp.losses import ARRAY_SCOPES, GROUPS, SCOPES
 from jaxcomp.models import MODELS
 from jaxcomp.quantize import LEVELS, PER
 from jaxcomp.quantize.uniform import MAX_BITS
+from jaxcomp.recipe.penalties import NAMES, PROX
 
 DEFAULT = Path(__file__).parent / "configs" / "digits_lenet300.py"
 
@@ -33,7 +33,7 @@ _CHOICES = {
     "loop": LOOPS,
     "penalty.name": NAMES,
     "penalty.scope": SCOPES,
-    "penalty.groups": GROUP_NAMES,
+    "penalty.groups": ("none", *GROUPS),
     "penalty.start": ("init", "dense"),
     "prune.scope": ARRAY_SCOPES,
     "quantize.level": LEVELS,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from experiments.processes import any_of_them, is_first
+from jaxcomp.train.processes import any_of_them, is_first
 
 LOCK_FILE = ".lock"
 _LOG = logging.getLogger(__name__)

@@ -39,10 +39,9 @@ from experiments.mistakes import in_one_line, show_warnings
 from experiments.networks import SettingError
 from experiments.objective import classification_metrics
 from experiments.processes import JoinError
-from experiments.progress import STOPPED, Progress, StoppedError, check_same_run
+from experiments.progress import STOPPED, check_same_run
 from experiments.recipe import Outcome, total_steps, train_and_compress
 from experiments.tensorboard import TensorBoard
-from experiments.trainer import Look, ToParams, Watch
 from experiments.watch import Watcher
 from jaxcomp import strict_json
 from jaxcomp.cli.screen import PlainConsole
@@ -51,7 +50,10 @@ from jaxcomp.data import DATASETS, Split, Splits
 from jaxcomp.files import replacing
 from jaxcomp.models import MODELS
 from jaxcomp.printable import printable
-from jaxcomp.train import NonFiniteLossError, ResumeError, TrainState
+from jaxcomp.recipe.progress import Progress, StoppedError
+from jaxcomp.recipe.watch import Watch, both
+from jaxcomp.train import NonFiniteLossError, ResumeError
+from jaxcomp.train.processes import is_first, wait_for_all
 
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
@@ -105,7 +107,7 @@ def run() -> None:
 
 def make(config: ConfigDict, workdir: Path) -> None:
     """Wire configuration, data, model and recipe; the first process writes what comes of it."""
-    first, checkpoints = processes.is_first(), workdir / CHECKPOINTS
+    first, checkpoints = is_first(), workdir / CHECKPOINTS
     begin, made_with = time.monotonic(), environment()  # before the checkout can change
     console = PlainConsole(quiet=not first)
     try:
@@ -113,7 +115,7 @@ def make(config: ConfigDict, workdir: Path) -> None:
         check_same_run(checkpoints, workdir / CONFIG_FILE, config.to_json())
     except ValueError as error:
         sys.exit(printable(f"error: {error}"))
-    processes.wait_for_all("configuration read")
+    wait_for_all("configuration read")
     if first:
         with replacing(workdir / CONFIG_FILE) as file:
             file.write_text(config.to_json(indent=2))
@@ -133,7 +135,9 @@ def make(config: ConfigDict, workdir: Path) -> None:
             Watcher(metrics, splits.validation, total_steps(config), console, followed, *also)
         )
         progress = stack.enter_context(Progress(checkpoints, _CHECKPOINT_SECONDS.value))
-        outcome = train_and_compress(config, splits, both(watcher, progress))
+        # What was seen is shown, then saved.
+        saved = Watch(lambda phase, _: progress.look(phase), progress.resume, progress.done)
+        outcome = train_and_compress(config, splits, both(watcher.watch, saved))
     if first:
         file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
         with console.status("reading the file back in a fresh process"):
@@ -196,26 +200,6 @@ def finish(workdir: Path, numbers: dict[str, Any], outcome: Outcome, console: Pl
     if not same_arrays(jaxcomp.load(workdir / MODEL_FILE), outcome.compressed):
         sys.exit("error: the network read back from the file differs from the one written")
     shutil.rmtree(workdir / CHECKPOINTS, ignore_errors=True)
-
-
-def both(watcher: Watcher, progress: Progress) -> Watch:
-    """Who shows a run, and who saves it; in that order, so that what was seen is shown."""
-
-    def resume(phase: str, start: TrainState) -> TrainState:
-        state = progress.resume(phase, start)
-        watcher.go_on(phase, int(state.step))
-        return state
-
-    def look(phase: str, to_params: ToParams) -> Look:
-        looks = watcher.phase(phase, to_params), progress.look(phase)
-
-        def see(state: TrainState) -> None:
-            for one in looks:
-                one(state)
-
-        return see
-
-    return Watch(look, resume, progress.done)
 
 
 if __name__ == "__main__":

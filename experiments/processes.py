@@ -3,13 +3,7 @@
 All of them compute the same; the first one alone shows and writes what comes of it.
 """
 
-from typing import Any
-
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
-
-PyTree = Any
 
 
 class JoinError(RuntimeError):
@@ -64,28 +58,3 @@ def _join_cluster() -> None:
             f"--cluster: the environment does not say who the other processes are ({error}): start "
             "them by the cluster, or give --coordinator, --processes and --process"
         ) from error
-
-
-def is_first() -> bool:
-    """Whether this process is the one that shows and writes."""
-    return jax.process_index() == 0
-
-
-def any_of_them(here: bool) -> bool:
-    """Whether something is so in any process; all of them must ask, at the same time."""
-    if jax.process_count() == 1:
-        return here
-    return bool(multihost_utils.process_allgather(np.array(here)).any())
-
-
-def wait_for_all(what: str) -> None:
-    """Until all processes have come to the place of this name."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(what)
-
-
-def whole(tree: PyTree) -> PyTree:
-    """Arrays that no other process has a part of; all of them must ask, at the same time."""
-    if jax.process_count() == 1:
-        return tree
-    return multihost_utils.process_allgather(tree, tiled=True)

@@ -3,23 +3,22 @@
 from typing import Any, NamedTuple
 
 import jax
-import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
 import jaxcomp
 from experiments import feed, narrow
-from experiments.networks import PRECISIONS, SettingError, trained_model
-from experiments.objective import Network, settled, taught
+from experiments.networks import SettingError, trained_model
+from experiments.objective import Beside, Network, settled, taught
 from experiments.optimizers import OPTIMIZERS
-from experiments.penalty import Method, coupled, method_of, with_l2
-from experiments.trainer import Trainer, Watch, augmentation
+from experiments.trainer import Trainer, augmentation
 from jaxcomp.data import Splits, Stream
-from jaxcomp.parametrized import latent_mask, values
-from jaxcomp.prune import apply_mask, structured_magnitude, top_k_mask
-from jaxcomp.quantize import few_levels, step_of_bits, ternarize, uniform
-from jaxcomp.schedules import cubic_density
-from jaxcomp.trees import path_name, select, weight_mask
+from jaxcomp.prune import apply_mask, top_k_mask
+from jaxcomp.recipe import Dense, FineTune, Quantize, Sparsify, Store, TernaryGap
+from jaxcomp.recipe.phase import About, Trained, TrainingPhase
+from jaxcomp.recipe.sparsify import without_dead_units
+from jaxcomp.recipe.watch import Watch
+from jaxcomp.trees import select
 
 PyTree = Any
 
@@ -73,17 +72,16 @@ def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
        as few units from the start.
     """
     examples: feed.Data = splits.train
-    by, prune = OPTIMIZERS[config.optimizer], config.prune
+    about, prune, penalty = _about(config), config.prune, config.penalty
     model = trained_model(config)
     start = _initial(model, config.seed, examples)
     network = narrow.traced(config, start.params, examples)
     few = narrow.of_widths(config, start.params, network)
     check_by_layer(config, network)
-    train = Trainer(config, model, examples, watch)
-    plain = Method(with_l2(config.train.l2, by))
-    dense = train(
-        "dense", 0, config.train, start, method=plain, dropout=any(config.dropout.values())
-    )
+    dropout = any(config.dropout.values())
+    train = Trainer(config, model, examples, watch, dropout=dropout)
+    plain = Dense(**_rate(config.train), l2=config.train.l2)
+    dense = _network(plain.trained(_handed(start), about, train))
     teacher = settled(dense) if config.distill.weight else None
     # What a teacher says of images that are always the same is the same.
     always_same = augmentation(config) is None and not isinstance(examples, Stream)
@@ -92,21 +90,24 @@ def train_sparse(config: ConfigDict, splits: Splits, watch: Watch) -> Sparse:
 
     if prune.widths:
         start = _initial(few.model, config.seed, examples)
-    follow = jaxcomp.prune_gradually(
-        cubic_density(_density(prune.density, start.params, dense.params), max(1, prune.steps)),
-        scope=prune.scope,
-        score=structured_magnitude(prune.structure),
+    sparsify = Sparsify(
+        name="penalty",
+        **_rate(penalty),
+        density=_density(prune.density, start.params, dense.params),
+        penalty=penalty.name,
+        strength=penalty.weight,
+        scope=penalty.scope,
+        groups=None if penalty.groups == "none" else penalty.groups,
+        magnitude=penalty.magnitude,
+        l2=penalty.l2,
+        decoupled=penalty.decoupled,
+        prune_steps=prune.steps,
+        prune_scope=prune.scope,
+        structure=prune.structure,
     )
-    train = Trainer(config, few.model, examples, watch, few.whole, teacher)
-    penalized = train(
-        "penalty",
-        0,
-        config.penalty,
-        {"init": start, "dense": dense}[config.penalty.start],
-        method=method_of(config.penalty, by),
-        after=(follow,) if prune.steps else (),
-        constant_steps=prune.steps,
-    )
+    train = Trainer(config, few.model, examples, watch, few.whole)
+    first = {"init": start, "dense": dense}[penalty.start]
+    penalized = _network(sparsify.trained(_handed(first, teacher), about, train))
     whole = penalized._replace(params=few.whole(penalized.params))
     return Sparse(dense, whole, examples, teacher)
 
@@ -128,39 +129,53 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
     network = narrow.traced(config, sparse.penalized.params, sparse.examples)
     # After pruning on the way it finds the zeros that are there.
     keep = top_k_mask(sparse.penalized.params, config.prune.density, scope=config.prune.scope)
-    pruned = apply_mask(sparse.penalized.params, keep)
+    pruned = Trained(apply_mask(sparse.penalized.params, keep), None, keep)
     few = narrow.Narrow(trained_model(config))
     if sparse.penalized.batch_stats is None:
-        pruned = narrow.without_dead_units(pruned, network)
-        keep = jax.tree.map(lambda w: w != 0, pruned)  # nor do folded biases come back
-        few = narrow.of_live_units(config, pruned, network)
-    train = Trainer(config, few.model, sparse.examples, watch, few.whole, sparse.teacher)
-    small, keep = sparse.penalized._replace(params=few.small(pruned)), few.small(keep)
-    hold, by = jaxcomp.keep_masked(keep), OPTIMIZERS[config.optimizer]
-    small = train(
-        "fine-tune", 1, config.finetune, small, method=Method(coupled(by=by)), after=(hold,)
-    )
-
-    ramp = optax.linear_schedule(0.0, config.gap.weight, max(1, config.gap.steps))
-    gap = jaxcomp.add_penalty("ternary_gap", ramp, scope=config.quantize.per)
-    small = train("gap", 3, config.gap, small, method=Method(coupled(gap, by=by)), after=(hold,))
-
-    def as_stored(trained: PyTree) -> PyTree:
-        return _round_biases(values(trained), config.biases.bits)
-
-    rounding = Method(
-        start=lambda params: _quantized(params, config, network),
-        sample=lambda trained, key: as_stored(trained),
-        end=as_stored,
-    )
-    hold = jaxcomp.keep_masked(latent_mask(rounding.start(small.params), keep))
-    small = train("quantize", 2, config.quantize, small, method=rounding, after=(hold,))
-    small = train("settle", 4, config.settle, small, method=rounding, after=(hold,))
-    quantized = few.whole(settled(small))
-    alive = narrow.without_dead_units(quantized, network)
-    stored = jax.tree.map(lambda w: w.astype(PRECISIONS[config.stored]), alive)
-    compressed = _round_biases(stored, config.biases.bits)
+        pruned = without_dead_units(pruned, About(network=network))
+        few = narrow.of_live_units(config, pruned.params, network)
+    beside = Beside(sparse.penalized.batch_stats, sparse.teacher)
+    small = Trained(few.small(pruned.params), beside, few.small(pruned.keep))
+    train = Trainer(config, few.model, sparse.examples, watch, few.whole)
+    for phase in _ending(config, network):
+        small = phase.run(small, _about(config), train)
+    quantized = few.whole(settled(_network(small)))
+    store = Store(dtype=config.stored, bias_bits=config.biases.bits)
+    compressed = store.run(Trained(quantized), About(network=network), train).params
     return Outcome(settled(sparse.dense), settled(sparse.penalized), quantized, compressed)
+
+
+def _ending(config: ConfigDict, network: jaxcomp.tracing.Network) -> list[TrainingPhase]:
+    """Return the phases after pruning."""
+    quantize = {
+        "levels": config.quantize.levels,
+        "level": config.quantize.level,
+        "per": config.quantize.per,
+        "by_layer": dict(zip(network.weights, config.quantize.by_layer, strict=False)),
+        "bias_bits": config.biases.bits,
+    }
+    return [
+        FineTune(**_rate(config.finetune)),
+        TernaryGap(**_rate(config.gap), strength=config.gap.weight, per=config.quantize.per),
+        Quantize(**_rate(config.quantize), **quantize),
+        Quantize(name="settle", **_rate(config.settle), **quantize),
+    ]
+
+
+def _rate(settings: ConfigDict) -> dict[str, Any]:
+    return {"steps": settings.steps, "learning_rate": settings.learning_rate}
+
+
+def _about(config: ConfigDict) -> About:
+    return About(OPTIMIZERS[config.optimizer])
+
+
+def _handed(network: Network, teacher: PyTree = None) -> Trained:
+    return Trained(network.params, Beside(network.batch_stats, teacher))
+
+
+def _network(trained: Trained) -> Network:
+    return Network(trained.params, trained.model_state.batch_stats)
 
 
 def _initial(model: nn.Module, seed: int, examples: feed.Data) -> Network:
@@ -182,29 +197,3 @@ def check_by_layer(config: ConfigDict, network: jaxcomp.tracing.Network) -> None
             f"quantize.by_layer={levels}: a number of magnitudes for each of the {len(layers)} "
             f"layers of {config.model} ({', '.join(layers)}), or ()"
         )
-
-
-def _quantized(params: PyTree, config: ConfigDict, network: jaxcomp.tracing.Network) -> PyTree:
-    """Replace each weight tensor by signs and as many levels as its layer is to have."""
-    settings = config.quantize
-    numbers = dict(zip(network.weights, settings.by_layer, strict=False))
-
-    def quantized(path: tuple[Any, ...], w: PyTree, is_weight: bool) -> PyTree:
-        levels = numbers.get(path_name(path), settings.levels)
-        if levels == 1:
-            return ternarize(w, level=settings.level, per=settings.per, mask=is_weight)
-        return few_levels(w, levels, per=settings.per, mask=is_weight)
-
-    return jax.tree_util.tree_map_with_path(quantized, params, weight_mask(params))
-
-
-def _round_biases(params: PyTree, bits: int) -> PyTree:
-    """Round what is not a weight to multiples of a step of its own."""
-    if not bits:
-        return params
-
-    return jax.tree.map(
-        lambda is_weight, w: w if is_weight else uniform(w, step_of_bits(w, bits)),
-        weight_mask(params),
-        params,
-    )

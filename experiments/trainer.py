@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,37 +14,27 @@ from ml_collections import ConfigDict
 from experiments.feed import Data
 from experiments.mesh import Placement
 from experiments.networks import trained_model
-from experiments.objective import Beside, Network, Taught, classification_loss, settled
-from experiments.optimizers import constant_then_cosine
-from experiments.penalty import Method
-from experiments.processes import whole
+from experiments.objective import Network, Taught, classification_loss, settled
 from jaxcomp.data import Examples, Stream, shift_and_flip, shuffled_indices, take
-from jaxcomp.train import TrainState, fit, fit_scan, init_state, make_scan, make_step
+from jaxcomp.parametrized import values
+from jaxcomp.recipe.loop import objective
+from jaxcomp.recipe.watch import Watch
+from jaxcomp.train import TrainState, fit, fit_scan, make_scan, make_step
+from jaxcomp.train.processes import whole
 
 PyTree = Any
-ToParams = Callable[[TrainState], PyTree]
-Look = Callable[[TrainState], None]
 
 LOOPS = ("auto", "python", "device")
 
 
-class Watch(NamedTuple):
-    """Who sees the states of each phase."""
-
-    # From the name of a phase, and a function from its states to settled parameters of the model,
-    # to the function that looks at its states.
-    look: Callable[[str, ToParams], Look]
-    # From the name of a phase and the state it starts from to the one it goes on from.
-    resume: Callable[[str, TrainState], TrainState] = lambda phase, start: start
-    # Is given the name of a phase and its last state.
-    done: Callable[[str, TrainState], None] = lambda phase, end: None
-
-
-UNWATCHED = Watch(lambda phase, to_params: lambda state: None)
+ORDERS = {"dense": 0, "penalty": 0, "fine-tune": 1, "quantize": 2, "gap": 3, "settle": 4}
 
 
 class Trainer:
-    """Runs one phase after the other on the same model and data."""
+    """Makes the training steps of one phase after the other, on the same model and data.
+
+    It is a `jaxcomp.recipe.phase.Train`.
+    """
 
     def __init__(
         self,
@@ -53,73 +43,61 @@ class Trainer:
         examples: Data,
         watch: Watch,
         whole: Callable[[PyTree], PyTree] = lambda params: params,
-        teacher: PyTree = None,
+        *,
+        dropout: bool = False,
     ):
-        """What is watched is made of this model's parameters by `whole`; a teacher is asked."""
+        """Take what all phases have in common.
+
+        Args:
+          config: of the run.
+          model: that is trained.
+          examples: that it learns from.
+          watch: is shown settled parameters.
+          whole: makes what is shown of those of this model.
+          dropout: whether units are dropped.
+        """
         self._config, self._model, self._examples = config, model, examples
-        self._watch, self._whole, self._teacher = watch, whole, teacher
+        self._watch, self._whole, self._dropout = watch, whole, dropout
         # What is smaller than the model of the configuration is so small that it is everywhere.
         self._place = Placement(config, by_rules=model == trained_model(config))
 
     def __call__(
-        self,
-        phase: str,
-        order: int,
-        settings: ConfigDict,
-        network: Network,
-        *,
-        method: Method,
-        after: tuple[optax.GradientTransformation, ...] = (),
-        constant_steps: int = 0,
-        dropout: bool = False,
-    ) -> Network:
-        """The network at the end of a phase.
+        self, phase: str, start: TrainState, optimizer: optax.GradientTransformation, steps: int
+    ) -> TrainState:
+        """Return the state after the steps of a phase, with arrays that this process has whole.
 
         Args:
-          phase: its name, for those who watch.
-          order: which order of the batches.
-          settings: number of steps and learning rate, constant for `constant_steps`, then with
-            cosine decay to zero.
-          network: where to start from.
-          method: what is trained, and how.
-          after: what comes after the optimizer in the chain.
-          constant_steps: see `settings`.
-          dropout: whether units are dropped while training.
+          phase: its name.
+          start: the state before its first step; what is carried beside the parameters is a
+            `Beside`.
+          optimizer: of the phase.
+          steps: how many to make.
         """
         config = self._config
         loss = classification_loss(
             self._model.apply,
             config.distill,
-            dropout=dropout,
+            dropout=self._dropout,
             augment=augmentation(config),
             ask=trained_model(config).apply,
         )
-        rate = constant_then_cosine(settings.learning_rate, constant_steps, settings.steps)
-        optimizer = optax.chain(method.optimizer(rate), *after)
-
-        def objective(
-            trained: PyTree, beside: Beside, batch: Examples | Taught, key: jax.Array
-        ) -> tuple[jax.Array, Beside]:
-            sample, rest = jax.random.split(key)
-            return loss(method.sample(trained, sample), beside, batch, rest)
 
         def network_of(state: TrainState) -> Network:
             params, batch_stats = whole((state.params, state.model_state.batch_stats))
-            return Network(method.end(params), batch_stats)
+            return Network(values(params), batch_stats)
 
-        start = init_state(
-            method.start(network.params), optimizer, Beside(network.batch_stats, self._teacher)
-        )
         state = self._fit(
-            (objective, optimizer, jax.random.key(config.seed)),
+            (objective(loss, True), optimizer, jax.random.key(config.seed)),
             self._watch.resume(phase, self._place.state(start)),
-            (config.batch_size, (config.seed, order)),
-            steps=settings.steps,
+            (config.batch_size, (config.seed, ORDERS[phase])),
+            steps=steps,
             look_every=config.look_every,
             look=self._watch.look(phase, lambda state: self._whole(settled(network_of(state)))),
         )
         self._watch.done(phase, state)
-        return network_of(state)
+        params, batch_stats = whole((state.params, state.model_state.batch_stats))
+        beside = state.model_state._replace(batch_stats=batch_stats)
+        return state._replace(params=params, model_state=beside)
 
     @cached_property
     def _placed(self) -> Examples | Taught:
@@ -129,7 +107,7 @@ class Trainer:
     def _fit(
         self, step: tuple, state: TrainState, order: tuple, *, steps: int, **options: Any
     ) -> TrainState:
-        """By the loop of the configuration, the same steps by each; those made are left out."""
+        """Make the steps that are left by the loop of the configuration; each makes the same."""
         examples, made = self._examples, int(state.step)
         options["steps"] = steps - made
         batch_size, seeds = order

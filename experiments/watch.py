@@ -1,8 +1,7 @@
 """Watching a run: a progress bar, and points for the curves."""
 
-import json
-import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,13 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import jaxcomp
 from experiments.judge import accuracy
-from jaxcomp import strict_json
 from jaxcomp.data import Split
-from jaxcomp.files import replacing
 from jaxcomp.losses import compressibility_tree
+from jaxcomp.recipe.history import History
+from jaxcomp.recipe.watch import Watch
 from jaxcomp.train import TrainState
 
-_LOG = logging.getLogger(__name__)
+_SHOWN = frozenset({"validation_accuracy"})
 
 
 class Watcher:
@@ -43,9 +42,9 @@ class Watcher:
         also: Callable[[dict[str, Any]], None] = lambda point: None,
     ):
         """The console shows the progress. Each point is also handed to the function `also`."""
-        self.history: list[dict[str, Any]] = []
-        self._file, self._also = file, also
-        self._earlier: list[dict[str, Any]] = []
+        self._also = also
+        self._points = History(file, _SHOWN, self._show)
+        self.history = self._points.points
         self._seen: dict[str, int] = {}  # steps by phase
         self._metrics = metrics
         self._validation = validation
@@ -61,42 +60,35 @@ class Watcher:
         self._bar = self._progress.add_task("start", total=total_steps, accuracy="-")
 
     def __enter__(self) -> Self:
-        self._earlier = _points(self._file)
-        self._lines = self._file.open("a" if self._earlier else "w")
-        self._progress.start()
+        with ExitStack() as stack:
+            stack.enter_context(self._points)
+            stack.enter_context(self._progress)
+            self._open = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
     ) -> None:
-        self._progress.stop()
-        self._lines.close()
+        self._open.close()
 
-    def go_on(self, phase: str, step: int) -> None:
-        """Take over the points of the run before up to this step of a phase.
+    @property
+    def watch(self) -> Watch:
+        """Return who sees the states of a run."""
 
-        Those of later phases stay in the file until their phase begins: until then a run that is
-        killed again has lost none.
-        """
-        if not self._earlier:
-            return
-        for point in self._earlier:
-            if point["phase"] == phase and point["step"] <= step:
-                self._show(point)
-        self._earlier = [point for point in self._earlier if point["phase"] != phase]
-        self._lines.close()
-        with replacing(self._file) as file:
-            file.write_text("".join(map(_line, [*self.history, *self._earlier])))
-        self._lines = self._file.open("a")
+        def resume(phase: str, start: TrainState) -> TrainState:
+            self._points.resume(phase, int(start.step))
+            return start
+
+        return Watch(self.phase, resume)
 
     def phase(
         self, name: str, to_params: Callable[[TrainState], Any]
     ) -> Callable[[TrainState], None]:
-        """A function that looks at the states of one phase (`experiments.trainer.Watch`)."""
+        """Return a function that looks at the states of one phase."""
 
         def look(state: TrainState) -> None:
             params = to_params(state)
-            self._add(
+            self._points.add(
                 {
                     "phase": name,
                     "step": int(state.step),
@@ -109,14 +101,8 @@ class Watcher:
 
         return look
 
-    def _add(self, point: dict[str, Any]) -> None:
-        self._lines.write(_line(point))
-        self._lines.flush()
-        self._show(point)
-
     def _show(self, point: dict[str, Any]) -> None:
         phase, step = point["phase"], point["step"]
-        self.history.append(point)
         self._also(point)
         self._progress.update(
             self._bar,
@@ -125,32 +111,3 @@ class Watcher:
             accuracy=f"{point['validation_accuracy']:.4f}",
         )
         self._seen[phase] = step
-
-
-def _line(point: dict[str, Any]) -> str:
-    return strict_json.dumps(point) + "\n"
-
-
-def _points(file: Path) -> list[dict[str, Any]]:
-    """Read the points that a run before has written; its last line may have been cut off."""
-    text = file.read_text(errors="replace") if file.is_file() else ""
-    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    points = list(filter(None, map(_point, lines)))
-    if len(points) < len(lines):
-        _LOG.warning(
-            "%s: %d of %d lines are damaged and left out",
-            file,
-            len(lines) - len(points),
-            len(lines),
-        )
-    return points
-
-
-def _point(line: str) -> dict[str, Any] | None:
-    """Read one point, or return None if the line is damaged."""
-    try:
-        point = json.loads(line)
-    except ValueError:
-        return None
-    whole = isinstance(point, dict) and point.keys() >= {"phase", "step", "validation_accuracy"}
-    return strict_json.with_nan(point) if whole else None

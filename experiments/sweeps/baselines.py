@@ -33,10 +33,10 @@ from experiments.objective import classification_metrics, settled
 from experiments.recipe import compress, train_sparse
 from experiments.statistics import mean_with_interval
 from experiments.sweeps.runs import kept
-from experiments.trainer import UNWATCHED
 from jaxcomp import strict_json
 from jaxcomp.data import DATASETS, Splits
 from jaxcomp.models import MODELS
+from jaxcomp.recipe.watch import UNWATCHED
 from jaxcomp.train import NonFiniteLossError
 
 CONFIG = Path(__file__).parents[1] / "configs" / "mnist_baselines.py"

@@ -32,13 +32,13 @@ from experiments.mistakes import in_one_line
 from experiments.objective import classification_metrics
 from experiments.recipe import train_and_compress
 from experiments.sweeps.data_base import opened
-from experiments.trainer import UNWATCHED
 from jaxcomp import strict_json
 from jaxcomp.analysis.plots.pareto import pareto_figure
 from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.data import DATASETS, Splits
 from jaxcomp.files import replacing
 from jaxcomp.models import MODELS
+from jaxcomp.recipe.watch import UNWATCHED
 from jaxcomp.train import NonFiniteLossError
 
 STATES = optuna.trial.TrialState

@@ -14,7 +14,8 @@ import optax
 import pytest
 
 from experiments.main import CHECKPOINTS
-from experiments.progress import STOPPED, Progress, check_same_run
+from experiments.progress import STOPPED, check_same_run
+from jaxcomp.recipe.progress import Progress
 from jaxcomp.train import init_state
 
 SHORT = {

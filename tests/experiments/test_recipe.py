@@ -9,10 +9,10 @@ from experiments.configuration import DEFAULT, load
 from experiments.judge import error
 from experiments.objective import classification_metrics
 from experiments.recipe import train_and_compress
-from experiments.trainer import UNWATCHED, Watch
 from jaxcomp.data import Examples, Splits, Stream, digits
 from jaxcomp.models import MODELS
 from jaxcomp.quantize import step_of_bits
+from jaxcomp.recipe.watch import UNWATCHED, Watch
 from jaxcomp.trees import select
 from tests.models.normalized import Normalized
 

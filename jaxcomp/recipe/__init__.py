@@ -1,0 +1,26 @@
+"""The recipe: from a network and its data to a small file, in phases that can be put together."""
+
+from jaxcomp.recipe.dense import Dense, FineTune
+from jaxcomp.recipe.phase import About, Phase, Trained, Training, TrainingPhase
+from jaxcomp.recipe.quantize import Quantize
+from jaxcomp.recipe.recipe import Recipe
+from jaxcomp.recipe.result import Result
+from jaxcomp.recipe.sparsify import Sparsify
+from jaxcomp.recipe.store import Store
+from jaxcomp.recipe.ternary_gap import TernaryGap
+
+__all__ = [
+    "About",
+    "Dense",
+    "FineTune",
+    "Phase",
+    "Quantize",
+    "Recipe",
+    "Result",
+    "Sparsify",
+    "Store",
+    "TernaryGap",
+    "Trained",
+    "Training",
+    "TrainingPhase",
+]

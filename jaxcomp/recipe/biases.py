@@ -1,0 +1,50 @@
+"""Biases, and all else that is not weights, of a few bits."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxcomp.arguments import check_number
+from jaxcomp.quantize import Rounded
+from jaxcomp.quantize.uniform import MAX_BITS
+from jaxcomp.tracing import Network
+from jaxcomp.trees import named_leaves, weight_mask
+from jaxcomp.weights import is_variance
+
+PyTree = Any
+
+
+def with_rounded_biases(
+    params: PyTree, trained: PyTree, bits: int, network: Network | None = None
+) -> PyTree:
+    """Return a tree with `Rounded` nodes in place of floating-point arrays that are not weights.
+
+    Variances are left alone: rounded to zero they would be gains of some hundred.
+
+    Args:
+      params: tree of arrays.
+      trained: the same tree, with nodes in place of some weights.
+      bits: as of `Rounded`; 0 leaves all as it is.
+      network: from `jaxcomp.trace`, which knows what the weights are.
+    """
+    if not bits:
+        return trained
+    structure = jax.tree.structure(params)
+    weights = jax.tree.leaves(weight_mask(params, network))
+    nodes = structure.flatten_up_to(trained)
+    names = named_leaves(params)
+
+    def is_rounded(name: str, is_weight: bool, array: Any) -> bool:
+        return not (is_weight or is_variance(name)) and jnp.issubdtype(array.dtype, jnp.floating)
+
+    return structure.unflatten(
+        Rounded(node, bits) if is_rounded(name, is_weight, array) else node
+        for node, is_weight, (name, array) in zip(nodes, weights, names.items(), strict=True)
+    )
+
+
+def check_bits(bits: int) -> None:
+    """Raise an error unless biases can have so many bits."""
+    wanted = f"from 2 to {MAX_BITS}, or 0 to leave biases as they are"
+    check_number("bias_bits", bits, wanted, lambda b: b == 0 or 2 <= b <= MAX_BITS, whole=True)

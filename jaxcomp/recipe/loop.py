@@ -1,0 +1,73 @@
+"""The training steps of a phase."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from jaxcomp.parametrized import values
+from jaxcomp.recipe.batches import Batches, from_step
+from jaxcomp.recipe.watch import Watch
+from jaxcomp.train import TrainState, fit, make_step
+
+PyTree = Any
+Loss = Callable[..., Any]
+
+
+class Loop:
+    """Makes the training steps of one phase after the other (a `jaxcomp.recipe.phase.Train`)."""
+
+    def __init__(
+        self,
+        loss: Loss,
+        batches: Batches,
+        key: jax.Array,
+        watch: Watch,
+        look_every: int,
+    ) -> None:
+        """Take what all phases have in common; see `Recipe.run`."""
+        self._loss, self._batches, self._key = loss, batches, key
+        self._watch, self._look_every = watch, look_every
+        self._made = 0  # steps of the phases before
+
+    def __call__(
+        self, phase: str, start: TrainState, optimizer: optax.GradientTransformation, steps: int
+    ) -> TrainState:
+        """Return the state after the steps of a phase.
+
+        Args:
+          phase: its name.
+          start: the state before its first step.
+          optimizer: of the phase.
+          steps: how many to make.
+        """
+        key = jax.random.fold_in(self._key, self._made)
+        step = make_step(objective(self._loss, start.model_state is not None), optimizer, key)
+        state = self._watch.resume(phase, start)
+        made = int(state.step)
+        state = fit(
+            step,
+            state,
+            from_step(self._batches, self._made + made),
+            steps=steps - made,
+            look_every=self._look_every,
+            look=self._watch.look(phase, lambda state: jax.jit(values)(state.params)),
+        )
+        self._made += steps
+        self._watch.done(phase, state)
+        return state
+
+
+def objective(loss: Loss, has_state: bool) -> Loss:
+    """Return the loss of parameters in the form in which they are trained."""
+
+    def with_state(trained: PyTree, model_state: PyTree, batch: Any, key: jax.Array) -> Any:
+        sample, rest = jax.random.split(key)
+        return loss(values(trained, sample), model_state, batch, rest)
+
+    def without(trained: PyTree, batch: Any, key: jax.Array) -> jax.Array:
+        sample, rest = jax.random.split(key)
+        return loss(values(trained, sample), batch, rest)
+
+    return with_state if has_state else without

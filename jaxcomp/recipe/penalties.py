@@ -1,0 +1,83 @@
+"""The penalty of a phase: what it adds to the optimizer."""
+
+from typing import NamedTuple
+
+import optax
+
+from jaxcomp.arguments import check_choice
+from jaxcomp.losses import GROUPS, PENALTIES
+from jaxcomp.prox import PROXES
+from jaxcomp.recipe.phase import Optimizer
+from jaxcomp.tracing import Network
+from jaxcomp.transforms import add_compressibility, add_penalty, apply_prox, prox_adam
+
+GATES = "l0_hard_concrete"
+PROX = "prox_"  # before the name of a proximal operator
+NAMES = (
+    "none",
+    *(name for name in PENALTIES if name != "ternary_gap"),  # which is a phase of its own
+    *(PROX + name for name in PROXES),
+)
+
+
+class Penalty(NamedTuple):
+    """A penalty of the loss, `strength * P`, and `l2 * ||w||^2 / 2` beside it."""
+
+    name: str  # one of `NAMES`
+    strength: float
+    scope: str
+    groups: str | None
+    magnitude: float  # times the ternary level, beside l1_over_l2
+    l2: float
+    decoupled: bool  # True: Adam does not scale it, as the weight decay of AdamW
+
+    def check(self) -> None:
+        """Raise a ValueError unless the values go together."""
+        check_choice("penalty", self.name, NAMES)
+        if self.groups is not None:
+            check_choice("groups", self.groups, GROUPS)
+        if self.magnitude and (self.name != "l1_over_l2" or self.groups is not None):
+            raise ValueError(
+                f"magnitude={self.magnitude} is a term of l1_over_l2 without groups: set it to 0, "
+                f"and use l2 with {self.name}"
+            )
+
+    def optimizer(self, by: Optimizer, network: Network | None) -> Optimizer:
+        """Return an optimizer with the penalty.
+
+        Args:
+          by: the optimizer; what is decoupled from it, or knows its metric, takes Adam.
+          network: from `jaxcomp.trace`, or None.
+        """
+        ridge = add_penalty("l2", self.l2, network=network) if self.l2 else optax.identity()
+        if self.name.startswith(PROX):
+            return self._with_prox(ridge, by)
+        penalty = self._added(network)
+
+        def optimizer(rate: optax.Schedule) -> optax.GradientTransformation:
+            if self.decoupled:
+                scale = optax.scale_by_learning_rate(rate)
+                return optax.chain(ridge, optax.scale_by_adam(), penalty, scale)
+            return optax.chain(penalty, ridge, by(rate))
+
+        return optimizer
+
+    def _added(self, network: Network | None) -> optax.GradientTransformation:
+        if self.name == "none":
+            return optax.identity()
+        if self.name == GATES:
+            return add_penalty(GATES, self.strength)
+        options = {"scope": self.scope, "network": network}
+        if self.name == "l1_over_l2" and self.groups is None:
+            return add_compressibility(self.strength, magnitude=self.magnitude, **options)
+        return add_penalty(self.name, self.strength, groups=self.groups, **options)
+
+    def _with_prox(self, ridge: optax.GradientTransformation, by: Optimizer) -> Optimizer:
+        prox = self.name.removeprefix(PROX)
+
+        def optimizer(rate: optax.Schedule) -> optax.GradientTransformation:
+            if self.decoupled:
+                return optax.chain(ridge, by(rate), apply_prox(prox, self.strength, rate))
+            return optax.chain(ridge, prox_adam(prox, self.strength, rate))
+
+        return optimizer

@@ -1,0 +1,147 @@
+"""A recipe: phases, and how they are run."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from jaxcomp.arguments import check_number
+from jaxcomp.recipe.batches import Batches
+from jaxcomp.recipe.loop import Loop, Loss
+from jaxcomp.recipe.phase import About, Optimizer, Phase, Trained
+from jaxcomp.recipe.quantize import Quantize
+from jaxcomp.recipe.result import PhaseReport, Result, file_bytes, nonzeros
+from jaxcomp.recipe.store import Store
+from jaxcomp.recipe.watching import Watching
+from jaxcomp.tracing import Network
+
+PyTree = Any
+
+
+class Recipe:
+    """Phases that make a small network of any network that has a loss."""
+
+    def __init__(self, *phases: Phase) -> None:
+        """Take phases, in order.
+
+        Raises:
+          TypeError: if one is no `Phase`.
+          ValueError: if two have one name, or there is none.
+        """
+        for phase in phases:
+            if not isinstance(phase, Phase):
+                raise TypeError(f"a recipe is made of phases, got {phase!r}")
+        names = [phase.name for phase in phases]
+        if not phases or len(set(names)) < len(names):
+            raise ValueError(
+                f"phases need names of their own, got {', '.join(names) or 'none'}: give one by "
+                "name="
+            )
+        self.phases = phases
+
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(map(repr, self.phases))})"
+
+    def run(
+        self,
+        loss: Loss,
+        params: PyTree,
+        batches: Batches,
+        *,
+        key: jax.Array,
+        model_state: PyTree = None,
+        network: Network | None = None,
+        optimizer: Optimizer = optax.adam,
+        validation: Iterable[Any] | None = None,
+        evaluate: Callable[..., jax.Array] | None = None,
+        look_every: int = 100,
+        folder: str | Path | None = None,
+    ) -> Result:
+        """Run the phases one after the other.
+
+        Args:
+          loss: function of parameters, a batch and a random key that returns the mean loss of the
+            batch. With a model state it is a function of parameters, model state, batch and key,
+            and returns the loss and the new model state.
+          params: tree of arrays, in any framework: the collection `params` of Linen, the state of
+            `nnx.split`, the arrays of `eqx.partition`, nested dicts.
+          batches: function of the step, counted through all phases; or batches to iterate over, as
+            often as needed.
+          key: random key.
+          model_state: what the loss carries on beside the parameters, such as running statistics;
+            None if there is nothing.
+          network: from `jaxcomp.trace`, for the network as it is evaluated. It tells weights from
+            other arrays, knows on which axes their units are, and lets units that cannot matter be
+            left out. Without one, weights go by their names, and units are on the last axis.
+          optimizer: function of a learning rate, such as `optax.adam`.
+          validation: batches held out, on which each phase is judged.
+          evaluate: function of parameters and a batch, with a model state of parameters, model
+            state and batch, that returns the mean loss; by default `loss`, with a key that is
+            always the same.
+          look_every: steps between two points of the curves, and between looks at the clock for
+            checkpoints.
+          folder: where checkpoints are kept. The same call with the same folder resumes a run that
+            was stopped, and ends with the same network. It needs orbax-checkpoint.
+
+        Raises:
+          jaxcomp.train.NonFiniteLossError: if training diverges.
+          jaxcomp.recipe.progress.StoppedError: if the process was asked to end (SIGTERM), after
+            saving.
+          ValueError: if the batches end, or the folder is of another run.
+        """
+        wanted = "a number of steps, at least 1"
+        check_number("look_every", look_every, wanted, lambda n: n >= 1, whole=True)
+        about, trained = About(optimizer, network), Trained(params, model_state)
+        total = sum(phase.steps for phase in self.phases)
+        held_out = None if validation is None else list(validation)
+        judge = Judge(evaluate or _by_loss(loss, model_state), held_out)
+        reports = []
+        with ExitStack() as stack:
+            watching = Watching(total, None if folder is None else Path(folder))
+            watching.check_same_run(f"{self!r}", (params, key))
+            stack.enter_context(watching)
+            train = Loop(loss, batches, key, watching.watch, look_every)
+            for phase in self.phases:
+                begin = time.monotonic()
+                trained = phase.run(trained, about, train)
+                few_valued = isinstance(phase, Quantize | Store)
+                reports.append(
+                    PhaseReport(
+                        phase.name,
+                        phase.steps,
+                        time.monotonic() - begin,
+                        watching.last_loss(phase.name),
+                        judge(trained.params, trained.model_state),
+                        nonzeros(trained.params),
+                        file_bytes(trained.params, trained.model_state) if few_valued else None,
+                    )
+                )
+        return Result(trained.params, trained.model_state, tuple(reports), tuple(watching.points))
+
+
+class Judge:
+    """Measures the mean loss on held-out batches."""
+
+    def __init__(self, evaluate: Callable[..., jax.Array], batches: list[Any] | None) -> None:
+        """Take a function of parameters (and model state) and a batch, and batches."""
+        self._evaluate, self._batches = jax.jit(evaluate), batches
+
+    def __call__(self, params: PyTree, model_state: PyTree = None) -> float | None:
+        """Return the mean over the batches, each as it is; None if there are none."""
+        if not self._batches:
+            return None
+        state = () if model_state is None else (model_state,)
+        losses = [self._evaluate(params, *state, batch) for batch in self._batches]
+        return float(np.mean([np.asarray(one, np.float64) for one in losses]))
+
+
+def _by_loss(loss: Loss, model_state: PyTree) -> Callable[..., jax.Array]:
+    key = jax.random.key(0)
+    if model_state is None:
+        return lambda params, batch: loss(params, batch, key)
+    return lambda params, state, batch: loss(params, state, batch, key)[0]

@@ -1,0 +1,109 @@
+"""Training with a penalty, and pruning."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxcomp.arguments import check_choice, check_number
+from jaxcomp.losses import ARRAY_SCOPES, gate
+from jaxcomp.prune import apply_mask, remove_dead_units, structured_magnitude, top_k_mask
+from jaxcomp.prune.masks import check_density
+from jaxcomp.recipe.penalties import GATES, Penalty
+from jaxcomp.recipe.phase import About, Trained, Training, TrainingPhase, cosine, hold
+from jaxcomp.schedules import cubic_density
+from jaxcomp.transforms import prune_gradually
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sparsify(TrainingPhase):
+    """Train with a penalty, and keep the weights of the largest magnitudes.
+
+    Attributes:
+      density: fraction of the weights to keep, in (0, 1].
+      penalty: name of a penalty of `jaxcomp.losses.PENALTIES`, `prox_` and a name of
+        `jaxcomp.prox.PROXES`, or `"none"`.
+      strength: what the penalty is multiplied with, at least 0.
+      scope: of the penalty, as `jaxcomp.add_penalty`.
+      groups: of the penalty, as `jaxcomp.add_penalty`.
+      magnitude: as `jaxcomp.add_compressibility`, for `l1_over_l2` without groups.
+      l2: strength of `||w||^2 / 2` in the loss, at least 0.
+      decoupled: whether Adam leaves the penalty as it is, as AdamW does with weight decay.
+      prune_steps: steps in which the density falls, by a cubic schedule, while the learning rate is
+        constant. 0 prunes at the end of the phase.
+      prune_scope: `"global"` to rank all weights together, `"tensor"` each tensor by itself.
+      structure: how much weights of full rows and columns are preferred, as
+        `jaxcomp.prune.structured_magnitude`, while the density falls.
+    """
+
+    name: str = "sparsify"
+    density: float
+    penalty: str = "l1_over_l2"
+    strength: float = 0.0
+    scope: str = "global"
+    groups: str | None = None
+    magnitude: float = 0.0
+    l2: float = 0.0
+    decoupled: bool = False
+    prune_steps: int = 0
+    prune_scope: str = "global"
+    structure: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_density(self.density)
+        for name in ("strength", "magnitude", "l2", "structure"):
+            check_number(name, getattr(self, name), "at least 0", lambda value: value >= 0)
+        check_choice("prune_scope", self.prune_scope, ARRAY_SCOPES)
+        wanted = f"from 0 to steps, {self.steps}"
+        check_number(
+            "prune_steps", self.prune_steps, wanted, lambda n: 0 <= n <= self.steps, whole=True
+        )
+        self._penalty().check()
+
+    def begin(self, before: Trained, about: About) -> Training:
+        """Return the parameters, some of them with gates, and an optimizer with the penalty."""
+        rate = cosine(self.learning_rate, self.steps, constant_steps=self.prune_steps)
+        chain = [self._penalty().optimizer(about.optimizer, about.network)(rate)]
+        if self.prune_steps:
+            chain.append(
+                prune_gradually(
+                    cubic_density(self.density, self.prune_steps),
+                    scope=self.prune_scope,
+                    score=structured_magnitude(self.structure),
+                    network=about.network,
+                )
+            )
+        params = gate(before.params) if self.penalty == GATES else before.params
+        return Training(params, optax.chain(*chain, hold(before.keep)))
+
+    def end(self, after: Trained, about: About) -> Trained:
+        """Return the network with the weights that are kept, without units that cannot matter."""
+        keep = top_k_mask(after.params, self.density, scope=self.prune_scope, network=about.network)
+        return without_dead_units(
+            Trained(apply_mask(after.params, keep), after.model_state, keep), about
+        )
+
+    def _penalty(self) -> Penalty:
+        return Penalty(
+            self.penalty,
+            self.strength,
+            self.scope,
+            self.groups,
+            self.magnitude,
+            self.l2,
+            self.decoupled,
+        )
+
+
+def without_dead_units(trained: Trained, about: About) -> Trained:
+    """Return the network with zeros, which stay, for units that cannot matter.
+
+    Without a traced network, and with running statistics, which know of these units too, it is left
+    as it is.
+    """
+    if about.network is None or trained.model_state is not None:
+        return trained
+    params = jax.tree.map(jnp.asarray, remove_dead_units(trained.params, about.network).params)
+    return Trained(params, None, jax.tree.map(lambda w: w != 0, params))

@@ -1,0 +1,34 @@
+"""Training towards ternary weights."""
+
+from dataclasses import dataclass
+
+import optax
+
+from jaxcomp.arguments import check_number
+from jaxcomp.recipe.phase import About, Trained, Training, TrainingPhase, cosine, hold
+from jaxcomp.transforms import add_penalty
+
+
+@dataclass(frozen=True, kw_only=True)
+class TernaryGap(TrainingPhase):
+    """Train the weights that are left with a penalty that is zero where they are ternary.
+
+    Attributes:
+      strength: of the penalty at the end, at least 0; it grows from zero.
+      per: `"tensor"` for one level in each tensor, `"unit"` for one in each output unit.
+    """
+
+    name: str = "gap"
+    strength: float
+    per: str = "tensor"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("strength", self.strength, "at least 0", lambda strength: strength >= 0)
+
+    def begin(self, before: Trained, about: About) -> Training:
+        """Return the parameters, and the user's optimizer with the penalty."""
+        ramp = optax.linear_schedule(0.0, self.strength, max(1, self.steps))
+        gap = add_penalty("ternary_gap", ramp, scope=self.per, network=about.network)
+        rate = cosine(self.learning_rate, self.steps)
+        return Training(before.params, optax.chain(gap, about.optimizer(rate), hold(before.keep)))

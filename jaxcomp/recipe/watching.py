@@ -1,0 +1,123 @@
+"""Watching a run of a recipe: a progress bar, points of the curves, checkpoints."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from jaxcomp import strict_json
+from jaxcomp.recipe.history import History, Point
+from jaxcomp.recipe.progress import Progress as Checkpointed
+from jaxcomp.recipe.watch import Look, ToParams, Watch, both
+from jaxcomp.train import TrainState
+from jaxcomp.train.checksum import checksum
+from jaxcomp.transforms import added_penalty
+
+PyTree = Any
+_SECONDS = 60.0  # at least, between two checkpoints
+_RUN, _HISTORY, _STATES = "run.json", "history.jsonl", "checkpoints"
+
+
+class Watching:
+    """Shows a run on a terminal, and keeps it in a folder (used as a context)."""
+
+    def __init__(self, total_steps: int, folder: Path | None, seconds: float = _SECONDS) -> None:
+        """Take the steps of all phases, and a folder, or None to keep nothing."""
+        self._folder, self._seconds = folder, seconds
+        file = None if folder is None else folder / _HISTORY
+        self._history = History(file, frozenset({"loss", "penalty"}), self._show)
+        self._seen: dict[str, int] = {}
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
+            TextColumn("loss {task.fields[loss]}"),
+        )
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("start", total=total_steps, loss="-")
+
+    @property
+    def points(self) -> list[Point]:
+        """Return the points of the curves."""
+        return self._history.points
+
+    def check_same_run(self, recipe: str, start: PyTree) -> None:
+        """Make the folder, and note in it what the run is of.
+
+        Args:
+          recipe: as text.
+          start: all arrays that the run begins with.
+
+        Raises:
+          ValueError: if the folder has another run.
+        """
+        if self._folder is None:
+            return
+        this = {"recipe": recipe, "start": checksum(jax.tree.leaves(start))}
+        file = self._folder / _RUN
+        if file.is_file():
+            other = strict_json.read(file, "delete the folder to begin anew")
+            if other != this:
+                what = "recipe" if other.get("recipe") != recipe else "parameters or key"
+                raise ValueError(
+                    f"{self._folder} has a run with another {what}: give the same to resume it, "
+                    "another folder, or delete this one"
+                )
+        else:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            strict_json.write(file, this)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(self._history)
+            stack.enter_context(self._bar)
+            self.watch = Watch(self._look, self._resume)
+            if self._folder is not None:
+                states = stack.enter_context(Checkpointed(self._folder / _STATES, self._seconds))
+                saved = Watch(lambda phase, _: states.look(phase), states.resume, states.done)
+                self.watch = both(self.watch, saved)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
+    ) -> None:
+        self._open.close()
+
+    def last_loss(self, phase: str) -> float | None:
+        """Return the last training loss that was seen of a phase; None if there is none."""
+        losses = [point["loss"] for point in self.points if point["phase"] == phase]
+        return losses[-1] if losses else None
+
+    def _look(self, phase: str, to_params: ToParams) -> Look:
+        del to_params
+
+        def look(state: TrainState) -> None:
+            self._history.add(
+                {
+                    "phase": phase,
+                    "step": int(state.step),
+                    "loss": float(state.loss),
+                    "penalty": float(added_penalty(state.opt_state)),
+                }
+            )
+
+        return look
+
+    def _resume(self, phase: str, start: TrainState) -> TrainState:
+        self._history.resume(phase, int(start.step))
+        return start
+
+    def _show(self, point: Point) -> None:
+        phase, step = point["phase"], point["step"]
+        made = step - self._seen.get(phase, 0)
+        self._seen[phase] = step
+        loss = f"{point['loss']:.4g}"
+        self._bar.update(self._task, advance=made, description=phase, loss=loss)

@@ -1,0 +1,34 @@
+"""What several processes that train together have to agree on (`jax.distributed`)."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+PyTree = Any
+
+
+def is_first() -> bool:
+    """Tell whether this process is the one that shows and writes."""
+    return jax.process_index() == 0
+
+
+def any_of_them(here: bool) -> bool:
+    """Tell whether something is so in any process; all of them must ask, at the same time."""
+    if jax.process_count() == 1:
+        return here
+    return bool(multihost_utils.process_allgather(np.array(here)).any())
+
+
+def wait_for_all(what: str) -> None:
+    """Wait until all processes have come to the place of this name."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
+def whole(tree: PyTree) -> PyTree:
+    """Return arrays that no other process has a part of; all of them must ask, at the same time."""
+    if jax.process_count() == 1:
+        return tree
+    return multihost_utils.process_allgather(tree, tiled=True)
