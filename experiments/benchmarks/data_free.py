@@ -34,7 +34,7 @@ Setting = dict[str, Any]  # options of the command: `bits`, `per_unit`, `step`, 
 BIAS_BITS = 8
 _BITS = (8, 7, 6, 5, 4, 3)
 _LEVELS = (64, 32, 24, 16, 12, 8, 6, 4)
-_QUARTERS = range(36, 3, -1)  # of an octave: steps as shares of the largest weight
+_QUARTERS = range(52, 3, -1)  # of an octave: steps as shares of the largest weight
 # Lambda is in squared steps: the finer these are, the larger is what pays.
 _TRADES = (0.0, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
 _TRADES_OF_LEVELS = (0.0, 0.3, 1.0)

@@ -1,4 +1,4 @@
-"""From the names of a configuration to a transformation."""
+"""From the values of a phase to a transformation."""
 
 import jax
 import jax.numpy as jnp
@@ -6,22 +6,28 @@ import numpy as np
 import optax
 import pytest
 
-from experiments.configuration import DEFAULT, load
-from experiments.penalty import GATES, NAMES, PROX, method_of
-from jaxcomp.losses import level_tree, penalty_tree
+from jaxcomp.losses import gate, level_tree, penalty_tree
+from jaxcomp.recipe.penalties import GATES, NAMES, PROX, Penalty
 from tests.helpers import small_params
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")  # optax's schedules need it
 
 
-def settings_of(**changes):
-    settings = load(DEFAULT).penalty
-    settings.update({"magnitude": 0.0, **changes})
-    return settings
+def penalty_of(**changes):
+    values = {
+        "name": "l1_over_l2",
+        "strength": 0.0,
+        "scope": "global",
+        "groups": None,
+        "magnitude": 0.0,
+        "l2": 0.0,
+        "decoupled": False,
+    }
+    return Penalty(**values | changes)
 
 
-def updates_of(settings, gradients, params):
-    tx = method_of(settings).optimizer(lambda count: 1.0)
+def updates_of(penalty, gradients, params, by=optax.adam):
+    tx = penalty.optimizer(by, None)(lambda count: 1.0)
     return jax.jit(lambda g, p: tx.update(g, tx.init(p), p)[0])(gradients, params)
 
 
@@ -31,9 +37,9 @@ def slope_of(loss, params):
 
 def gradient(**changes):
     """That of the penalty: what gives it, between the scaling by Adam of zeros and a step of 1."""
-    settings, params = settings_of(**{"decoupled": True, **changes}), small_params()
+    penalty, params = penalty_of(**{"decoupled": True, **changes}), small_params()
     zeros = jax.tree.map(jnp.zeros_like, params)
-    return jax.tree.map(jnp.negative, updates_of(settings, zeros, params))
+    return jax.tree.map(jnp.negative, updates_of(penalty, zeros, params))
 
 
 def assert_close(got, expected):
@@ -48,7 +54,7 @@ def test_every_name_is_its_penalty(name):
     def expected(params):
         return 0.0 if name == "none" else 0.1 * penalty_tree(params, name, "tensor")
 
-    got = gradient(name=name, weight=0.1, scope="tensor")
+    got = gradient(name=name, strength=0.1, scope="tensor")
     assert_close(got, slope_of(expected, small_params()))
 
 
@@ -67,23 +73,23 @@ def test_what_adam_is_given_is_the_loss_with_l2_and_with_the_penalty_unless_deco
     if decoupled:
         slope = slope_of(lambda params: 0.1 * penalty_tree(params, "l1_over_l2"), params)
         expected = jax.tree.map(jnp.subtract, expected, slope)
-    settings = settings_of(weight=0.1, l2=0.5, decoupled=decoupled)
-    assert_close(updates_of(settings, gradients, params), expected)
+    penalty = penalty_of(strength=0.1, l2=0.5, decoupled=decoupled)
+    assert_close(updates_of(penalty, gradients, params), expected)
 
 
 def test_groups_and_the_magnitude_term():
     params = small_params()
     expected = slope_of(lambda p: 0.1 * penalty_tree(p, "l1_over_l2", groups="input"), params)
-    assert_close(gradient(weight=0.1, groups="input"), expected)
+    assert_close(gradient(strength=0.1, groups="input"), expected)
     expected = slope_of(lambda p: 0.1 * (penalty_tree(p, "l1_over_l2") + 3 * level_tree(p)), params)
-    assert_close(gradient(weight=0.1, magnitude=3.0), expected)
+    assert_close(gradient(strength=0.1, magnitude=3.0), expected)
 
 
 @pytest.mark.parametrize("decoupled", [False, True])
 def test_a_prox_comes_after_adam(decoupled):
     params = small_params()
-    settings = settings_of(name=PROX + "soft", weight=1e6, decoupled=decoupled)
-    updates = updates_of(settings, params, params)
+    penalty = penalty_of(name=PROX + "soft", strength=1e6, decoupled=decoupled)
+    updates = updates_of(penalty, params, params)
     assert not any((params[n]["kernel"] + updates[n]["kernel"]).any() for n in params)
     assert all(updates[n]["bias"].any() for n in params)
 
@@ -91,25 +97,19 @@ def test_a_prox_comes_after_adam(decoupled):
 def test_a_decoupled_prox_has_one_threshold_for_all_weights():
     params = {"kernel": jnp.array([[2.0, 2.0]])}
     gradients = {"kernel": jnp.array([[1.0, 1e-3]])}  # Adam steps by -1 for both
-    settings = settings_of(name=PROX + "soft", weight=0.25, decoupled=True)
-    moved = optax.apply_updates(params, updates_of(settings, gradients, params))
+    penalty = penalty_of(name=PROX + "soft", strength=0.25, decoupled=True)
+    moved = optax.apply_updates(params, updates_of(penalty, gradients, params))
     np.testing.assert_allclose(moved["kernel"], [[0.75, 0.75]], rtol=1e-4)
 
 
-def test_gates_are_trained_and_give_arrays_in_the_end():
-    settings, params = settings_of(name=GATES, weight=0.1), small_params()
-    method = method_of(settings)
-    trained = method.start(params)
-    updates = updates_of(settings, jax.tree.map(jnp.zeros_like, trained), trained)
+def test_gates_are_penalized():
+    penalty, trained = penalty_of(name=GATES, strength=0.1), gate(small_params())
+    updates = updates_of(penalty, jax.tree.map(jnp.zeros_like, trained), trained)
     assert (updates["Dense_0"]["kernel"].log_alpha < 0).all()
-    for result in (method.end(trained), method.sample(trained, jax.random.key(0))):
-        assert jax.tree.map(jnp.shape, result) == jax.tree.map(jnp.shape, params)
 
 
 def test_another_optimizer_sees_the_same_loss():
-    settings, params = settings_of(name="l1", weight=0.1, l2=0.5), small_params()
-    sgd = method_of(settings, by=optax.sgd).optimizer(lambda count: 1.0)
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    updates, _ = sgd.update(zeros, sgd.init(params), params)
+    penalty, params = penalty_of(name="l1", strength=0.1, l2=0.5), small_params()
+    updates = updates_of(penalty, jax.tree.map(jnp.zeros_like, params), params, by=optax.sgd)
     loss = lambda p: 0.1 * penalty_tree(p, "l1") + 0.5 * penalty_tree(p, "l2")  # noqa: E731
     assert_close(updates, jax.tree.map(jnp.negative, slope_of(loss, params)))
