@@ -25,9 +25,9 @@ _RUN, _HISTORY, _STATES = "run.json", "history.jsonl", "checkpoints"
 class Watching:
     """Shows a run on a terminal, and keeps it in a folder (used as a context)."""
 
-    def __init__(self, total_steps: int, folder: Path | None, seconds: float = _SECONDS) -> None:
+    def __init__(self, total_steps: int, folder: Path | None) -> None:
         """Take the steps of all phases, and a folder, or None to keep nothing."""
-        self._folder, self._seconds = folder, seconds
+        self._folder = folder
         file = None if folder is None else folder / _HISTORY
         self._history = History(file, frozenset({"loss", "penalty"}), self._show)
         self._seen: dict[str, int] = {}
@@ -80,7 +80,7 @@ class Watching:
             stack.enter_context(self._bar)
             self.watch = Watch(self._look, self._resume)
             if self._folder is not None:
-                states = stack.enter_context(Checkpointed(self._folder / _STATES, self._seconds))
+                states = stack.enter_context(Checkpointed(self._folder / _STATES, _SECONDS))
                 saved = Watch(lambda phase, _: states.look(phase), states.resume, states.done)
                 self.watch = both(self.watch, saved)
             self._open = stack.pop_all()

@@ -1,8 +1,6 @@
 """What is noted of a run while it trains."""
 
 import json
-import logging
-import math
 
 import jax.numpy as jnp
 import numpy as np
@@ -52,39 +50,12 @@ def test_the_penalty_is_the_sum_of_all_in_the_chain(transforms, weights, tmp_pat
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == point
 
 
-def test_points_of_a_run_before_stay_until_their_phase_begins(tmp_path):
+def test_points_of_a_run_before_are_taken_over_up_to_the_state_that_is_resumed(tmp_path):
     file = tmp_path / "metrics.jsonl"
     rest = {"loss": 0.5, "validation_accuracy": 0.5, "compressibility": 2.0, "penalty": 0.0}
-    of_dense, of_penalty = (
-        [{"phase": phase, "step": step, **rest} for step in (1, 2)]
-        for phase in ("dense", "penalty")
-    )
-
-    def lines():
-        return [json.loads(line) for line in file.read_text().splitlines()]
-
-    text = "".join(json.dumps(point) + "\n" for point in (*of_dense, *of_penalty))
-    file.write_text(text + '{"phase": "pen')  # killed while it wrote
-    with watching(file, 4):
-        pass  # killed again, before it has come anywhere
+    points = [{"phase": "dense", "step": step, **rest} for step in (0, 1)]
+    file.write_text("".join(json.dumps(point) + "\n" for point in points))
+    start = init_state(small_params(), optax.sgd(0.0))
     with watching(file, 4) as watcher:
-        watcher.go_on("dense", 2)
-        assert lines() == [*of_dense, *of_penalty]
-        watcher.go_on("penalty", 1)
-        assert lines() == watcher.history == [*of_dense, of_penalty[0]]
-
-
-def test_damaged_lines_are_left_out_and_numbers_that_are_not_finite_stay(tmp_path, caplog):
-    file = tmp_path / "metrics.jsonl"
-    point = {"phase": "dense", "step": 1, "validation_accuracy": 0.5, "penalty": math.nan}
-    with watching(file, 4) as watcher:
-        watcher._add(point)
-    (line,) = file.read_text().splitlines()
-    assert json.loads(line, parse_constant=pytest.fail)["penalty"] is None
-    damaged = [b"\0" * 40, b"\xff\xfe", b'{"phase": "den', b"[1]", b'{"step": 3}']
-    file.write_bytes(b"\n".join([line.encode(), *damaged, line.encode(), b""]))
-    with caplog.at_level(logging.WARNING, "experiments"), watching(file, 4) as watcher:
-        watcher.go_on("dense", 2)
-    assert f"{file}: 5 of 7 lines are damaged" in caplog.text
-    assert [one["step"] for one in watcher.history] == [1, 1]
-    assert all(math.isnan(one["penalty"]) for one in watcher.history)
+        assert watcher.watch.resume("dense", start) is start
+    assert watcher.history == points[:1]

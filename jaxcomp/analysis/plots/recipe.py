@@ -1,0 +1,62 @@
+"""What the phases of a recipe did to a network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, ORANGE
+
+
+class PhaseReport(Protocol):
+    """What is drawn of a phase."""
+
+    name: str
+    steps: int
+    validation: float | None
+    nonzeros: int
+
+
+def recipe_figure(phases: Sequence[PhaseReport], history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the training loss over all steps, and what each phase has come to.
+
+    Args:
+      phases: in order.
+      history: points of the curves in order, with `phase`, `step` within the phase and `loss`.
+
+    Returns:
+      A figure of two panels: the loss, with a line where a phase ends; and for each phase the
+      number of non-zeros, and the validation loss where there is one.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    curve, bars = figure.subplots(1, 2)
+    ends = np.cumsum([phase.steps for phase in phases])
+    begins = {phase.name: end - phase.steps for phase, end in zip(phases, ends, strict=True)}
+    steps = [begins[point["phase"]] + point["step"] for point in history]
+    curve.plot(steps, [point["loss"] for point in history], color=BLUE, linewidth=1)
+    curve.set(xlabel="step", ylabel="training loss", yscale="log")
+    for phase, end in zip(phases, ends, strict=True):
+        if phase.steps:
+            curve.axvline(end, color=BLACK, linewidth=0.5, linestyle=":")
+            middle = (end - phase.steps / 2, 1.01)
+            curve.annotate(
+                phase.name,
+                middle,
+                xycoords=("data", "axes fraction"),
+                rotation=30,
+                fontsize=7,
+                ha="left",
+            )
+
+    places, names = np.arange(len(phases)), [phase.name for phase in phases]
+    bars.bar(places, [phase.nonzeros for phase in phases], color="white", edgecolor=BLACK)
+    bars.set(yscale="log", ylabel="non-zeros", xticks=places)
+    bars.set_xticklabels(names, rotation=30, ha="right")
+    losses = [phase.validation for phase in phases]
+    if None not in losses:
+        beside = bars.twinx()
+        beside.plot(places, losses, color=ORANGE, marker="o")
+        beside.set_ylabel("validation loss", color=ORANGE)
+        beside.set_ylim(bottom=0)
+    return figure
