@@ -39,6 +39,7 @@ _SUBPACKAGES = (
     "prox",
     "prune",
     "quantize",
+    "recipe",
     "schedules",
     "tracing",
     "train",

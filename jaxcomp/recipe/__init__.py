@@ -1,6 +1,7 @@
 """The recipe: from a network and its data to a small file, in phases that can be put together."""
 
 from jaxcomp.recipe.dense import Dense, FineTune
+from jaxcomp.recipe.for_size import for_quality, for_size
 from jaxcomp.recipe.phase import About, Phase, Trained, Training, TrainingPhase
 from jaxcomp.recipe.quantize import Quantize
 from jaxcomp.recipe.recipe import Recipe
@@ -23,4 +24,6 @@ __all__ = [
     "Trained",
     "Training",
     "TrainingPhase",
+    "for_quality",
+    "for_size",
 ]

@@ -30,6 +30,9 @@ class About(NamedTuple):
 
     optimizer: Optimizer = optax.adam
     network: Network | None = None  # from `jaxcomp.trace`; without it weights go by their names
+    # From parameters and model state to the loss on held-out batches; None if there are none.
+    judge: Callable[[PyTree, PyTree], float | None] = lambda params, model_state: None
+    tell: Callable[[str], None] = lambda note: None  # takes what the user should know
 
 
 # From the name of a phase, the state it starts from, an optimizer and a number of steps to the

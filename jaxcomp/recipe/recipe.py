@@ -17,6 +17,8 @@ from jaxcomp.recipe.phase import About, Optimizer, Phase, Trained
 from jaxcomp.recipe.quantize import Quantize
 from jaxcomp.recipe.result import PhaseReport, Result, file_bytes, nonzeros
 from jaxcomp.recipe.store import Store
+from jaxcomp.recipe.to_quality import ShrinkToQuality
+from jaxcomp.recipe.to_size import QuantizeToSize
 from jaxcomp.recipe.watching import Watching
 from jaxcomp.tracing import Network
 
@@ -96,10 +98,12 @@ class Recipe:
         """
         wanted = "a number of steps, at least 1"
         check_number("look_every", look_every, wanted, lambda n: n >= 1, whole=True)
-        about, trained = About(optimizer, network), Trained(params, model_state)
+        trained = Trained(params, model_state)
         total = sum(phase.steps for phase in self.phases)
         held_out = None if validation is None else list(validation)
         judge = Judge(evaluate or _by_loss(loss, model_state), held_out)
+        notes: list[str] = []
+        about = About(optimizer, network, judge, notes.append)
         reports = []
         with ExitStack() as stack:
             watching = Watching(total, None if folder is None else Path(folder))
@@ -109,7 +113,7 @@ class Recipe:
             for phase in self.phases:
                 begin = time.monotonic()
                 trained = phase.run(trained, about, train)
-                few_valued = isinstance(phase, Quantize | Store)
+                few_valued = isinstance(phase, Quantize | QuantizeToSize | ShrinkToQuality | Store)
                 reports.append(
                     PhaseReport(
                         phase.name,
@@ -121,7 +125,13 @@ class Recipe:
                         file_bytes(trained.params, trained.model_state) if few_valued else None,
                     )
                 )
-        return Result(trained.params, trained.model_state, tuple(reports), tuple(watching.points))
+        return Result(
+            trained.params,
+            trained.model_state,
+            tuple(reports),
+            tuple(watching.points),
+            tuple(notes),
+        )
 
 
 class Judge:

@@ -34,12 +34,14 @@ class Result(NamedTuple):
       model_state: what the loss has carried on beside them; None if there is nothing.
       phases: what each phase has come to, in order.
       history: points of the curves, a dict of `phase`, `step` and `loss` for each look.
+      notes: sentences on what did not come out as it was asked for.
     """
 
     params: PyTree
     model_state: PyTree
     phases: tuple[PhaseReport, ...]
     history: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def stored(self) -> PyTree:
@@ -55,7 +57,7 @@ class Result(NamedTuple):
         return tree_files.save(path, self.stored)
 
     def report(self) -> str:
-        """Return a table of the phases, and one of the bytes of each array."""
+        """Return a table of the phases, one of the bytes of each array, and the notes."""
         rows = [("phase", "steps", "seconds", "loss", "validation", "non-zeros", "bytes")]
         rows += [
             (
@@ -85,7 +87,7 @@ class Result(NamedTuple):
         ]
         before = sum(leaf.size * 4 for leaf in jax.tree.leaves(self.stored))
         total = f"{size:,} bytes, {before / size:.1f} times smaller than float32"
-        return "\n\n".join([_table(rows), _table(arrays), total])
+        return "\n\n".join([_table(rows), _table(arrays), total, *self.notes])
 
     def figure(self) -> Any:
         """Return a figure of the training loss, and of non-zeros and bytes after each phase.

@@ -20,38 +20,11 @@ from jaxcomp.recipe import (
     TernaryGap,
     watching,
 )
+from tests.recipe.regression import KEY, TARGETS, VALIDATION, batch, loss, start
 
-INPUTS = np.random.default_rng(0).normal(size=(2048, 20)).astype(np.float32)
-TARGETS = np.tanh(2 * INPUTS[:, :1]) + np.abs(INPUTS[:, 1:2])
-KEY = jax.random.key(0)
 pytestmark = pytest.mark.usefixtures("standard_promotion")  # optax's schedules need it
 
 
-def start():
-    keys = jax.random.split(jax.random.key(1), 2)
-    return {
-        "in": {"kernel": jax.random.normal(keys[0], (20, 32)) / 4, "bias": jnp.zeros(32)},
-        "out": {"kernel": jax.random.normal(keys[1], (32, 1)) / 4, "bias": jnp.zeros(1)},
-    }
-
-
-def apply(params, x):
-    x = jax.nn.relu(x @ params["in"]["kernel"] + params["in"]["bias"][None])
-    return x @ params["out"]["kernel"] + params["out"]["bias"][None]
-
-
-def loss(params, batch, key):
-    del key
-    inputs, targets = batch
-    return jnp.mean((apply(params, inputs) - targets) ** 2)
-
-
-def batch(step):
-    rows = np.random.default_rng(step).integers(0, 1792, 64)
-    return INPUTS[rows], TARGETS[rows]
-
-
-VALIDATION = [(INPUTS[1792:], TARGETS[1792:])]
 RECIPE = Recipe(
     Dense(steps=120, learning_rate=1e-2),
     Sparsify(steps=120, learning_rate=1e-2, density=0.2, strength=1e-3, prune_steps=80),
@@ -61,11 +34,6 @@ RECIPE = Recipe(
     Quantize(name="settle", steps=40, levels=2, bias_bits=6),
     Store(bias_bits=6),
 )
-
-
-@pytest.fixture(scope="module")
-def network():
-    return jaxcomp.trace(apply, start(), INPUTS[:1])
 
 
 @pytest.fixture(scope="module")

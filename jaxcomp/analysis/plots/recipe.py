@@ -32,9 +32,7 @@ def recipe_figure(phases: Sequence[PhaseReport], history: Sequence[Mapping[str, 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     curve, bars = figure.subplots(1, 2)
     ends = np.cumsum([phase.steps for phase in phases])
-    begins = {phase.name: end - phase.steps for phase, end in zip(phases, ends, strict=True)}
-    steps = [begins[point["phase"]] + point["step"] for point in history]
-    curve.plot(steps, [point["loss"] for point in history], color=BLUE, linewidth=1)
+    curve.plot(_steps(history), [point["loss"] for point in history], color=BLUE, linewidth=1)
     curve.set(xlabel="step", ylabel="training loss", yscale="log")
     for phase, end in zip(phases, ends, strict=True):
         if phase.steps:
@@ -60,3 +58,14 @@ def recipe_figure(phases: Sequence[PhaseReport], history: Sequence[Mapping[str, 
         beside.set_ylabel("validation loss", color=ORANGE)
         beside.set_ylim(bottom=0)
     return figure
+
+
+def _steps(history: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the steps of all points, counted through all parts of all phases."""
+    steps, made, before = [], 0, {"phase": None, "step": 0}
+    for point in history:
+        if point["phase"] != before["phase"]:
+            made += before["step"]
+        steps.append(made + point["step"])
+        before = point
+    return steps

@@ -1,0 +1,106 @@
+"""The file that a network would make now: fewer weights, of few values, biases of few bits."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxcomp.parametrized import values
+from jaxcomp.prune import apply_mask, top_k_mask
+from jaxcomp.recipe.phase import About, Trained
+from jaxcomp.recipe.quantize import Quantize
+from jaxcomp.recipe.result import file_bytes
+from jaxcomp.recipe.sparsify import without_dead_units
+from jaxcomp.recipe.store import Store
+
+PyTree = Any
+_TRIES, _CLOSE = 16, 0.985  # of densities; of the bytes that are allowed
+_FURTHER, _MARGIN = 4.0, 0.1  # between densities that are looked at
+
+
+class TooSmallError(ValueError):
+    """No file is as small as was asked for."""
+
+
+class Projected(NamedTuple):
+    """A network with fewer weights, before and after rounding, and the bytes of the latter."""
+
+    density: float
+    pruned: Trained
+    rounded: Trained
+    file_bytes: int
+
+
+def project(
+    trained: Trained, about: About, density: float, levels: int, bias_bits: int, rank: PyTree
+) -> Projected:
+    """Return what is left of a network at a density.
+
+    Args:
+      trained: the network.
+      about: what every phase is told.
+      density: fraction of the weights to keep, in (0, 1].
+      levels: magnitudes in each tensor.
+      bias_bits: of biases.
+      rank: like the parameters, the weights by whose magnitude is chosen which ones are kept.
+    """
+    params, network = trained.params, about.network
+    # At least one weight of each tensor: where all are zero nothing is learned any more.
+    keep = top_k_mask(rank, density, floor=min(density, 1e-9), network=network)
+    pruned = without_dead_units(trained._replace(params=apply_mask(params, keep), keep=keep), about)
+    few = Quantize(steps=0, levels=levels, bias_bits=bias_bits).quantized(pruned.params, network)
+    rounded = as_stored(pruned._replace(params=values(few)), about, bias_bits)
+    return Projected(density, pruned, rounded, file_bytes(rounded.params, rounded.model_state))
+
+
+def as_stored(trained: Trained, about: About, bias_bits: int) -> Trained:
+    """Return a network of few values as a file holds it; see `Store`."""
+    return Store(bias_bits=bias_bits).run(trained, about, _no_training)
+
+
+def _no_training(*_: Any) -> Any:
+    raise AssertionError("storing makes no training steps")
+
+
+def largest_that_fits(make: Callable[[float], Projected], most: int, first: float) -> Projected:
+    """Return the network of nearly the largest density whose file has at most so many bytes.
+
+    Args:
+      make: function of a density.
+      most: bytes.
+      first: the density to begin with.
+
+    Raises:
+      TooSmallError: if no density is small enough; it says what takes the bytes.
+    """
+    density, below, above = min(1.0, first), None, None  # what fits, and what does not
+    for _ in range(_TRIES):
+        found = make(density)
+        if found.file_bytes <= most:
+            below = found
+            if found.file_bytes >= _CLOSE * most or density == 1.0:
+                break
+        else:
+            above = found
+        density = _next(density, most * math.sqrt(_CLOSE), below, above)
+    if below is None:
+        kept = sum(int(jnp.sum(leaf != 0)) for leaf in jax.tree.leaves(above.pruned.params))
+        raise TooSmallError(
+            f"no file of {most:,} bytes was found: with {kept:,} numbers left that are not zero it "
+            f"has {above.file_bytes:,}. Names, shapes, biases and the model state take the rest: "
+            "allow more bytes"
+        )
+    return below
+
+
+def _next(density: float, most: float, below: Projected | None, above: Projected | None) -> float:
+    """Return the next density to look at, of one that fits and one that does not."""
+    if below is None:
+        return density / _FURTHER
+    if above is None:
+        return min(1.0, density * _FURTHER)
+    share = (most - below.file_bytes) / (above.file_bytes - below.file_bytes)
+    within = min(max(share, _MARGIN), 1 - _MARGIN)
+    return below.density + within * (above.density - below.density)

@@ -1,0 +1,99 @@
+"""A phase that makes a network as small as a loss allows."""
+
+import math
+from dataclasses import dataclass
+
+from jaxcomp.arguments import check_number
+from jaxcomp.recipe.biases import check_bits
+from jaxcomp.recipe.phase import About, Phase, Train, Trained
+from jaxcomp.recipe.projection import TooSmallError
+from jaxcomp.recipe.result import file_bytes
+from jaxcomp.recipe.to_size import QuantizeToSize, Size, SparsifyToSize
+
+_STAGES = 6  # sizes that are tried, each with an equal part of the steps
+_FIRST = 20.0  # times smaller than float32
+_FACTOR = 2.5  # between sizes, until one loses too much or little enough
+_SPARSE = 0.5  # of the steps of a stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShrinkToQuality(Phase):
+    """Train ever smaller networks, up to the smallest whose validation loss stays below a bound.
+
+    Attributes:
+      loss_at_most: the bound, as the validation batches are judged.
+      steps: how many training steps it makes, in six parts of one size each.
+      learning_rate: of each part at first.
+      bias_bits: from 2 to 8, of biases, or 0.
+    """
+
+    loss_at_most: float
+    steps: int
+    learning_rate: float = 1e-3
+    bias_bits: int = 6
+    name: str = "shrink"
+
+    def __post_init__(self) -> None:
+        check_number("loss_at_most", self.loss_at_most, "a loss", math.isfinite)
+        wanted = "a number of steps, at least 0"
+        check_number("steps", self.steps, wanted, lambda n: n >= 0, whole=True)
+        check_number("learning_rate", self.learning_rate, "greater than 0", lambda r: r > 0)
+        check_bits(self.bias_bits)
+
+    def run(self, before: Trained, about: About, train: Train) -> Trained:
+        """Return the smallest network that was good enough.
+
+        Raises:
+          ValueError: if none was; it says how near they came.
+        """
+        dense = about.judge(before.params, before.model_state)
+        if dense is None:
+            raise ValueError("networks are judged on validation batches: give validation=")
+        best, floats = None, before
+        good, bad = math.inf, 0.0  # bytes of the smallest good file, and of the largest bad one
+        size = Size(None, _FIRST).of(before.params)
+        nearest = math.inf
+        for stage in range(1, _STAGES + 1):
+            sparse, few = self._of_size(size, stage, floats, about, train)
+            if few is None:  # smaller than any file can be
+                bad = size
+            else:
+                lost = about.judge(few.params, few.model_state)
+                if lost <= self.loss_at_most:
+                    best, floats = few, sparse
+                    good = file_bytes(few.params, few.model_state)
+                else:
+                    bad, nearest = size, min(nearest, lost)
+            if math.isinf(good):
+                size = round(size * _FACTOR)
+            elif not bad:
+                size = round(good / _FACTOR)
+            else:
+                size = round(math.sqrt(good * bad))
+        if best is None:
+            raise ValueError(
+                f"no validation loss of {self.loss_at_most:g} was reached: the network that came "
+                f"in has {dense:.4g}, the best small one {nearest:.4g}. Allow more loss or steps"
+            )
+        return best
+
+    def _of_size(
+        self, size: int, stage: int, floats: Trained, about: About, train: Train
+    ) -> tuple[Trained, Trained | None]:
+        """Return a network before and after it is few-valued, None if that cannot be."""
+        steps = self.steps // _STAGES
+        sparse_steps = round(_SPARSE * steps)
+        options = {
+            "size": Size(size, None),
+            "learning_rate": self.learning_rate,
+            "bias_bits": self.bias_bits,
+        }
+        sparsify = SparsifyToSize(name=f"{self.name}-{stage}a", steps=sparse_steps, **options)
+        quantize = QuantizeToSize(
+            name=f"{self.name}-{stage}b", steps=steps - sparse_steps, **options
+        )
+        try:
+            sparse = sparsify.run(floats, about, train)
+            return sparse, quantize.run(sparse, about, train)
+        except TooSmallError:
+            return floats, None

@@ -1,0 +1,209 @@
+"""Phases that end at a number of bytes: of the file that would be written, measured on the way."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxcomp.arguments import check_number
+from jaxcomp.recipe.biases import check_bits
+from jaxcomp.recipe.phase import About, Phase, Train, Trained
+from jaxcomp.recipe.projection import Projected, as_stored, largest_that_fits, project
+from jaxcomp.recipe.quantize import Quantize
+from jaxcomp.recipe.result import file_bytes
+from jaxcomp.recipe.sparsify import Sparsify
+
+PyTree = Any
+_FLOAT32 = 4  # bytes
+_FIRST = 0.05  # density at which a size is first looked for
+_STRENGTHS = (1e-3, 1e-2, 1e-1)  # of l1 / l2
+_TRIAL = 0.2  # of the steps of a phase, for each strength
+_MORE = (1.3, 1.15)  # times the density that fits: while strengths are tried, and then
+_PRUNING = 2 / 3  # of the steps in which weights are pruned
+_LEVELS = (1, 2, 4, 8)
+_TRIAL_OF_LEVELS = 0.06
+_ROUNDS = ((0.3, 1.0), (0.3, 1.0), (0.1, 0.25))  # of the steps, and of the learning rate
+_CLOSE, _NEAR = 0.97, 0.95  # of the bytes that are allowed: good enough, and worth a note
+
+
+class Size(NamedTuple):
+    """How many bytes a file may have."""
+
+    file_bytes: int | None
+    times_smaller: float | None  # than all parameters as float32
+
+    def check(self) -> None:
+        """Raise an error unless one of both is given, and can be."""
+        if (self.file_bytes is None) == (self.times_smaller is None):
+            raise ValueError(
+                f"give one of bytes and times_smaller, got {self.file_bytes} and "
+                f"{self.times_smaller}"
+            )
+        if self.file_bytes is not None:
+            wanted = "a number of bytes, at least 1"
+            check_number("bytes", self.file_bytes, wanted, lambda size: size >= 1, whole=True)
+        else:
+            wanted = "how many times smaller than float32, greater than 1"
+            check_number("times_smaller", self.times_smaller, wanted, lambda times: times > 1)
+
+    def of(self, params: PyTree) -> int:
+        """Return the bytes for these parameters."""
+        if self.file_bytes is not None:
+            return self.file_bytes
+        elements = sum(leaf.size for leaf in jax.tree.leaves(params))
+        return math.floor(_FLOAT32 * elements / self.times_smaller)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ToSize(Phase):
+    """A phase that ends at a number of bytes.
+
+    Attributes:
+      size: how many.
+      steps: how many training steps it makes, trials included.
+      learning_rate: as of `TrainingPhase`.
+      bias_bits: from 2 to 8, of biases, or 0.
+    """
+
+    size: Size
+    steps: int
+    learning_rate: float = 1e-3
+    bias_bits: int = 6
+
+    def __post_init__(self) -> None:
+        self.size.check()
+        wanted = "a number of steps, at least 0"
+        check_number("steps", self.steps, wanted, lambda n: n >= 0, whole=True)
+        check_number("learning_rate", self.learning_rate, "greater than 0", lambda r: r > 0)
+        check_bits(self.bias_bits)
+
+    def projected(
+        self,
+        trained: Trained,
+        about: About,
+        levels: int,
+        rank: PyTree = None,
+        first: float = _FIRST,
+    ) -> Projected:
+        """Return what is left of a network whose file has the size.
+
+        Args:
+          trained: the network.
+          about: what every phase is told.
+          levels: magnitudes in each tensor.
+          rank: see `project`; by default the parameters themselves.
+          first: the density to begin with.
+        """
+        rank = trained.params if rank is None else rank
+
+        def make(density: float) -> Projected:
+            return project(trained, about, density, levels, self.bias_bits, rank)
+
+        return largest_that_fits(make, self.size.of(trained.params), first)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparsifyToSize(_ToSize):
+    """Train with the compressibility loss, and prune to the density that the size allows.
+
+    Of three strengths of the loss each is tried for a fifth of the steps. Training goes on from the
+    one that, pruned and rounded to the size, loses least on the validation batches.
+    """
+
+    name: str = "sparsify"
+
+    def run(self, before: Trained, about: About, train: Train) -> Trained:
+        """Return the network with somewhat more weights than the size allows."""
+        _check_judged(about, before)
+        first = self.projected(before, about, 1).density
+        steps = round(_TRIAL * self.steps)
+
+        def sparsify(name: str, steps: int, density: float, strength: float) -> Sparsify:
+            return Sparsify(
+                name=name,
+                steps=steps,
+                learning_rate=self.learning_rate,
+                density=min(1.0, density),
+                strength=strength,
+                prune_steps=round(_PRUNING * steps),
+            )
+
+        def tried(number: int, strength: float) -> tuple[float, float, Trained]:
+            phase = sparsify(f"{self.name}-{number}", steps, _MORE[0] * first, strength)
+            found = phase.run(before, about, train)
+            rounded = self.projected(found, about, 2, first=first).rounded
+            return about.judge(rounded.params, rounded.model_state), strength, found
+
+        trials = [tried(number, strength) for number, strength in enumerate(_STRENGTHS, 1)]
+        _, strength, best = _least(trials)
+        density = _MORE[1] * self.projected(best, about, 1, first=first).density
+        rest = self.steps - len(_STRENGTHS) * steps
+        return sparsify(self.name, rest, density, strength).run(best, about, train)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeToSize(_ToSize):
+    """Train few-valued weights, as many as the size allows.
+
+    Several numbers of levels are tried: the more there are, the fewer weights are left. Training
+    goes on with the one that loses least on the validation batches. Where the file has become
+    smaller on the way, weights come back; where it is too large, more are pruned.
+    """
+
+    name: str = "quantize"
+
+    def run(self, before: Trained, about: About, train: Train) -> Trained:
+        """Return the network, whose file has the size."""
+        _check_judged(about, before)
+
+        def quantize(name: str, share: float, levels: int, rate: float) -> Quantize:
+            return Quantize(
+                name=name,
+                steps=round(share * self.steps),
+                learning_rate=rate * self.learning_rate,
+                levels=levels,
+                bias_bits=self.bias_bits,
+            )
+
+        first = self.projected(before, about, _LEVELS[0]).density
+
+        def tried(levels: int) -> tuple[float, int, Projected]:
+            found = self.projected(before, about, levels, first=first)
+            phase = quantize(f"{self.name}-{levels}", _TRIAL_OF_LEVELS, levels, 1.0)
+            done = phase.run(found.pruned, about, train)
+            return about.judge(done.params, done.model_state), levels, found
+
+        _, levels, found = _least([tried(levels) for levels in _LEVELS])
+        most, now = self.size.of(before.params), found.pruned
+        for number, (share, rate) in enumerate(_ROUNDS):
+            name = self.name if number == len(_ROUNDS) - 1 else f"{self.name}-round-{number + 1}"
+            now = quantize(name, share, levels, rate).run(now, about, train)
+            stored = as_stored(now, about, self.bias_bits)
+            size = file_bytes(stored.params, stored.model_state)
+            if not _CLOSE * most <= size <= most:
+                # What was pruned comes back as it was before.
+                merged = jax.tree.map(
+                    lambda new, old: jnp.where(new == 0, old, new), now.params, before.params
+                )
+                again = now._replace(params=merged)
+                fits = self.projected(again, about, levels, before.params, found.density)
+                now = fits.pruned if number < len(_ROUNDS) - 1 else fits.rounded
+                size = fits.file_bytes
+        if size < _NEAR * most:
+            about.tell(
+                f"The file could have {most:,} bytes and has {size:,}: it holds all weights that "
+                "training has left, but those of units that cannot matter."
+            )
+        return now
+
+
+def _least(trials: list[tuple[float, Any, Any]]) -> tuple[float, Any, Any]:
+    """Return the trial of the lowest loss."""
+    return min(trials, key=lambda trial: trial[0] if math.isfinite(trial[0]) else math.inf)
+
+
+def _check_judged(about: About, before: Trained) -> None:
+    if about.judge(before.params, before.model_state) is None:
+        raise ValueError("choices are made on validation batches: give validation=")
