@@ -68,6 +68,9 @@ def test_the_readme(tmp_path, monkeypatch):
     done = namespace["done"]
     assert done.calibrated.lost <= 0.005
     assert done.file_bytes < done.calibrated.data_free_bytes / 2
+    result = namespace["result"]
+    assert result.phases[-1].file_bytes <= 4200 / 25
+    assert result.phases[-1].validation < 0.02
 
 
 @pytest.mark.slow
@@ -109,6 +112,22 @@ def test_the_page_on_calibration(tmp_path, monkeypatch):
     jaxcomp.checkpoints.write_checkpoint("model.npz", arrays)
     command = re.search(r"jaxcomp (compress model.*)", page)[1].replace("safetensors", "npz")
     assert main(command.split()) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("standard_promotion")
+def test_the_page_on_the_recipe(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "recipe.md").read_text()
+    namespace = run_examples(page, tmp_path, monkeypatch)
+    elements = sum(leaf.size for leaf in jax.tree.leaves(namespace["params"]))
+    assert 0.95 * elements / 15 <= namespace["size"] <= elements / 15
+    assert namespace["result"].report().partition("\n")[0] in page
+    images, labels = namespace["held_out"]
+    logits = jax.vmap(namespace["small"])(images.reshape(len(images), -1))
+    expected = namespace["apply"](namespace["result"].params, images)
+    np.testing.assert_allclose(logits, expected, rtol=1e-6)
+    assert (logits.argmax(axis=-1) == labels).mean() > 0.8
+    assert [phase.name for phase in namespace["averaged"].phases] == ["dense", "average"]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxcomp.arguments import check_number
 from jaxcomp.recipe.biases import check_bits
+from jaxcomp.recipe.dense import FineTune
 from jaxcomp.recipe.phase import About, Phase, Train, Trained
 from jaxcomp.recipe.projection import Projected, as_stored, largest_that_fits, project
 from jaxcomp.recipe.quantize import Quantize
@@ -18,13 +19,13 @@ from jaxcomp.recipe.sparsify import Sparsify
 PyTree = Any
 _FLOAT32 = 4  # bytes
 _FIRST = 0.05  # density at which a size is first looked for
-_STRENGTHS = (1e-3, 1e-2, 1e-1)  # of l1 / l2
-_TRIAL = 0.2  # of the steps of a phase, for each strength
+_STRENGTHS = (0.0, 1e-3, 1e-2)  # of l1 / l2
+_TRIAL, _TUNING = 0.1, 0.04  # of the steps of a phase, for each strength
 _MORE = (1.3, 1.15)  # times the density that fits: while strengths are tried, and then
 _PRUNING = 2 / 3  # of the steps in which weights are pruned
-_LEVELS = (1, 2, 4, 8)
-_TRIAL_OF_LEVELS = 0.06
-_ROUNDS = ((0.3, 1.0), (0.3, 1.0), (0.1, 0.25))  # of the steps, and of the learning rate
+_LEVELS = (1, 2, 4, 8, 16)
+_TRIAL_OF_LEVELS = 0.04
+_ROUNDS = ((0.35, 1.0), (0.35, 1.0), (0.1, 0.25))  # of the steps, and of the learning rate
 _CLOSE, _NEAR = 0.97, 0.95  # of the bytes that are allowed: good enough, and worth a note
 
 
@@ -108,8 +109,8 @@ class _ToSize(Phase):
 class SparsifyToSize(_ToSize):
     """Train with the compressibility loss, and prune to the density that the size allows.
 
-    Of three strengths of the loss each is tried for a fifth of the steps. Training goes on from the
-    one that, pruned and rounded to the size, loses least on the validation batches.
+    Three strengths of the loss are tried, each for a seventh of the steps. The one that, pruned
+    to the size and tuned, loses least on the validation batches is trained anew, more slowly.
     """
 
     name: str = "sparsify"
@@ -133,14 +134,20 @@ class SparsifyToSize(_ToSize):
         def tried(number: int, strength: float) -> tuple[float, float, Trained]:
             phase = sparsify(f"{self.name}-{number}", steps, _MORE[0] * first, strength)
             found = phase.run(before, about, train)
-            rounded = self.projected(found, about, 2, first=first).rounded
-            return about.judge(rounded.params, rounded.model_state), strength, found
+            pruned = self.projected(found, about, 2, first=first).pruned
+            tune = FineTune(
+                name=f"{phase.name}-tuned",
+                steps=round(_TUNING * self.steps),
+                learning_rate=self.learning_rate,
+            )
+            tuned = tune.run(pruned, about, train)
+            return about.judge(tuned.params, tuned.model_state), strength, found
 
         trials = [tried(number, strength) for number, strength in enumerate(_STRENGTHS, 1)]
         _, strength, best = _least(trials)
         density = _MORE[1] * self.projected(best, about, 1, first=first).density
-        rest = self.steps - len(_STRENGTHS) * steps
-        return sparsify(self.name, rest, density, strength).run(best, about, train)
+        rest = self.steps - len(_STRENGTHS) * (steps + round(_TUNING * self.steps))
+        return sparsify(self.name, rest, density, strength).run(before, about, train)
 
 
 @dataclass(frozen=True, kw_only=True)
