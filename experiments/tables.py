@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks import checkpoint_table
+from experiments.benchmarks import checkpoint_table, recipe_table
 from jaxcomp import strict_json
 from jaxcomp.analysis.tables import penalties_table, results_table
 from jaxcomp.files import replacing
@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments" / "results"
 DOCUMENTS = (
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("results.md", "scale.md", "calibrated_compression.md")),
+    *(
+        ROOT / "docs" / name
+        for name in ("results.md", "scale.md", "calibrated_compression.md", "recipe.md")
+    ),
 )
 
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -190,6 +193,10 @@ def _checkpoint_forms() -> str:
     return _table(checkpoint_table.FORM_HEADINGS, checkpoint_table.form_rows(records))
 
 
+def _recipe_networks() -> str:
+    return _table(recipe_table.HEADINGS, recipe_table.rows(recipe_table.records_in(RESULTS)))
+
+
 def _costs_of_updates() -> str:
     cpu, h200 = (
         {
@@ -281,6 +288,7 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
     "sonnets": _sonnets,
     "cifar10": _cifar10,
+    "recipe-networks": _recipe_networks,
     "penalties": lambda: penalties_table(record_of("penalties_mnist")),
 }
 
