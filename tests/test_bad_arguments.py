@@ -58,7 +58,10 @@ def minus(values, *left_out):
 
 # Name of the function and of the argument: the call, and what is wrong for it.
 WRONG = {
-    ("add_compressibility", "weight"): (jaxcomp.add_compressibility, (*NUMBER, -1, np.float32(-1))),
+    ("add_compressibility", "strength"): (
+        jaxcomp.add_compressibility,
+        (*NUMBER, -1, np.float32(-1)),
+    ),
     ("add_compressibility", "magnitude"): (
         lambda v: jaxcomp.add_compressibility(1.0, magnitude=v),
         (*NUMBER, -1, jnp.float32(-1), jnp.sin),
@@ -74,7 +77,7 @@ WRONG = {
         updated(lambda v: jaxcomp.add_penalty(lambda arrays: v, 1.0)),
         (float("nan"), 1.0, None, [W], W, "x", jnp.ones((), jnp.int32), jnp.ones((), complex)),
     ),
-    ("add_penalty", "weight"): (lambda v: jaxcomp.add_penalty("l1", v), (*NUMBER, -1)),
+    ("add_penalty", "strength"): (lambda v: jaxcomp.add_penalty("l1", v), (*NUMBER, -1)),
     ("add_penalty", "scope"): (lambda v: jaxcomp.add_penalty("l1", 1.0, scope=v), CHOICE),
     ("add_penalty", "groups"): (
         lambda v: jaxcomp.add_penalty("l1", 1.0, groups=v),
@@ -82,17 +85,17 @@ WRONG = {
     ),
     ("add_penalty", "mask"): (updated(lambda v: jaxcomp.add_penalty("l1", 1.0, mask=v)), MASK),
     ("apply_prox", "prox"): (lambda v: jaxcomp.apply_prox(v, 1.0, 1.0), CHOICE),
-    ("apply_prox", "weight"): (lambda v: jaxcomp.apply_prox("soft", v, 1.0), (*NUMBER, -1)),
+    ("apply_prox", "strength"): (lambda v: jaxcomp.apply_prox("soft", v, 1.0), (*NUMBER, -1)),
     ("apply_prox", "learning_rate"): (lambda v: jaxcomp.apply_prox("soft", 1.0, v), (*NUMBER, -1)),
     ("apply_prox", "mask"): (updated(lambda v: jaxcomp.apply_prox("soft", 1.0, 1.0, mask=v)), MASK),
     ("prox_adam", "prox"): (lambda v: jaxcomp.prox_adam(v, 1.0, 1.0), CHOICE),
-    ("prox_adam", "weight"): (lambda v: jaxcomp.prox_adam("soft", v, 1.0), (*NUMBER, -1)),
+    ("prox_adam", "strength"): (lambda v: jaxcomp.prox_adam("soft", v, 1.0), (*NUMBER, -1)),
     ("prox_adam", "learning_rate"): (lambda v: jaxcomp.prox_adam("soft", 1.0, v), (*NUMBER, -1)),
     ("prox_adam", "b1"): (lambda v: jaxcomp.prox_adam("soft", 1.0, 1.0, b1=v), (*NUMBER, -1, 1)),
     ("prox_adam", "b2"): (lambda v: jaxcomp.prox_adam("soft", 1.0, 1.0, b2=v), (*NUMBER, -1, 1)),
     ("prox_adam", "eps"): (lambda v: jaxcomp.prox_adam("soft", 1.0, 1.0, eps=v), (*NUMBER, -1)),
     ("prox_adam", "mask"): (updated(lambda v: jaxcomp.prox_adam("soft", 1.0, 1.0, mask=v)), MASK),
-    ("control_weight", "make"): (lambda v: jaxcomp.control_weight(v, 5), FUNCTION),
+    ("control_weight", "inner_factory"): (lambda v: jaxcomp.control_weight(v, 5), FUNCTION),
     ("control_weight", "the transformation"): (
         updated(lambda v: jaxcomp.control_weight(lambda weight: v, 5)),
         (None, 5, "x", W),
@@ -109,6 +112,14 @@ WRONG = {
         lambda v: jaxcomp.control_weight(jaxcomp.add_compressibility, 5, initial=v),
         (*NUMBER, 0, 1e9),
     ),
+    ("control_weight", "gains"): (
+        lambda v: jaxcomp.control_weight(jaxcomp.add_compressibility, 5, gains=v),
+        (*NUMBER, (1, "x"), (-1, 0), (1, 2, 3)),
+    ),
+    ("control_weight", "bounds"): (
+        lambda v: jaxcomp.control_weight(jaxcomp.add_compressibility, 5, bounds=v),
+        (*NUMBER, (1, None), (0, 1), (float("nan"), 1)),
+    ),
     ("control_weight", "threshold"): (
         lambda v: jaxcomp.control_weight(jaxcomp.add_compressibility, 5, threshold=v),
         (*NUMBER, -1, 1),
@@ -117,7 +128,7 @@ WRONG = {
         updated(lambda v: jaxcomp.control_weight(jaxcomp.add_compressibility, 5, mask=v)),
         MASK,
     ),
-    ("keep_masked", "mask"): (updated(jaxcomp.keep_masked), (*ENTRIES, None)),
+    ("keep_masked", "keep"): (updated(jaxcomp.keep_masked), (*ENTRIES, None)),
     ("keep_masked", "leaves"): (
         of_tree(lambda: jaxcomp.keep_masked(True)),
         ("x", 5, {"w": "x"}, {"w": 1.0}, {"w": jax.random.key(0)}, MLP),
@@ -275,6 +286,7 @@ CALLED = {
     "leaves": r"leaf|leaves|'w'|tree|array",
     "leaf": r"leaf|array",
     "mask": "mask",
+    "keep": "mask",
     "kernel": "kernel|array|real",
     "one array": "array|type",
     "array": "array|type",

@@ -24,7 +24,7 @@ class CompositeCondition(NamedTuple):
 
     on_support: np.ndarray  # bool: counted as non-zero
     measured: np.ndarray  # |w_i| / c
-    predicted: np.ndarray  # on the support 1 + (r / weight) s_i df_i; off it (r / weight) |df_i|
+    predicted: np.ndarray  # on S: 1 + (r / strength) s_i df_i; off it: (r / strength) |df_i|
 
 
 class Agreement(NamedTuple):
@@ -35,13 +35,13 @@ class Agreement(NamedTuple):
     correlation: float  # of the two sides over the support; NaN where one is constant
     worst_residual: float  # largest |measured - predicted| over the support
     median_residual: float
-    held: float  # share of the weights off the support with (r / weight) |df_j| <= 1
+    held: float  # share of the weights off the support with (r / strength) |df_j| <= 1
 
 
 def composite_condition(
     params: PyTree,
     data_gradient: PyTree,
-    weight: float,
+    strength: float,
     *,
     scope: str = "global",
     mask: Mask | None = None,
@@ -52,17 +52,17 @@ def composite_condition(
     Args:
       params: tree of arrays.
       data_gradient: gradient of the data term alone at `params`, over all of its data.
-      weight: the weight :math:`\lambda > 0` of the loss.
+      strength: :math:`\lambda > 0` of the loss.
       scope: that of the penalty, `"global"` or `"tensor"`: one `r` and `c`, or one in each tensor.
       mask: the weights that were penalized (see `jaxcomp.compressibility_tree`).
       zero: weights up to this fraction of `c` count as zero. Stochastic training does not reach
         exact zeros but stays near them.
 
     Raises:
-      ValueError: if `weight` is not positive, `scope` unknown, or the mask selects nothing.
+      ValueError: if `strength` is not positive, `scope` unknown, or the mask selects nothing.
     """
-    if not weight > 0:
-        raise ValueError(f"weight must be greater than 0, got {weight}")
+    if not strength > 0:
+        raise ValueError(f"strength must be greater than 0, got {strength}")
     groups = scope_groups(select(params, mask), scope)
     slopes = iter(select(data_gradient, mask))
     parts = []
@@ -70,7 +70,7 @@ def composite_condition(
         norms = scaled_norms(group)
         r, c = norms.scale * safe_sqrt(norms.sum_of_squares), level_of(group)
         for leaf in group:
-            sides = composite_sides(leaf, next(slopes), r, c, weight, zero)
+            sides = composite_sides(leaf, next(slopes), r, c, strength, zero)
             parts.append([np.asarray(side).ravel() for side in sides])
     return CompositeCondition(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
@@ -80,12 +80,12 @@ def composite_sides(
     data_gradient: jax.Array,
     r: jax.Array,
     c: jax.Array,
-    weight: float,
+    strength: float,
     zero: float = 0.0,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The fields of `CompositeCondition` for weights whose group has the norm `r` and level `c`."""
     measured = jnp.abs(w) / c
-    pull = r / weight * data_gradient
+    pull = r / strength * data_gradient
     on = measured > zero
     return on, measured, jnp.where(on, 1 + jnp.sign(w) * pull, jnp.abs(pull))
 

@@ -26,7 +26,7 @@ class Kind(NamedTuple):
     negative: jax.Array  # shape=(), int: directions on the support in which it is a maximum
     flat: jax.Array  # shape=(), int: directions on the support without curvature
     gradient: jax.Array  # shape=(): largest entry of r * gradient on the support
-    # shape=(): smallest slope on leaving zero, times r / weight; positive at a kink-minimum,
+    # shape=(): smallest slope on leaving zero, times r / strength; positive at a kink-minimum,
     # infinite if nothing is zero
     slope: jax.Array
 
@@ -41,28 +41,28 @@ class Kind(NamedTuple):
         return (self.negative == 0) & (self.slope > 0)
 
 
-def penalized(data_term: Objective | None, weight: float) -> Objective:
+def penalized(data_term: Objective | None, strength: float) -> Objective:
     r""":math:`f + \lambda L`, or `L` alone if there is no data term."""
     if data_term is None:
         return compressibility
-    return lambda w: data_term(w) + weight * compressibility(w)
+    return lambda w: data_term(w) + strength * compressibility(w)
 
 
 def shortest_subgradient(
-    w: jax.Array, data_term: Objective | None = None, weight: float = 1.0
+    w: jax.Array, data_term: Objective | None = None, strength: float = 1.0
 ) -> jax.Array:
     """The subgradient of `F` of least length: 0 where `F` rests.
 
     At a non-zero entry it is the derivative; at a zero, what the data term pulls beyond the
-    `weight / r` with which the kink holds.
+    `strength / r` with which the kink holds.
     """
-    gradient = jax.grad(penalized(data_term, weight))(w)
-    beyond = jnp.maximum(jnp.abs(gradient) - weight / norms(w)[1], 0)
+    gradient = jax.grad(penalized(data_term, strength))(w)
+    beyond = jnp.maximum(jnp.abs(gradient) - strength / norms(w)[1], 0)
     return jnp.where(w == 0, jnp.sign(gradient) * beyond, gradient)
 
 
 def newton_on_support(
-    w: jax.Array, data_term: Objective | None = None, weight: float = 1.0, *, steps: int = 20
+    w: jax.Array, data_term: Objective | None = None, strength: float = 1.0, *, steps: int = 20
 ) -> jax.Array:
     r"""Newton's method for a critical point of `F` with the support that `w` has.
 
@@ -73,7 +73,7 @@ def newton_on_support(
 
     With a data term an entry that a step would carry through zero is set to zero and stays there.
     """
-    objective = penalized(data_term, weight)
+    objective = penalized(data_term, strength)
 
     def step(_: int, w: jax.Array) -> jax.Array:
         on, r = w != 0, norms(w)[1]
@@ -92,7 +92,7 @@ def newton_on_support(
 def descend(
     w: jax.Array,
     data_term: Objective | None = None,
-    weight: float = 1.0,
+    strength: float = 1.0,
     *,
     rate: float,
     max_steps: int,
@@ -106,7 +106,7 @@ def descend(
     Args:
       w: where to start, shape [n].
       data_term: smooth function `f`, or None.
-      weight: the weight of the loss.
+      strength: of the loss.
       rate: length of a step per subgradient; without a data term, per subgradient at norm 1.
       max_steps: where to stop at the latest.
 
@@ -115,7 +115,7 @@ def descend(
     """
 
     def subgradient(w: jax.Array) -> jax.Array:
-        return shortest_subgradient(w, data_term, weight)
+        return shortest_subgradient(w, data_term, strength)
 
     def goes_on(state: tuple) -> jax.Array:
         w, slope, steps = state
@@ -136,19 +136,19 @@ def descend(
 
 
 def classify(
-    w: jax.Array, data_term: Objective | None = None, weight: float = 1.0, *, flat: float = 1e-6
+    w: jax.Array, data_term: Objective | None = None, strength: float = 1.0, *, flat: float = 1e-6
 ) -> Kind:
     r"""Tell what kind of point of `F` a vector is.
 
     Args:
       w: shape [n].
       data_term: smooth function `f`, or None.
-      weight: the weight of the loss.
+      strength: of the loss.
       flat: curvatures below this, in units of :math:`\lambda / (c^2 \sqrt{k})`, count as none.
     """
-    objective = penalized(data_term, weight)
+    objective = penalized(data_term, strength)
     on, k, (_, r, c) = w != 0, jnp.sum(w != 0), norms(w)
-    unit = c**2 * jnp.sqrt(k.astype(w.dtype)) / weight
+    unit = c**2 * jnp.sqrt(k.astype(w.dtype)) / strength
     hessian = jnp.where(jnp.outer(on, on), unit * jax.hessian(objective)(w), 0)
     curvature = jnp.linalg.eigvalsh(hessian + jnp.diag(jnp.where(on, 0.0, 2 * flat + 1.0)))
     gradient = jax.grad(objective)(w)
@@ -158,7 +158,7 @@ def classify(
         flat=jnp.sum(jnp.abs(curvature) <= flat),
         gradient=r * jnp.max(jnp.where(on, jnp.abs(gradient), 0)),
         # Off the support the loss has derivative 0 here and slope 1 / r to both sides.
-        slope=jnp.min(jnp.where(on, jnp.inf, 1 - r / weight * jnp.abs(gradient))),
+        slope=jnp.min(jnp.where(on, jnp.inf, 1 - r / strength * jnp.abs(gradient))),
     )
 
 

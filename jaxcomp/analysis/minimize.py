@@ -19,15 +19,15 @@ from jaxcomp.analysis.critical import (
 )
 
 
-def subgradient_norm(w: jax.Array, data_term: Objective, weight: float) -> jax.Array:
+def subgradient_norm(w: jax.Array, data_term: Objective, strength: float) -> jax.Array:
     r"""Length of the shortest subgradient of :math:`f + \lambda L` at `w`: 0 where it rests."""
-    return jnp.linalg.norm(shortest_subgradient(w, data_term, weight))
+    return jnp.linalg.norm(shortest_subgradient(w, data_term, strength))
 
 
 def minimize(
     start: jax.Array,
     data_term: Objective,
-    weight: float,
+    strength: float,
     *,
     rate: float,
     descent_steps: int = 3_000,
@@ -43,7 +43,7 @@ def minimize(
     Args:
       start: non-zero vector, float64, shape [n].
       data_term: smooth function `f`, bounded below together with `L`.
-      weight: the weight :math:`\lambda > 0`.
+      strength: :math:`\lambda > 0`.
       rate: step of the descent.
       descent_steps: steps of the descent in each round.
       tolerance: of the shortest subgradient's length at the end.
@@ -60,16 +60,16 @@ def minimize(
     @jax.value_and_grad
     def with_signs(w: jax.Array, signs: jax.Array) -> jax.Array:
         # Smooth at zero too, where it has the slope to the side of the sign that is held.
-        return data_term(w) + weight * jnp.vdot(signs, w) / jnp.linalg.norm(w)
+        return data_term(w) + strength * jnp.vdot(signs, w) / jnp.linalg.norm(w)
 
     @jax.jit
     def descent(w: jax.Array) -> jax.Array:
-        return descend(w, data_term, weight, rate=rate, max_steps=descent_steps)[0]
+        return descend(w, data_term, strength, rate=rate, max_steps=descent_steps)[0]
 
     @jax.jit
     def polish(w: jax.Array) -> tuple[jax.Array, jax.Array]:
-        polished = newton_on_support(w, data_term, weight, steps=3)
-        before, after = (subgradient_norm(p, data_term, weight) for p in (w, polished))
+        polished = newton_on_support(w, data_term, strength, steps=3)
+        before, after = (subgradient_norm(p, data_term, strength) for p in (w, polished))
         better = after < before  # far from a minimum Newton's steps go anywhere
         return jnp.where(better, polished, w), jnp.where(better, after, before)
 

@@ -218,7 +218,7 @@ def hessian_spectrum_at_ternary(w: jax.Array) -> jax.Array:
 
 @in_float64
 def composite_identity(
-    w: jax.Array, data_term: Callable[[jax.Array], jax.Array], weight: float
+    w: jax.Array, data_term: Callable[[jax.Array], jax.Array], strength: float
 ) -> jax.Array:
     r"""With a data term: the gradient of :math:`F = f + \lambda L` on the support, at every `w`.
 
@@ -228,10 +228,10 @@ def composite_identity(
     Args:
       w: array of any shape.
       data_term: smooth function `f` of a vector.
-      weight: the weight :math:`\lambda > 0`.
+      strength: :math:`\lambda > 0`.
     """
     _, r, c = norms(w)
-    outward = jnp.sign(w) * r / weight
-    whole = jax.grad(lambda w: data_term(w) + weight * compressibility(w))(w)
+    outward = jnp.sign(w) * r / strength
+    whole = jax.grad(lambda w: data_term(w) + strength * compressibility(w))(w)
     expected = 1 - jnp.abs(w) / c + outward * jax.grad(data_term)(w)
     return jnp.max(jnp.where(w == 0, 0, jnp.abs(outward * whole - expected)))

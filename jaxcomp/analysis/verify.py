@@ -116,18 +116,18 @@ def _critical_points_of_the_loss(points: jax.Array) -> Iterator[Row]:
 
 
 def _critical_points_with_data(count: int, seed: int) -> Iterator[Row]:
-    weight = 0.3
+    strength = 0.3
 
     def solve(problem: LeastSquares) -> tuple[jax.Array, ...]:
         def data_term(w: jax.Array) -> jax.Array:
             return jnp.sum((problem.matrix @ w - problem.target) ** 2) / 2
 
-        identity = theory.composite_identity(problem.start, data_term, weight)
-        w, _ = critical.descend(problem.start, data_term, weight, rate=0.1, max_steps=5_000)
-        w = critical.newton_on_support(w, data_term, weight, steps=10)
-        kind = critical.classify(w, data_term, weight)
+        identity = theory.composite_identity(problem.start, data_term, strength)
+        w, _ = critical.descend(problem.start, data_term, strength, rate=0.1, max_steps=5_000)
+        w = critical.newton_on_support(w, data_term, strength, steps=10)
+        kind = critical.classify(w, data_term, strength)
         _, r, c = theory.norms(w)
-        on, measured, predicted = composite_sides(w, jax.grad(data_term)(w), r, c, weight)
+        on, measured, predicted = composite_sides(w, jax.grad(data_term)(w), r, c, strength)
         residual = jnp.max(jnp.where(on, jnp.abs(measured - predicted), 0))
         excess = jnp.max(jnp.where(on, 0, jnp.maximum(predicted - 1, 0)))
         return identity, residual, excess, ~kind.is_minimum, kind.nonzeros
@@ -135,9 +135,9 @@ def _critical_points_with_data(count: int, seed: int) -> Iterator[Row]:
     with jax.enable_x64(True):
         problems = LeastSquares(*map(jnp.asarray, random_least_squares(16, count, seed)))
     identity, on, off, not_minimum, k = _batched(solve, problems)
-    yield _row("r s dF/weight = 1 - |w|/c + r s df/weight", identity, 1e-10)
-    yield _row("at rest on S: |w|/c = 1 + r s df/weight", on, 1e-10)
-    yield _row("at rest off S: |df| <= weight/r", off, 1e-10)
+    yield _row("r s dF/strength = 1 - |w|/c + r s df/strength", identity, 1e-10)
+    yield _row("at rest on S: |w|/c = 1 + r s df/strength", on, 1e-10)
+    yield _row("at rest off S: |df| <= strength/r", off, 1e-10)
     yield _row("points at rest with a data term are minima", not_minimum, 0)
     # A problem may have a solution with a single non-zero; it is the rare exception.
     yield Row("and most have k >= 2: share with k = 1", float(np.mean(k < 2)), 0.05, count)

@@ -27,7 +27,7 @@ class ApplyProxState(NamedTuple):
 
 def apply_prox(
     prox: str | Prox,
-    weight: optax.ScalarOrSchedule,
+    strength: optax.ScalarOrSchedule,
     learning_rate: optax.ScalarOrSchedule,
     *,
     mask: Mask | None = None,
@@ -37,7 +37,7 @@ def apply_prox(
     r"""Follow each step by the proximal operator of a penalty: proximal gradient descent.
 
     After it, parameters are :math:`\mathrm{prox}_{\eta \lambda f}(w + u)` of what the step alone
-    would give, in each tensor, with the learning rate :math:`\eta` and the `weight`
+    would give, in each tensor, with the learning rate :math:`\eta` and the `strength`
     :math:`\lambda`: exact zeros, which later steps may leave again. It must be the *last* element
     of a chain::
 
@@ -48,7 +48,7 @@ def apply_prox(
 
     Args:
       prox: a name in `jaxcomp.prox.PROXES` or an object like those.
-      weight: weight :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
+      strength: :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
       learning_rate: that of the chain, a number or the same schedule.
       mask: which leaves it is applied to (see `jaxcomp.add_compressibility`).
       network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
@@ -76,7 +76,7 @@ def apply_prox(
       [[2.5, 0.0]]
     """
     operators = operators_of(prox, network, layout)
-    check_strength("weight", weight)
+    check_strength("strength", strength)
     check_strength("learning_rate", learning_rate)
 
     def init_fn(params: PyTree) -> ApplyProxState:
@@ -89,7 +89,7 @@ def apply_prox(
         del extra_args
         check_params(params, "apply_prox moves")
         check_floating(params, "apply_prox")
-        tau = at_step(weight, state.count) * at_step(learning_rate, state.count)
+        tau = at_step(strength, state.count) * at_step(learning_rate, state.count)
         updates = map_updates(
             lambda u, p, operator: proximal_step(operator, u, p, tau),
             updates,

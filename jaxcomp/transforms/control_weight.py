@@ -13,12 +13,9 @@ from jaxcomp.losses.ratio import level_of
 from jaxcomp.transforms.updates import check_params, check_transformation
 from jaxcomp.trees import Mask, PyTree, select
 
-# Of log weight, for each step: what follows changes of the error, what adds it up, and where the
-# error is cut.
-_PROPORTIONAL, _INTEGRAL, _CUT = 3.0, 0.005, 2.0
+_CUT = 2.0  # of the error
 # Of what is measured: the loss is noisy, and a prox answers to its weight at once.
 _SMOOTHING = 0.99
-LOWEST, HIGHEST = 1e-9, 1e3  # of the weight, where a target is out of reach
 
 
 class ControlWeightState(NamedTuple):
@@ -62,14 +59,17 @@ def entropy_bytes(params: PyTree, *, threshold: float = 0.1, mask: Mask | None =
 
 
 MEASURES = {"nonzeros": nonzeros, "bytes": entropy_bytes}
+Measure = Callable[[PyTree], jax.Array]
 
 
 def control_weight(
-    make: Callable[[jax.Array], optax.GradientTransformation],
+    inner_factory: Callable[[jax.Array], optax.GradientTransformation],
     target: float,
     *,
-    measure: str = "nonzeros",
+    measure: str | Measure = "nonzeros",
     initial: float = 1e-5,
+    gains: tuple[float, float] = (3.0, 0.005),
+    bounds: tuple[float, float] = (1e-9, 1e3),
     threshold: float = 0.1,
     mask: Mask | None = None,
 ) -> optax.GradientTransformationExtraArgs:
@@ -82,28 +82,31 @@ def control_weight(
             optax.adam(1e-3),
         )
 
-    At each step the logarithm of the weight moves by :math:`3 (e - e_{\mathrm{last}}) + 0.005 \, e`
-    with the error :math:`e = \log(\mathrm{measured} / \mathrm{target})` of a moving average over
-    some hundred steps, cut to [-2, 2] (a proportional-integral controller). Far from the target it
-    grows a thousandfold in some 700 steps, and it falls back before the target is passed, since
-    weights that have come to zero hardly come back. Plan for several thousand steps. It stays
-    between 1e-9 and 1e3. A learning rate that decays to zero freezes what has been reached.
+    At each step the logarithm of the weight moves by :math:`p (e - e_{\mathrm{last}}) + i \, e`
+    with the gains `p` and `i` and the error
+    :math:`e = \log(\mathrm{measured} / \mathrm{target})` of a moving average over some hundred
+    steps, cut to [-2, 2] (a proportional-integral controller). With the default gains it grows a
+    thousandfold in some 700 steps far from the target, and it falls back before the target is
+    passed, since weights that have come to zero hardly come back. Plan for several thousand steps.
+    A learning rate that decays to zero freezes what has been reached.
 
     Args:
-      make: from a weight to the transformation that it is the weight of, such as
+      inner_factory: from a weight to the transformation that it is the weight of, such as
         `jaxcomp.add_compressibility` or
         `lambda weight: jaxcomp.add_penalty("l1", weight, scope="tensor")`.
       target: what the measure should be, greater than 0. (To move it at run time, use
-        `optax.inject_hyperparams(jaxcomp.control_weight, static_args=("make",))`.)
+        `optax.inject_hyperparams(jaxcomp.control_weight, static_args=("inner_factory",))`.)
       measure: `"nonzeros"`, the number of weights with :math:`|w_i| > \tau c`; `"bytes"`, of the
         ternary network by the entropy bound (`entropy_bytes`); or `"loss"`, the training loss,
-        which `update` must then be given as `value=`. More non-zeros or bytes than the target raise
-        the weight, a higher loss lowers it.
-      initial: weight at the first step.
+        which `update` must then be given as `value=`; or a function of the parameters that returns
+        a positive number. More than the target raises the weight; a higher loss lowers it.
+      initial: weight at the first step, within the bounds.
+      gains: `p`, for changes of the error, and `i`, for what adds up; at least 0.
+      bounds: between which the weight stays where a target is out of reach.
       threshold: :math:`\tau`, what counts as zero, as a fraction of the ternary level `c`.
       mask: which leaves are counted; the default is weights by their names and shapes (by their
         use, `lambda params: jaxcomp.trees.weight_mask(params, network)`). What is penalized is up
-        to `make`.
+        to `inner_factory`.
 
     Returns:
       A transformation. `optax.tree.get(opt_state, "control_weight")` is the weight, and
@@ -123,22 +126,25 @@ def control_weight(
       >>> float(optax.tree.get(state, "measured"))
       4.0
     """
-    if not callable(make):
+    if not callable(inner_factory):
         raise TypeError(
-            "make must be a function from a weight to a transformation, such as "
-            f"jaxcomp.add_compressibility, got {make!r}"
+            "inner_factory must be a function from a weight to a transformation, such as "
+            f"jaxcomp.add_compressibility, got {inner_factory!r}"
         )
-    check_choice("measure", measure, (*MEASURES, "loss"))
+    if not callable(measure):
+        check_choice("measure", measure, (*MEASURES, "loss"))
     check_number("target", target, "finite and greater than 0", lambda t: t > 0)
-    within = f"from {LOWEST} to {HIGHEST}"
-    check_number("initial", initial, within, lambda weight: LOWEST <= weight <= HIGHEST)
+    proportional, integral = _pair("gains", gains, "at least 0", lambda gain: gain >= 0)
+    lowest, highest = _pair("bounds", bounds, "greater than 0", lambda bound: bound > 0)
+    within = f"from {lowest} to {highest}"
+    check_number("initial", initial, within, lambda weight: lowest <= weight <= highest)
     fraction = "a fraction of the ternary level, in [0, 1)"
     check_number("threshold", threshold, fraction, lambda t: 0 <= t < 1)
     sign = -1.0 if measure == "loss" else 1.0
 
     def made(weight: jax.Array) -> optax.GradientTransformationExtraArgs:
-        tx = make(weight)
-        check_transformation("the transformation that `make` gives", tx)
+        tx = inner_factory(weight)
+        check_transformation("the transformation that `inner_factory` gives", tx)
         return optax.with_extra_args_support(tx)
 
     def init_fn(params: PyTree) -> ControlWeightState:
@@ -156,7 +162,9 @@ def control_weight(
     ) -> tuple[PyTree, ControlWeightState]:
         check_params(params, "control_weight measures")
         first = state.count == 0
-        if measure != "loss":
+        if callable(measure):
+            measured = jnp.asarray(measure(params)).astype(jnp.float32)
+        elif measure != "loss":
             measured = MEASURES[measure](params, threshold=threshold, mask=mask)
         elif extra_args.get("value") is None:
             raise ValueError(
@@ -170,10 +178,20 @@ def control_weight(
         tiny = jnp.finfo(jnp.float32).tiny
         error = jnp.clip(jnp.log(jnp.maximum(smoothed, tiny) / target), -_CUT, _CUT)
         change = jnp.where(first, 0, error - state.error)
-        factor = jnp.exp(sign * (_PROPORTIONAL * change + _INTEGRAL * error))
-        weight = jnp.clip(state.control_weight * factor, LOWEST, HIGHEST)
+        factor = jnp.exp(sign * (proportional * change + integral * error))
+        weight = jnp.clip(state.control_weight * factor, lowest, highest)
         updates, controlled = made(weight).update(updates, state.controlled, params, **extra_args)
         count = optax.safe_increment(state.count)
         return updates, ControlWeightState(weight, measured, smoothed, error, count, controlled)
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+
+
+def _pair(
+    name: str, values: tuple[float, float], wanted: str, holds: Callable[[float], bool]
+) -> tuple[float, float]:
+    if not (isinstance(values, tuple) and len(values) == 2):
+        raise TypeError(f"{name} must be two numbers, {wanted}: got {values!r}")
+    for value in values:
+        check_number(name, value, wanted, holds)
+    return values

@@ -16,8 +16,8 @@ class KeepMaskedState(NamedTuple):
     mask: PyTree  # bool arrays: the shape of their parameter, or shape=() for all of it
 
 
-def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
-    """Set weights outside `mask` to zero at the first step, and hold them there.
+def keep_masked(keep: Mask) -> optax.GradientTransformationExtraArgs:
+    """Set weights outside of a mask to zero at the first step, and hold them there.
 
     It must be the *last* element of a chain, after the learning rate: it replaces the update `u` of
     a masked weight `p` by `-p`, so that `p + u` is exactly 0. Masking gradients is not enough,
@@ -27,13 +27,13 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
     `optax.lookahead`, averages what is inside of it: there this belongs *inside*, at the end of the
     inner chain, and the parameters must be pruned before (`jaxcomp.prune.apply_mask`)::
 
-        inner = optax.chain(optax.adam(1e-3), jaxcomp.keep_masked(mask))
+        inner = optax.chain(optax.adam(1e-3), jaxcomp.keep_masked(keep))
         tx = optax.contrib.schedule_free(inner, 1e-3)
 
     An average over steps before and after pruning is not sparse: apply the mask to it.
 
     Args:
-      mask: tree of bool arrays, True for the weights to keep: each of the shape of its parameter,
+      keep: tree of bool arrays, True for the weights to keep: each of the shape of its parameter,
         or a scalar for all of it; with the structure of the parameters or a prefix of it. Or a
         function from the initial parameters to such a tree, for example
         `lambda params: jax.tree.map(lambda p: p != 0, params)`.
@@ -58,12 +58,12 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
       >>> float(optax.apply_updates(params, updates)["kernel"][1])
       0.0
     """
-    if mask is None:
+    if keep is None:
         raise ValueError("keep_masked needs a mask: True for the weights to keep, False for zeros")
 
     def init_fn(params: PyTree) -> KeepMaskedState:
         # Copies: a training step may donate the state's memory.
-        return KeepMaskedState(jax.tree.map(jnp.array, resolve_entries(mask, params)))
+        return KeepMaskedState(jax.tree.map(jnp.array, resolve_entries(keep, params)))
 
     def update_fn(
         updates: PyTree, state: KeepMaskedState, params: PyTree | None = None, **extra_args
@@ -76,7 +76,7 @@ def keep_masked(mask: Mask) -> optax.GradientTransformationExtraArgs:
 
 
 def hold(updates: PyTree, mask: PyTree, params: PyTree) -> PyTree:
-    """Updates that move parameters outside `mask` to exact zero; None stays None."""
+    """Return updates that move parameters outside `mask` to exact zero; None stays None."""
     return map_updates(_keep, updates, mask, params)
 
 

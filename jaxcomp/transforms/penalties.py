@@ -30,8 +30,8 @@ class AddPenaltyState(NamedTuple):
     """
 
     count: jax.Array  # shape=(), dtype=int32: number of updates made
-    value: jax.Array  # shape=(), dtype=float32: the penalty without its weight
-    penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, weight included
+    value: jax.Array  # shape=(), dtype=float32: the penalty without its strength
+    penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, strength included
 
 
 class AddCompressibilityState(NamedTuple):
@@ -40,7 +40,7 @@ class AddCompressibilityState(NamedTuple):
     count: jax.Array  # shape=(), dtype=int32: number of updates made
     # shape=(), dtype=float32: ||w||_1 / ||w||_2, in scope "tensor" the sum over the tensors
     compressibility: jax.Array
-    penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, weight included
+    penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, strength included
 
 
 def added_penalty(opt_state: optax.OptState) -> jax.Array:
@@ -70,7 +70,7 @@ def added_penalty(opt_state: optax.OptState) -> jax.Array:
 
 def add_penalty(
     penalty: str | OfVector,
-    weight: optax.ScalarOrSchedule,
+    strength: optax.ScalarOrSchedule,
     *,
     scope: str = "global",
     groups: str | None = None,
@@ -90,7 +90,7 @@ def add_penalty(
       penalty: a name in `jaxcomp.losses.PENALTIES`, or a function from a sequence of arrays, taken
         as one vector, to a scalar. (Under `optax.inject_hyperparams`, which takes functions for
         schedules, name it in `static_args`.)
-      weight: :math:`\lambda \ge 0`, a number or an optax schedule.
+      strength: :math:`\lambda \ge 0`, a number or an optax schedule.
       scope: `"global"`, `"tensor"` or `"unit"` (see `jaxcomp.losses.penalty_tree`).
       groups: None, or `"unit"`, `"input"` or `"filter"` for the norms of such groups.
       mask: which leaves are penalized, as in `jaxcomp.add_compressibility`. The default is that of
@@ -103,11 +103,11 @@ def add_penalty(
       penalty itself is computed in float32 or wider.
 
     Raises:
-      ValueError: if a name is unknown, or a constant `weight` negative or not finite; at `init`, if
-        the mask selects nothing, or (of units) as `jaxcomp.compressibility_tree`; at the first
+      ValueError: if a name is unknown, or a constant `strength` negative or not finite; at `init`,
+        if the mask selects nothing, or (of units) as `jaxcomp.compressibility_tree`; at the first
         update, if no parameters are given.
-      TypeError: if `weight` is neither a number nor a schedule; at the first update, if a selected
-        leaf is not of a real floating-point type, or the function gives no scalar.
+      TypeError: if `strength` is neither a number nor a schedule; at the first update, if a
+        selected leaf is not of a real floating-point type, or the function gives no scalar.
 
     Example:
       >>> import jax.numpy as jnp
@@ -134,14 +134,14 @@ def add_penalty(
         "add_penalty",
         objective,
         lambda params: leaf_axes(params, True, needs, network=network, layout=layout),
-        weight,
+        strength,
         AddPenaltyState,
         mask_or_weights(chosen.mask if mask is None else mask, network),
     )
 
 
 def add_compressibility(
-    weight: optax.ScalarOrSchedule,
+    strength: optax.ScalarOrSchedule,
     *,
     scope: str = "global",
     magnitude: float = 0.0,
@@ -155,7 +155,7 @@ def add_compressibility(
 
     Trains on :math:`f(w) + \lambda \, (L(w) + \gamma \, c(w))` with the loss
     :math:`L = \|w\|_1 / \|w\|_2`, the ternary level :math:`c = \|w\|_2^2 / \|w\|_1`,
-    :math:`\lambda` the `weight` and :math:`\gamma` the `magnitude`.
+    :math:`\lambda` the `strength` and :math:`\gamma` the `magnitude`.
 
     Place it *before* the preconditioner and whatever must have the last word *after* it::
 
@@ -185,15 +185,15 @@ def add_compressibility(
 
     The values are kept in the state: `optax.tree.get(opt_state, "compressibility")` is
     :math:`L` (where a chain has several, `optax.tree.get_all_with_path` finds all of them), and
-    `jaxcomp.added_penalty(opt_state)` is the whole term with its weight, and that of all other
+    `jaxcomp.added_penalty(opt_state)` is the whole term with its strength, and that of all other
     penalties of the chain. Weights at exactly zero get no gradient from the penalty.
 
     Args:
-      weight: weight :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
+      strength: :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
       scope: `"global"` for one ratio over all selected weights, `"tensor"` or `"unit"` for the sum
         of the ratios of the tensors, or of their output units.
-      magnitude: weight :math:`\gamma \ge 0` of the extra term. The ratio does not see the scale of
-        the weights, and alone lets them grow; this term resists it.
+      magnitude: :math:`\gamma \ge 0`, the strength of the extra term. The ratio does not see the
+        scale of the weights, and alone lets them grow; this term resists it.
       mask: which leaves are penalized, as in optax: a tree of bools with the structure of the
         parameters or a prefix of it, or a function from parameters to one. The default leaves
         biases, normalization parameters and scalars alone; a mask that is given is taken as it is,
@@ -211,10 +211,10 @@ def add_compressibility(
       penalty itself is computed in float32 or wider.
 
     Raises:
-      ValueError: if `scope` is unknown, if a constant `weight` or `magnitude` is negative or not
+      ValueError: if `scope` is unknown, if a constant `strength` or `magnitude` is negative or not
         finite; at `init`, if the mask selects nothing, or (of units) as
         `jaxcomp.compressibility_tree`; at the first update, if no parameters are given.
-      TypeError: if `weight` is neither a number nor a schedule, or `magnitude` no number; at the
+      TypeError: if `strength` is neither a number nor a schedule, or `magnitude` no number; at the
         first update, if a selected leaf is not of a real floating-point type.
 
     Example:
@@ -245,7 +245,7 @@ def add_compressibility(
         "add_compressibility",
         objective,
         lambda params: leaf_axes(params, True, needs_of(scope), network=network, layout=layout),
-        weight,
+        strength,
         AddCompressibilityState,
         mask_or_weights(mask, network),
     )
@@ -255,15 +255,15 @@ def _penalize(
     name: str,
     objective: Callable[[PyTree], tuple[jax.Array, jax.Array]],
     check: Callable[[PyTree], object],
-    weight: optax.ScalarOrSchedule,
+    strength: optax.ScalarOrSchedule,
     new_state: type,
     mask: Mask,
 ) -> optax.GradientTransformationExtraArgs:
-    """Add `weight` times the gradient of the first value of `objective`, and log the second.
+    """Add `strength` times the gradient of the first value of `objective`, and log the second.
 
     `check` raises an error at `init` for parameters that `objective` cannot be taken of.
     """
-    check_strength("weight", weight)
+    check_strength("strength", strength)
 
     def init_fn(params: PyTree) -> NamedTuple:
         check(params)
@@ -278,11 +278,11 @@ def _penalize(
         del extra_args
         check_params(params, f"{name} penalizes")
         check_floating(params, name)
-        strength = at_step(weight, state.count)
+        now = at_step(strength, state.count)
         wide = jax.tree.map(lambda p: p.astype(accumulation_dtype(p)), params)
         (total, value), gradients = jax.value_and_grad(objective, has_aux=True)(wide)
-        updates = map_updates(lambda u, g: _add(u, strength, g), updates, gradients)
-        penalty = jnp.asarray(strength, total.dtype) * total
+        updates = map_updates(lambda u, g: _add(u, now, g), updates, gradients)
+        penalty = jnp.asarray(now, total.dtype) * total
         return updates, new_state(
             optax.safe_increment(state.count),
             value.astype(jnp.float32),

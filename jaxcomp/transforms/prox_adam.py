@@ -31,7 +31,7 @@ class ProxAdamState(NamedTuple):
 
 def prox_adam(
     prox: str | Prox,
-    weight: optax.ScalarOrSchedule,
+    strength: optax.ScalarOrSchedule,
     learning_rate: optax.ScalarOrSchedule,
     *,
     b1: float = 0.9,
@@ -57,7 +57,7 @@ def prox_adam(
 
     Args:
       prox: a name in `jaxcomp.prox.PROXES` or an object like those.
-      weight: weight :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
+      strength: :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
       learning_rate: :math:`\eta` of Adam, a number or an optax schedule.
       b1: decay of the mean of gradients, in [0, 1).
       b2: decay of their second moments :math:`v`, in [0, 1).
@@ -84,7 +84,7 @@ def prox_adam(
     """
     operators = operators_of(prox, network, layout)
     mask = mask_or_weights(mask, network)
-    check_strength("weight", weight)
+    check_strength("strength", strength)
     check_strength("learning_rate", learning_rate)
     for name, decay in (("b1", b1), ("b2", b2)):
         check_number(name, decay, "a decay, in [0, 1)", lambda b: 0 <= b < 1)
@@ -103,7 +103,7 @@ def prox_adam(
         check_floating(params, "prox_adam", chosen)
         updates, adam_state = adam.update(updates, state.adam, params)
         count = optax.safe_increment(state.count)
-        tau = at_step(weight, state.count) * at_step(learning_rate, state.count)
+        tau = at_step(strength, state.count) * at_step(learning_rate, state.count)
         seen = 1 - b2 ** count.astype(jnp.float32)
 
         def proximal(u: jax.Array, operator: Prox, p: jax.Array, nu: jax.Array) -> jax.Array:

@@ -59,7 +59,7 @@ def test_without_a_pull_ternary_weights_obey_it_and_others_do_not(scope):
 def test_off_the_support_the_pull_is_held_up_to_weight_over_r():
     params = {"kernel": jnp.array([[2.0, 0.0, 0.0]])}
     gradient = {"kernel": jnp.array([[0.0, 0.4, -0.6]])}
-    condition = composite_condition(params, gradient, weight=1.0)  # weight / r = 0.5
+    condition = composite_condition(params, gradient, strength=1.0)  # strength / r = 0.5
     np.testing.assert_allclose(condition.predicted[1:], [0.8, 1.2], rtol=1e-6)
     assert agreement(condition).held == 0.5
 

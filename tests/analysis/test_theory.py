@@ -93,11 +93,11 @@ def test_distances_are_zero_at_ternary_vectors_only():
 def test_composite_identity_at_any_vector():
     with jax.enable_x64(True):
         for w in random_points(10, 20, seed=1):
-            residual = theory.composite_identity(w, lambda w: jnp.sum(jnp.sin(w)), weight=0.2)
+            residual = theory.composite_identity(w, lambda w: jnp.sum(jnp.sin(w)), strength=0.2)
             assert float(residual) < 1e-9 * max(1, np.linalg.norm(w))
 
 
 def test_a_planted_error_is_seen_in_the_composite_identity(monkeypatch):
     w = np.array([0.1, -0.4, 0.3, 0.0, 0.2])
     monkeypatch.setattr(theory, "compressibility", lambda w: 1.01 * compressibility(w))
-    assert float(theory.composite_identity(w, lambda w: jnp.sum(jnp.sin(w)), weight=0.2)) > 1e-3
+    assert float(theory.composite_identity(w, lambda w: jnp.sum(jnp.sin(w)), strength=0.2)) > 1e-3

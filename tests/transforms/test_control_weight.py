@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxcomp
-from jaxcomp.transforms.control_weight import HIGHEST, LOWEST, entropy_bytes, nonzeros
+from jaxcomp.transforms.control_weight import entropy_bytes, nonzeros
 from tests.helpers import small_params
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -67,13 +67,36 @@ def test_a_budget_of_the_loss_is_reached_and_held(make):
 
 def test_a_target_out_of_reach_leaves_the_weight_at_its_bounds():
     zeros = {"kernel": jnp.zeros((2, 2))}
-    for target, bound in ((0.1, HIGHEST), (100, LOWEST)):
+    for target, steps, options, bound in (
+        (0.1, 4000, {}, 1e3),
+        (100, 4000, {}, 1e-9),
+        (0.1, 1000, {"bounds": (1e-6, 1e-2)}, 1e-2),
+        (100, 1000, {"bounds": (1e-6, 1e-2)}, 1e-6),
+    ):
         params = {"kernel": jnp.ones((2, 2))}
-        tx = jaxcomp.control_weight(jaxcomp.add_compressibility, target)
+        tx = jaxcomp.control_weight(jaxcomp.add_compressibility, target, **options)
         state, update = tx.init(params), jax.jit(tx.update)
-        for _ in range(4000):
+        for _ in range(steps):
             _, state = update(zeros, state, params)
         np.testing.assert_allclose(optax.tree.get(state, "control_weight"), bound, rtol=1e-5)
+
+
+def test_a_measure_of_ones_own_and_the_gains():
+    """Of a constant error the log of the weight moves by the integral gain times the error."""
+    params = small_params()
+    tx = jaxcomp.control_weight(
+        jaxcomp.add_compressibility,
+        target=2.0,
+        measure=lambda params: 6.0 + 0 * params["Dense_0"]["kernel"].sum(),
+        initial=1e-3,
+        gains=(7.0, 0.1),
+    )
+    state = tx.init(params)
+    for _ in range(3):
+        _, state = tx.update(params, state, params)
+    np.testing.assert_allclose(optax.tree.get(state, "measured"), 6.0)
+    expected = 1e-3 * 3.0 ** (3 * 0.1)
+    np.testing.assert_allclose(optax.tree.get(state, "control_weight"), expected, rtol=1e-4)
 
 
 def test_at_the_target_it_is_the_controlled_transformation():
@@ -116,6 +139,10 @@ def test_what_cannot_work_is_refused():
         jaxcomp.control_weight(make, 10, initial=0.0)
     with pytest.raises(ValueError, match=r"in \[0, 1\), got 1"):
         jaxcomp.control_weight(make, 10, threshold=1)
+    with pytest.raises(TypeError, match="gains must be two numbers, at least 0"):
+        jaxcomp.control_weight(make, 10, gains=3.0)
+    with pytest.raises(ValueError, match="bounds must be greater than 0"):
+        jaxcomp.control_weight(make, 10, bounds=(0.0, 1.0))
     tx, params = jaxcomp.control_weight(make, 0.5, measure="loss"), small_params()
     with pytest.raises(ValueError, match="value=loss"):
         tx.update(params, tx.init(params), params)

@@ -117,7 +117,7 @@ def test_a_schedule_is_read_at_the_step_of_the_update():
 def test_inside_inject_hyperparams():
     params = small_params()
     tx = optax.inject_hyperparams(jaxcomp.add_compressibility, static_args=("mask", "scope"))(
-        weight=0.3, scope="tensor", magnitude=1.0
+        strength=0.3, scope="tensor", magnitude=1.0
     )
     plain = jaxcomp.add_compressibility(0.3, scope="tensor", magnitude=1.0)
     got, _ = updated(tx, zeros_like(params), params)
