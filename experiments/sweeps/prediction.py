@@ -2,9 +2,9 @@
 
 python -m experiments.sweeps.prediction [--seeds 5] [--output FILE.json]
 
-At a stationary point of `f + weight * L` weights obey `|w_i|/c = 1 + (r/weight) s_i df_i` on the
-support and `|df_j| <= strength/r` off it. Trains a network of 592 weights on all digits at once until
-the shortest subgradient has a length below 1e-10, and compares both sides on the way.
+At a stationary point of `f + strength * L` weights obey `|w_i|/c = 1 + (r/strength) s_i df_i` on
+the support and `|df_j| <= strength/r` off it. Trains a network of 592 weights on all digits at once
+until the shortest subgradient has a length below 1e-10, and compares both sides on the way.
 Cost: about a minute for each run on two CPU cores, 10 runs.
 """
 

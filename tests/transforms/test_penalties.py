@@ -126,8 +126,10 @@ def test_inside_inject_hyperparams():
 
 
 @pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
-def test_bad_weights_are_refused(bad):
-    with pytest.raises(ValueError, match=f"weight must be finite and not negative, .*, got {bad}"):
+def test_bad_strengths_are_refused(bad):
+    with pytest.raises(
+        ValueError, match=f"strength must be finite and not negative, .*, got {bad}"
+    ):
         jaxcomp.add_compressibility(bad)
     with pytest.raises(ValueError, match="magnitude must be finite"):
         jaxcomp.add_compressibility(1.0, magnitude=bad)
