@@ -8,12 +8,12 @@ from typing import Any, Self
 
 import jax
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import jaxcomp
 from experiments.judge import accuracy
 from jaxcomp.data import Split
 from jaxcomp.losses import compressibility_tree
+from jaxcomp.recipe.bar import training_bar
 from jaxcomp.recipe.history import History
 from jaxcomp.recipe.watch import Watch
 from jaxcomp.train import TrainState
@@ -48,15 +48,8 @@ class Watcher:
         self._seen: dict[str, int] = {}  # steps by phase
         self._metrics = metrics
         self._validation = validation
-        columns = (
-            TextColumn("{task.description:<9}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            TimeRemainingColumn(),
-            TextColumn("validation accuracy {task.fields[accuracy]}"),
-        )
-        self._progress = Progress(*columns, console=console)
+        accuracy = "validation accuracy {task.fields[accuracy]}"
+        self._progress = training_bar(console, accuracy)
         self._bar = self._progress.add_task("start", total=total_steps, accuracy="-")
 
     def __enter__(self) -> Self:

@@ -17,7 +17,7 @@ __all__ = ["Parametrized", "latent_mask", "values"]
 
 
 class Parametrized(ABC):
-    """A node of a parameter tree that stands for an array.
+    """Stands for an array in a parameter tree.
 
     Subclasses are dataclasses that `jax.tree_util.register_dataclass` knows.
     """

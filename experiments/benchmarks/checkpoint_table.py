@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from experiments.benchmarks.checkpoint_networks import SUBJECTS
-from jaxcomp import strict_json
+from experiments.benchmarks.record import records_of
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, VERMILLION
 from jaxcomp.files import replacing
 
@@ -44,12 +44,7 @@ def main() -> None:
 
 def records_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the records of the networks that were measured, by name."""
-    paths = {name: folder / f"checkpoint_{name}.json" for name in SUBJECTS}
-    return {
-        name: strict_json.read(path, "check it out again")
-        for name, path in paths.items()
-        if path.exists()
-    }
+    return records_of(folder, "checkpoint", SUBJECTS)
 
 
 def losses_of(record: dict[str, Any]) -> list[float]:

@@ -43,7 +43,7 @@ _WRITTEN = 3  # files for each loss
 
 
 class Judged(NamedTuple):
-    """A setting, what it loses, and about how many bytes it takes."""
+    """Holds a setting, what it loses, and about how many bytes it takes."""
 
     setting: Setting
     lost: float

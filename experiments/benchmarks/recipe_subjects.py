@@ -21,7 +21,7 @@ PyTree = Any
 
 
 class Subject(NamedTuple):
-    """A network with its loss and data."""
+    """Holds a network with its loss and data."""
 
     params: PyTree
     loss: Callable[..., Any]  # as `Recipe.run` takes it
@@ -65,7 +65,7 @@ def digits_equinox(seed: int) -> Subject:
 
 
 class Residual(nnx.Module):
-    """Convolutions with batch normalization, and one block with a shortcut."""
+    """Has convolutions with batch normalization, and one block with a shortcut."""
 
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.stem = nnx.Conv(1, 8, (3, 3), strides=2, use_bias=False, rngs=rngs)

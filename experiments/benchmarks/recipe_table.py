@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks.recipe_subjects import SUBJECTS
-from jaxcomp import strict_json
+from experiments.benchmarks.record import records_of
 
 _METHODS = {
     "for_size": "`for_size`",
@@ -19,12 +19,7 @@ HEADINGS = ("network", "times smaller", "bytes allowed", *_METHODS.values())
 
 def records_in(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the records of the networks that were measured, by name."""
-    paths = {name: folder / f"recipe_{name}.json" for name in SUBJECTS}
-    return {
-        name: strict_json.read(path, "check it out again")
-        for name, path in paths.items()
-        if path.exists()
-    }
+    return records_of(folder, "recipe", SUBJECTS)
 
 
 def rows(records: dict[str, dict[str, Any]]) -> Iterable[tuple[str, ...]]:

@@ -24,7 +24,7 @@ LOW, HIGH = -0.1, 1.1
 @register_dataclass
 @dataclass(frozen=True)
 class Gated(Parametrized):
-    """A tensor with a gate for each weight, in a form that can be trained."""
+    """Holds a tensor with a gate for each weight, in a form that can be trained."""
 
     weight: jax.Array  # shape of the tensor
     log_alpha: jax.Array  # shape of the tensor: location of the gate, in logits

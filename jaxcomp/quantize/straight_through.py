@@ -14,7 +14,7 @@ from jaxcomp.quantize.uniform import step_of_bits, uniform
 @register_dataclass
 @dataclass(frozen=True)
 class Quantized(Parametrized):
-    r"""A tensor whose entries are zero or plus or minus one of a few levels.
+    r"""Holds a tensor whose entries are zero or plus or minus one of a few levels.
 
     Zeros of the latent weights are the pruned ones. One level is a ternary tensor.
     """
@@ -57,7 +57,7 @@ class Quantized(Parametrized):
 @partial(register_dataclass, data_fields=["latent"], meta_fields=["bits"])
 @dataclass(frozen=True)
 class Rounded(Parametrized):
-    """An array that is rounded to multiples of a step of its own, such as a bias."""
+    """Holds an array that is rounded to multiples of a step of its own, such as a bias."""
 
     latent: jax.Array
     bits: int  # as of `jaxcomp.quantize.step_of_bits`

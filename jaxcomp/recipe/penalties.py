@@ -21,7 +21,7 @@ NAMES = (
 
 
 class Penalty(NamedTuple):
-    """A penalty of the loss, `strength * P`, and `l2 * ||w||^2 / 2` beside it."""
+    """Holds a penalty of the loss, `strength * P`, and `l2 * ||w||^2 / 2` beside it."""
 
     name: str  # one of `NAMES`
     strength: float

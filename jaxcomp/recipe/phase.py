@@ -18,7 +18,7 @@ Optimizer = Callable[[optax.Schedule], optax.GradientTransformation]  # from its
 
 
 class Trained(NamedTuple):
-    """A network between two phases."""
+    """Holds a network between two phases."""
 
     params: PyTree  # of arrays
     model_state: PyTree = None  # what the loss carries on beside them, such as running statistics
@@ -26,7 +26,7 @@ class Trained(NamedTuple):
 
 
 class About(NamedTuple):
-    """What every phase is told."""
+    """Holds what every phase is told."""
 
     optimizer: Optimizer = optax.adam
     network: Network | None = None  # from `jaxcomp.trace`; without it weights go by their names
@@ -41,14 +41,14 @@ Train = Callable[[str, TrainState, optax.GradientTransformation, int], TrainStat
 
 
 class Training(NamedTuple):
-    """What a phase trains, and by which optimizer."""
+    """Holds what a phase trains, and by which optimizer."""
 
     params: PyTree  # arrays, and `jaxcomp.parametrized.Parametrized` nodes
     optimizer: optax.GradientTransformation
 
 
 class Phase(ABC):
-    """One phase of a recipe.
+    """Makes of a network the next one: one phase of a recipe.
 
     Attributes:
       name: in reports, and of its folder of checkpoints.
@@ -71,7 +71,7 @@ class Phase(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPhase(Phase):
-    """A phase that trains.
+    """Trains a network: a phase with steps and a learning rate.
 
     Attributes:
       steps: how many training steps it makes.

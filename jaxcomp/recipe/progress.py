@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class StoppedError(Exception):
-    """The run was asked to end, and has saved what it needs to be resumed."""
+    """Says that the run was asked to end, and has saved what it needs to be resumed."""
 
 
 class Progress:

@@ -21,11 +21,11 @@ _FURTHER, _MARGIN = 4.0, 0.1  # between densities that are looked at
 
 
 class TooSmallError(ValueError):
-    """No file is as small as was asked for."""
+    """Says that no file is as small as was asked for."""
 
 
 class Projected(NamedTuple):
-    """A network with fewer weights, before and after rounding, and the bytes of the latter."""
+    """Holds a network with fewer weights, before and after rounding, and its bytes."""
 
     density: float
     pruned: Trained

@@ -26,7 +26,7 @@ PyTree = Any
 
 
 class Recipe:
-    """Phases that make a small network of any network that has a loss."""
+    """Makes a small network of any network that has a loss, phase by phase."""
 
     def __init__(self, *phases: Phase) -> None:
         """Take phases, in order.

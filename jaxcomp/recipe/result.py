@@ -15,7 +15,7 @@ PyTree = Any
 
 
 class PhaseReport(NamedTuple):
-    """What one phase has come to."""
+    """Reports what one phase has come to."""
 
     name: str
     steps: int
@@ -27,7 +27,7 @@ class PhaseReport(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A network that a recipe has made.
+    """Holds a network that a recipe has made.
 
     Attributes:
       params: tree of arrays, with the structure of those that were given.

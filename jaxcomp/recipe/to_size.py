@@ -30,7 +30,7 @@ _CLOSE, _NEAR = 0.97, 0.95  # of the bytes that are allowed: good enough, and wo
 
 
 class Size(NamedTuple):
-    """How many bytes a file may have."""
+    """Says how many bytes a file may have."""
 
     file_bytes: int | None
     times_smaller: float | None  # than all parameters as float32
@@ -59,7 +59,7 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _ToSize(Phase):
-    """A phase that ends at a number of bytes.
+    """Ends at a number of bytes.
 
     Attributes:
       size: how many.

@@ -11,7 +11,7 @@ Look = Callable[[TrainState], None]
 
 
 class Watch(NamedTuple):
-    """Functions that are called while a recipe runs."""
+    """Holds functions that are called while a recipe runs."""
 
     # From the name of a phase, and a function from its states to the parameters that they stand
     # for, to the function that looks at its states.

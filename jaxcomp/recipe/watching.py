@@ -7,11 +7,11 @@ from typing import Any, Self
 
 import jax
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jaxcomp import strict_json
+from jaxcomp.recipe.bar import training_bar
 from jaxcomp.recipe.history import History, Point
-from jaxcomp.recipe.progress import Progress as Checkpointed
+from jaxcomp.recipe.progress import Progress
 from jaxcomp.recipe.watch import Look, ToParams, Watch, both
 from jaxcomp.train import TrainState
 from jaxcomp.train.checksum import checksum
@@ -32,15 +32,8 @@ class Watching:
         self._history = History(file, frozenset({"loss", "penalty"}), self._show)
         self._seen: dict[str, int] = {}
         console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            TimeRemainingColumn(),
-            TextColumn("loss {task.fields[loss]}"),
-        )
-        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        hidden = not console.is_terminal
+        self._bar = training_bar(console, "loss {task.fields[loss]}", hidden=hidden)
         self._task = self._bar.add_task("start", total=total_steps, loss="-")
 
     @property
@@ -80,7 +73,7 @@ class Watching:
             stack.enter_context(self._bar)
             self.watch = Watch(self._look, self._resume)
             if self._folder is not None:
-                states = stack.enter_context(Checkpointed(self._folder / _STATES, _SECONDS))
+                states = stack.enter_context(Progress(self._folder / _STATES, _SECONDS))
                 saved = Watch(lambda phase, _: states.look(phase), states.resume, states.done)
                 self.watch = both(self.watch, saved)
             self._open = stack.pop_all()

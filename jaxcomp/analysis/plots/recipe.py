@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, ORANGE
 
 
-class PhaseReport(Protocol):
-    """What is drawn of a phase."""
+class Reported(Protocol):
+    """Has what is drawn of a phase."""
 
     name: str
     steps: int
@@ -18,7 +18,7 @@ class PhaseReport(Protocol):
     nonzeros: int
 
 
-def recipe_figure(phases: Sequence[PhaseReport], history: Sequence[Mapping[str, Any]]) -> Figure:
+def recipe_figure(phases: Sequence[Reported], history: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the training loss over all steps, and what each phase has come to.
 
     Args:
