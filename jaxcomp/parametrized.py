@@ -54,9 +54,9 @@ def values(params: PyTree, key: jax.Array | None = None) -> PyTree:
     Example:
       >>> import jax.numpy as jnp
       >>> from jaxcomp.quantize import ternarize
-      >>> trained = ternarize({"kernel": jnp.array([[3.0, 0.0], [-1.0, 3.0]])})
-      >>> values(trained)["kernel"].round(2).tolist()
-      [[2.71, 0.0], [-2.71, 2.71]]
+      >>> trained = ternarize({"kernel": jnp.array([[3.0, 0.0], [-1.0, 2.0]])})  # c = 14 / 6
+      >>> (6 * values(trained)["kernel"]).round().tolist()
+      [[14.0, 0.0], [-14.0, 14.0]]
     """
     nodes = jax.tree.leaves(params, is_leaf=is_parametrized)
     keys = iter(() if key is None else jax.random.split(key, max(1, len(nodes))))

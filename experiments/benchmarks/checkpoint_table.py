@@ -17,6 +17,7 @@ from jaxcomp.analysis.plots.colors import BLACK, BLUE, VERMILLION
 from jaxcomp.files import replacing
 
 FIGURE = "checkpoints.png"
+_COLUMNS = 3  # of panels
 _NAMES = {
     "data_free": "weights alone",
     "nncodec": "NNCodec, own quantizer",
@@ -129,9 +130,11 @@ def _fewer(own: Bytes | None, other: Bytes | None) -> str:
 
 def draw(records: dict[str, dict[str, Any]]) -> Figure:
     """Return the figure: bytes against what is lost, a panel for each network."""
-    figure = Figure(figsize=(3.4 * len(records), 3.8), layout="constrained")
-    panels = figure.subplots(1, len(records), squeeze=False)
-    for axes, (name, record) in zip(panels[0], records.items(), strict=True):
+    rows = -(-len(records) // _COLUMNS)
+    columns = min(_COLUMNS, len(records))
+    figure = Figure(figsize=(3.4 * columns, 3.4 * rows), layout="constrained")
+    panels = [figure.add_subplot(rows, columns, i + 1) for i in range(len(records))]
+    for axes, (name, record) in zip(panels, records.items(), strict=True):
         for method, label in _NAMES.items():
             found = {loss: bytes_of(record, method, loss) for loss in losses_of(record)}
             found = {loss: size for loss, size in found.items() if size is not None}
@@ -147,8 +150,9 @@ def draw(records: dict[str, dict[str, Any]]) -> Figure:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
         axes.grid(alpha=0.3)
-    panels[0, 0].set_ylabel("file, kB")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
+    for axes in panels[::_COLUMNS]:
+        axes.set_ylabel("file, kB")
+    handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 

@@ -90,7 +90,7 @@ def mnist_nnx(seed: int) -> Subject:
 
     def loss(params: PyTree, state: PyTree, batch: tuple, key: jax.Array) -> tuple:
         del key
-        model = nnx.merge(graph, params, state)
+        model = nnx.merge(graph, params, state, copy=True)  # statistics are changed below
         model.train()
         value = _cross_entropy(model(batch[0]), batch[1])
         return value, nnx.state(model, nnx.Not(nnx.Param))
