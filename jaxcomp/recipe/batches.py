@@ -8,26 +8,39 @@ Batch = Any
 Batches = Callable[[int], Batch] | Iterable[Batch]
 
 
-def from_step(batches: Batches, step: int) -> Iterator[Batch]:
-    """Yield batches without end, from the one of a step on.
+class Source:
+    """Gives the batches of a training that has several phases, and may be resumed."""
 
-    Args:
-      batches: function of the step, counted through all phases. Or batches to iterate over, as
-        often as needed; those of earlier steps are passed over one by one.
-      step: how many steps were made before.
+    def __init__(self, batches: Batches) -> None:
+        """Take a source of batches.
 
-    Raises:
-      TypeError: if `batches` is neither.
-      ValueError: if it can be iterated over once only, and ends.
-    """
-    if callable(batches):
-        yield from map(batches, itertools.count(step))
-    elif isinstance(batches, Iterable):
-        yield from itertools.islice(_repeated(batches), step, None)
-    else:
-        raise TypeError(
-            f"batches must be a function of the step or an iterable, got {type(batches).__name__}"
-        )
+        Args:
+          batches: function of the step, counted through all phases. Or batches to iterate over, as
+            often as needed; of a training that is resumed, those of the steps that were made are
+            passed over one by one.
+
+        Raises:
+          TypeError: if `batches` is neither.
+        """
+        if not (callable(batches) or isinstance(batches, Iterable)):
+            kind = type(batches).__name__
+            raise TypeError(f"batches must be a function of the step or an iterable, got {kind}")
+        self._batches = batches
+        self._repeated: Iterator[Batch] | None = None if callable(batches) else _repeated(batches)
+        self._given = 0  # of those
+
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """Yield batches without end, from the one of a step on; never of an earlier step again.
+
+        Raises:
+          ValueError: if they can be iterated over once only, and end.
+        """
+        if self._repeated is None:
+            yield from map(self._batches, itertools.count(step))
+        for batch in self._repeated:
+            self._given += 1
+            if self._given > step:
+                yield batch
 
 
 def _repeated(batches: Iterable[Batch]) -> Iterator[Batch]:

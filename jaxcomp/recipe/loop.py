@@ -7,7 +7,7 @@ import jax
 import optax
 
 from jaxcomp.parametrized import values
-from jaxcomp.recipe.batches import Batches, from_step
+from jaxcomp.recipe.batches import Batches, Source
 from jaxcomp.recipe.watch import Watch
 from jaxcomp.train import TrainState, fit, make_step
 
@@ -27,7 +27,7 @@ class Loop:
         look_every: int,
     ) -> None:
         """Take what all phases have in common; see `Recipe.run`."""
-        self._loss, self._batches, self._key = loss, batches, key
+        self._loss, self._source, self._key = loss, Source(batches), key
         self._watch, self._look_every = watch, look_every
         self._made = 0  # steps of the phases before
 
@@ -49,7 +49,7 @@ class Loop:
         state = fit(
             step,
             state,
-            from_step(self._batches, self._made + made),
+            self._source.from_step(self._made + made),
             steps=steps - made,
             look_every=self._look_every,
             look=self._watch.look(phase, lambda state: jax.jit(values)(state.params)),

@@ -107,7 +107,7 @@ class Recipe:
         reports = []
         with ExitStack() as stack:
             watching = Watching(total, None if folder is None else Path(folder))
-            watching.check_same_run(f"{self!r}", (params, key))
+            watching.check_same_run(f"{self!r}", (params, model_state, key))
             stack.enter_context(watching)
             train = Loop(loss, batches, key, watching.watch, look_every)
             for phase in self.phases:

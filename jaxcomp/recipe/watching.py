@@ -1,5 +1,6 @@
 """Watching a run of a recipe: a progress bar, points of the curves, checkpoints."""
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +54,7 @@ class Watching:
         """
         if self._folder is None:
             return
+        recipe = re.sub(r" at 0x[0-9a-f]+", "", recipe)  # of phases without a text of their own
         this = {"recipe": recipe, "start": checksum(jax.tree.leaves(start))}
         file = self._folder / _RUN
         if file.is_file():
