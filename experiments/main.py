@@ -44,7 +44,6 @@ from experiments.recipe import Outcome, total_steps, train_and_compress
 from experiments.tensorboard import TensorBoard
 from experiments.watch import Watcher
 from jaxcomp import strict_json
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.cli.stopping import Stopped
 from jaxcomp.data import DATASETS, Split, Splits
 from jaxcomp.files import replacing
@@ -52,6 +51,7 @@ from jaxcomp.models import MODELS
 from jaxcomp.printable import printable
 from jaxcomp.recipe.progress import Progress, StoppedError
 from jaxcomp.recipe.watch import Watch, both
+from jaxcomp.screen import PlainConsole
 from jaxcomp.train import NonFiniteLossError, ResumeError
 from jaxcomp.train.processes import is_first, wait_for_all
 

@@ -9,8 +9,8 @@ from rich.table import Table
 
 import jaxcomp
 from jaxcomp.cli import main
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.printable import printable, table_cell
+from jaxcomp.screen import PlainConsole
 from tests.helpers import RESULTS, ROOT
 
 HOSTILE = "w[/]\x1b]0;title\x07[bold]x\r\n:smile:\x9b2J\u202e\\[bias]"

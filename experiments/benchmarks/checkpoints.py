@@ -24,7 +24,7 @@ from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.record import Record
 from experiments.benchmarks.subject import EXAMPLES, SPLITS, Subject
 from jaxcomp import strict_json
-from jaxcomp.cli.screen import PlainConsole
+from jaxcomp.screen import PlainConsole
 
 METHODS = ("plain", "qwix", "data_free", "nncodec", "calibrated")
 _WITHOUT_CHOICE = ("plain", "qwix")

@@ -29,10 +29,10 @@ from rich.table import Table
 from experiments.benchmarks import codec_sets
 from experiments.commit import commit
 from jaxcomp import codec, strict_json
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Encoder
 from jaxcomp.codec.scheme import code_levels
+from jaxcomp.screen import PlainConsole
 
 REPEATS = 3
 

@@ -33,10 +33,10 @@ from experiments.benchmarks.network import Start, start
 from experiments.benchmarks.paired import Work, in_turns
 from experiments.benchmarks.record import Record, cells_of, row_of
 from experiments.trainer import on_device
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.data import Examples, Stream, shuffled_batches, shuffled_indices
 from jaxcomp.models import MODELS
 from jaxcomp.schedules import cubic_density
+from jaxcomp.screen import PlainConsole
 from jaxcomp.train import TrainState, fit, fit_scan, init_state, make_scan, make_step
 
 PyTree = Any

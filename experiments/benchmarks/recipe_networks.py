@@ -22,11 +22,11 @@ from experiments.benchmarks.recipe_subjects import SUBJECTS, Subject
 from experiments.benchmarks.record import Record
 from experiments.storage import as_int8, reference_bytes
 from jaxcomp import strict_json
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.recipe import Dense, FineTune, Phase, Quantize, Recipe, Sparsify, Store, for_size
 from jaxcomp.recipe.phase import About, Trained
 from jaxcomp.recipe.projection import as_stored
 from jaxcomp.recipe.result import file_bytes, stored
+from jaxcomp.screen import PlainConsole
 from jaxcomp.trees import weight_mask
 
 PyTree = Any

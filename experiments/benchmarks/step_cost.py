@@ -39,8 +39,8 @@ from experiments.benchmarks.paired import Pair, Work, in_turns, spread
 from experiments.benchmarks.random_checkpoint import shapes as resnet_50_shapes
 from experiments.benchmarks.record import Record, cells_of, row_of
 from jaxcomp.analysis.measures import measures
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.models import MODELS
+from jaxcomp.screen import PlainConsole
 from jaxcomp.train import init_state, make_update
 
 PyTree = Any

@@ -32,7 +32,6 @@ from experiments.sweeps.data import IMAGES
 from jaxcomp import strict_json
 from jaxcomp.analysis.measures import measures
 from jaxcomp.analysis.plots.pareto import pareto_figure
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.data import DATASETS, Examples, Splits, shuffled_indices
 from jaxcomp.files import replacing
 from jaxcomp.losses import PENALTIES, penalty_tree
@@ -40,6 +39,7 @@ from jaxcomp.losses.ratio import level_of
 from jaxcomp.models import MODELS
 from jaxcomp.prune import apply_mask, threshold_mask
 from jaxcomp.quantize import uniform
+from jaxcomp.screen import PlainConsole
 from jaxcomp.train import init_many, make_many
 from jaxcomp.trees import weight_mask
 

@@ -34,11 +34,11 @@ from experiments.recipe import train_and_compress
 from experiments.sweeps.data_base import opened
 from jaxcomp import strict_json
 from jaxcomp.analysis.plots.pareto import pareto_figure
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.data import DATASETS, Splits
 from jaxcomp.files import replacing
 from jaxcomp.models import MODELS
 from jaxcomp.recipe.watch import UNWATCHED
+from jaxcomp.screen import PlainConsole
 from jaxcomp.train import NonFiniteLossError
 
 STATES = optuna.trial.TrialState

@@ -11,8 +11,8 @@ from rich.progress import Progress
 
 from jaxcomp import strict_json
 from jaxcomp.cli.errors import fail
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.files import check_replaceable, replacing
+from jaxcomp.screen import PlainConsole
 
 _UNITS = {"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _LARGE = 50_000_000  # bytes from which on there is time to watch a bar

@@ -8,8 +8,8 @@ from rich.table import Table
 from jaxcomp import codec, strict_json
 from jaxcomp.cli.errors import fail
 from jaxcomp.cli.memory import add_max_memory, limits
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.codec.names import joined
+from jaxcomp.screen import PlainConsole
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:

@@ -8,8 +8,8 @@ from rich.progress import track
 from rich.table import Table
 
 from jaxcomp import strict_json
-from jaxcomp.cli.screen import PlainConsole
 from jaxcomp.printable import printable
+from jaxcomp.screen import PlainConsole
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:

@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import jax
-from rich.console import Console
 
 from jaxcomp import strict_json
 from jaxcomp.recipe.bar import training_bar
 from jaxcomp.recipe.history import History, Point
 from jaxcomp.recipe.progress import Progress
 from jaxcomp.recipe.watch import Look, ToParams, Watch, both
+from jaxcomp.screen import PlainConsole
 from jaxcomp.train import TrainState
 from jaxcomp.train.checksum import checksum
 from jaxcomp.transforms import added_penalty
@@ -32,7 +32,7 @@ class Watching:
         file = None if folder is None else folder / _HISTORY
         self._history = History(file, frozenset({"loss", "penalty"}), self._show)
         self._seen: dict[str, int] = {}
-        console = Console(stderr=True)
+        console = PlainConsole(stderr=True)
         hidden = not console.is_terminal
         self._bar = training_bar(console, "loss {task.fields[loss]}", hidden=hidden)
         self._task = self._bar.add_task("start", total=total_steps, loss="-")
