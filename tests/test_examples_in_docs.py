@@ -127,7 +127,7 @@ def test_the_page_on_the_recipe(tmp_path, monkeypatch):
     expected = namespace["apply"](namespace["result"].params, images)
     np.testing.assert_allclose(logits, expected, rtol=1e-6)
     assert (logits.argmax(axis=-1) == labels).mean() > 0.8
-    assert [phase.name for phase in namespace["averaged"].phases] == ["dense", "average"]
+    assert [phase.name for phase in namespace["own"].phases] == ["dense", "descend"]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
