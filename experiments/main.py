@@ -50,7 +50,7 @@ from jaxcomp.files import replacing
 from jaxcomp.models import MODELS
 from jaxcomp.printable import printable
 from jaxcomp.recipe.progress import Progress, StoppedError
-from jaxcomp.recipe.watch import Watch, both
+from jaxcomp.recipe.watch import both
 from jaxcomp.screen import PlainConsole
 from jaxcomp.train import NonFiniteLossError, ResumeError
 from jaxcomp.train.processes import is_first, wait_for_all
@@ -136,8 +136,7 @@ def make(config: ConfigDict, workdir: Path) -> None:
         )
         progress = stack.enter_context(Progress(checkpoints, _CHECKPOINT_SECONDS.value))
         # What was seen is shown, then saved.
-        saved = Watch(lambda phase, _: progress.look(phase), progress.resume, progress.done)
-        outcome = train_and_compress(config, splits, both(watcher.watch, saved))
+        outcome = train_and_compress(config, splits, both(watcher.watch, progress.watch))
     if first:
         file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
         with console.status("reading the file back in a fresh process"):
@@ -172,7 +171,7 @@ def evaluated(workdir: Path) -> dict[str, float]:
 def accuracies(
     metrics: Callable, splits: Splits, outcome: Outcome, read_back: dict[str, float]
 ) -> dict[str, Any]:
-    """What a report says of how well each network does, and the file that was read back."""
+    """Return what a report says of how well each network does, and the file that was read back."""
 
     def on(examples: Split) -> dict[str, dict[str, float]]:
         each = outcome._asdict().items()

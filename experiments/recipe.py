@@ -24,7 +24,7 @@ PyTree = Any
 
 
 class Sparse(NamedTuple):
-    """What the first half of the recipe makes."""
+    """Holds what the first half of the recipe makes."""
 
     dense: Network  # trained without the penalty: the reference, and the teacher
     penalized: Network  # trained with it, and pruned on the way where `prune.steps` says so
@@ -141,7 +141,7 @@ def compress(config: ConfigDict, watch: Watch, sparse: Sparse) -> Outcome:
         small = phase.run(small, _about(config), train)
     quantized = few.whole(settled(_network(small)))
     store = Store(dtype=config.stored, bias_bits=config.biases.bits)
-    compressed = store.run(Trained(quantized), About(network=network), train).params
+    compressed = store.stored(Trained(quantized), About(network=network)).params
     return Outcome(settled(sparse.dense), settled(sparse.penalized), quantized, compressed)
 
 

@@ -25,8 +25,7 @@ from jaxcomp.train.processes import whole
 PyTree = Any
 
 LOOPS = ("auto", "python", "device")
-
-
+# Of the batches, by phase.
 ORDERS = {"dense": 0, "penalty": 0, "fine-tune": 1, "quantize": 2, "gap": 3, "settle": 4}
 
 
@@ -82,9 +81,10 @@ class Trainer:
             ask=trained_model(config).apply,
         )
 
-        def network_of(state: TrainState) -> Network:
-            params, batch_stats = whole((state.params, state.model_state.batch_stats))
-            return Network(values(params), batch_stats)
+        def shown(state: TrainState) -> PyTree:
+            state = _gathered(state)
+            network = Network(values(state.params), state.model_state.batch_stats)
+            return self._whole(settled(network))
 
         state = self._fit(
             (objective(loss, True), optimizer, jax.random.key(config.seed)),
@@ -92,12 +92,10 @@ class Trainer:
             (config.batch_size, (config.seed, ORDERS[phase])),
             steps=steps,
             look_every=config.look_every,
-            look=self._watch.look(phase, lambda state: self._whole(settled(network_of(state)))),
+            look=self._watch.look(phase, shown),
         )
         self._watch.done(phase, state)
-        params, batch_stats = whole((state.params, state.model_state.batch_stats))
-        beside = state.model_state._replace(batch_stats=batch_stats)
-        return state._replace(params=params, model_state=beside)
+        return _gathered(state)
 
     @cached_property
     def _placed(self) -> Examples | Taught:
@@ -131,8 +129,15 @@ class Trainer:
         return fit(make_step(*step), state, batches, **options)
 
 
+def _gathered(state: TrainState) -> TrainState:
+    """Return a state whose network this process has whole."""
+    params, batch_stats = whole((state.params, state.model_state.batch_stats))
+    beside = state.model_state._replace(batch_stats=batch_stats)
+    return state._replace(params=params, model_state=beside)
+
+
 def augmentation(config: ConfigDict) -> Callable[[jax.Array, jax.Array], jax.Array] | None:
-    """What training does to images, or None."""
+    """Return what training does to images, or None."""
     if not config.data.shift and not config.data.flip:
         return None
     return partial(shift_and_flip, most=config.data.shift, flip=config.data.flip)

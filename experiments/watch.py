@@ -13,7 +13,7 @@ import jaxcomp
 from experiments.judge import accuracy
 from jaxcomp.data import Split
 from jaxcomp.losses import compressibility_tree
-from jaxcomp.recipe.bar import training_bar
+from jaxcomp.recipe.bar import TrainingBar
 from jaxcomp.recipe.history import History
 from jaxcomp.recipe.watch import Watch
 from jaxcomp.train import TrainState
@@ -43,19 +43,21 @@ class Watcher:
     ):
         """The console shows the progress. Each point is also handed to the function `also`."""
         self._also = also
+        self._bar = TrainingBar(
+            console,
+            total_steps,
+            "validation accuracy",
+            lambda point: f"{point['validation_accuracy']:.4f}",
+        )
         self._points = History(file, _SHOWN, self._show)
         self.history = self._points.points
-        self._seen: dict[str, int] = {}  # steps by phase
         self._metrics = metrics
         self._validation = validation
-        accuracy = "validation accuracy {task.fields[accuracy]}"
-        self._progress = training_bar(console, accuracy)
-        self._bar = self._progress.add_task("start", total=total_steps, accuracy="-")
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(self._points)
-            stack.enter_context(self._progress)
+            stack.enter_context(self._bar)
             self._open = stack.pop_all()
         return self
 
@@ -95,12 +97,5 @@ class Watcher:
         return look
 
     def _show(self, point: dict[str, Any]) -> None:
-        phase, step = point["phase"], point["step"]
         self._also(point)
-        self._progress.update(
-            self._bar,
-            advance=step - self._seen.get(phase, 0),
-            description=phase,
-            accuracy=f"{point['validation_accuracy']:.4f}",
-        )
-        self._seen[phase] = step
+        self._bar.show(point)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcomp.text_table import text_table
 from jaxcomp.weights import Choice, Network, are_weights, choices
 
 PyTree = Any
@@ -68,11 +69,7 @@ class MaskTable:
         rows = [("leaf", "shape", "weights", "why")]
         for name, shape, is_weight, why in self.choices:
             rows.append((name, "x".join(map(str, shape)) or "-", "yes" if is_weight else "no", why))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+        return text_table(rows)
 
 
 def weight_mask(params: PyTree, network: Network | None = None) -> PyTree:

@@ -24,7 +24,6 @@ from experiments.storage import as_int8, reference_bytes
 from jaxcomp import strict_json
 from jaxcomp.recipe import Dense, FineTune, Phase, Quantize, Recipe, Sparsify, Store, for_size
 from jaxcomp.recipe.phase import About, Trained
-from jaxcomp.recipe.projection import as_stored
 from jaxcomp.recipe.result import file_bytes, stored
 from jaxcomp.screen import PlainConsole
 from jaxcomp.trees import weight_mask
@@ -104,7 +103,8 @@ def _by_hand(subject: Subject, times: int, key: jax.Array) -> tuple[PyTree, PyTr
         ]
 
     def size_of(params: PyTree, state: PyTree) -> int:
-        few = as_stored(Trained(params, state), About(network=subject.network), _BIAS_BITS)
+        about = About(network=subject.network)
+        few = Store(bias_bits=_BIAS_BITS).stored(Trained(params, state), about)
         return file_bytes(few.params, few.model_state)
 
     return _of_density(subject, times, key, phases, size_of)

@@ -213,7 +213,7 @@ class _Program:
         return call
 
     def bytes(self) -> dict[str, int]:
-        """What one step reads and writes, and holds beside its arguments, as XLA counts it."""
+        """Return what one step reads, writes and holds beside its arguments, as XLA counts it."""
         cost, memory = self.once.cost_analysis() or {}, self.once.memory_analysis()
         return {
             "accessed": int(cost.get("bytes accessed", 0)),

@@ -20,7 +20,7 @@ Objective = Callable[[jax.Array], jax.Array]
 
 
 class Kind(NamedTuple):
-    """What kind of point a vector is, for an objective: curvature on the support, slopes off it."""
+    """Says what kind of point a vector is, by curvature on the support and slopes off it."""
 
     nonzeros: jax.Array  # shape=(), int: size k of the support
     negative: jax.Array  # shape=(), int: directions on the support in which it is a maximum

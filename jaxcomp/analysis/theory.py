@@ -220,7 +220,7 @@ def hessian_spectrum_at_ternary(w: jax.Array) -> jax.Array:
 def composite_identity(
     w: jax.Array, data_term: Callable[[jax.Array], jax.Array], strength: float
 ) -> jax.Array:
-    r"""With a data term: the gradient of :math:`F = f + \lambda L` on the support, at every `w`.
+    r"""Compare the gradient of :math:`F = f + \lambda L` on the support with its form at every `w`.
 
     :math:`(r / \lambda) s_i \partial_i F = 1 - |w_i| / c + (r / \lambda) s_i \partial_i f`,
     so that a stationary point of `F` has :math:`|w_i| / c = 1 + (r / \lambda) s_i \partial_i f`.

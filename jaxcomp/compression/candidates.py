@@ -142,19 +142,20 @@ class Candidates:
 
         Of those that lose little enough, the one of the lowest entropy is written.
         """
-        of_one, most = self._of_loss, found.lost if goal == "trade" else value
         if goal == "size":
-            of_one, most = self._of_size_alone, value
-        each = (
-            of_one(quantizers, trade, most)
-            for quantizers, trade in itertools.product(self._rivals, _RIVAL_TRADES)
-        )
-        good = [one for one in each if one is not None]
+            return min(
+                self._alone_by(self._of_size_alone, value), key=lambda one: one.lost, default=None
+            )
+        good = self._alone_by(self._of_loss, found.lost if goal == "trade" else value)
         if not good:
             return None
-        if goal == "size":
-            return min(good, key=lambda one: one.lost)
         return self._with_size(min(good, key=lambda one: entropy_bytes(one.stored)))
+
+    def _alone_by(self, best: Callable[..., Candidate | None], most: float) -> list[Candidate]:
+        """Return the best of each row of quantizers at each price, where there is one."""
+        each = itertools.product(self._rivals, _RIVAL_TRADES)
+        found = (best(quantizers, trade, most) for quantizers, trade in each)
+        return [one for one in found if one is not None]
 
     def _of_size_alone(
         self, quantizers: Sequence[Quantizer], trade: float, most: float

@@ -1,23 +1,50 @@
 """The progress bar of a training."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jaxcomp.recipe.history import Point
 
-def training_bar(console: Console, last: str, *, hidden: bool = False) -> Progress:
-    """Return a bar with the phase, the steps and the time that is left.
 
-    Args:
-      console: where it is shown.
-      last: format of the column at the end, such as `"loss {task.fields[loss]}"`.
-      hidden: whether nothing is shown.
-    """
-    columns = (
-        TextColumn("{task.description:<9}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("steps"),
-        TimeRemainingColumn(),
-        TextColumn(last),
-    )
-    return Progress(*columns, console=console, disable=hidden)
+class TrainingBar(Progress):
+    """Shows the phase, the steps, the time that is left, and a number (used as a context)."""
+
+    def __init__(
+        self,
+        console: Console,
+        total_steps: int,
+        label: str,
+        number: Callable[[Point], str],
+        *,
+        disable: bool = False,
+    ) -> None:
+        """Take what is shown.
+
+        Args:
+          console: where.
+          total_steps: of all phases.
+          label: what the number is called.
+          number: from a point of the curves to the number.
+          disable: whether nothing is shown.
+        """
+        columns = (
+            TextColumn("{task.description:<9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
+            TextColumn(label + " {task.fields[number]}"),
+        )
+        super().__init__(*columns, console=console, disable=disable)
+        self._number = number
+        self._seen: dict[str, int] = {}  # steps by phase
+        self._task = self.add_task("start", total=total_steps, number="-")
+
+    def show(self, point: Point) -> None:
+        """Move on to a point of the curves."""
+        phase, step = point["phase"], point["step"]
+        made = step - self._seen.get(phase, 0)
+        self._seen[phase] = step
+        self.update(self._task, advance=made, description=phase, number=self._number(point))

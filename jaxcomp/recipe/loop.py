@@ -52,7 +52,7 @@ class Loop:
             self._source.from_step(self._made + made),
             steps=steps - made,
             look_every=self._look_every,
-            look=self._watch.look(phase, lambda state: jax.jit(values)(state.params)),
+            look=self._watch.look(phase, lambda state: values(state.params)),
         )
         self._made += steps
         self._watch.done(phase, state)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import optax
 
@@ -25,13 +25,16 @@ class Trained(NamedTuple):
     keep: PyTree = None  # bool arrays, False for weights that are pruned; None if none is
 
 
+# From parameters and model state to the loss on held-out batches.
+Judge = Callable[[PyTree, PyTree], float]
+
+
 class About(NamedTuple):
     """Holds what every phase is told."""
 
     optimizer: Optimizer = optax.adam
     network: Network | None = None  # from `jaxcomp.trace`; without it weights go by their names
-    # From parameters and model state to the loss on held-out batches; None if there are none.
-    judge: Callable[[PyTree, PyTree], float | None] = lambda params, model_state: None
+    judge: Judge | None = None  # None if there are no held-out batches
     tell: Callable[[str], None] = lambda note: None  # takes what the user should know
 
 
@@ -53,10 +56,12 @@ class Phase(ABC):
     Attributes:
       name: in reports, and of its folder of checkpoints.
       steps: how many training steps it makes.
+      few_valued: whether weights have few values after it, so that a file of them is small.
     """
 
     name: str
     steps: int
+    few_valued: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, before: Trained, about: About, train: Train) -> Trained:
@@ -70,8 +75,8 @@ class Phase(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingPhase(Phase):
-    """Trains a network: a phase with steps and a learning rate.
+class PhaseOfSteps(Phase):
+    """Has a number of steps and a learning rate.
 
     Attributes:
       steps: how many training steps it makes.
@@ -85,6 +90,11 @@ class TrainingPhase(Phase):
         wanted = "a number of steps, at least 0"
         check_number("steps", self.steps, wanted, lambda n: n >= 0, whole=True)
         check_number("learning_rate", self.learning_rate, "greater than 0", lambda r: r > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPhase(PhaseOfSteps):
+    """Trains a network in one form, by one optimizer, from the first step to the last."""
 
     @abstractmethod
     def begin(self, before: Trained, about: About) -> Training:
@@ -121,3 +131,14 @@ def cosine(rate: float, steps: int, *, constant_steps: int = 0) -> optax.Schedul
 def hold(keep: PyTree) -> optax.GradientTransformation:
     """Return what holds pruned weights at zero; it belongs at the end of a chain."""
     return optax.identity() if keep is None else keep_masked(keep)
+
+
+def judge_of(about: About) -> Judge:
+    """Return the judge of a phase that makes choices.
+
+    Raises:
+      ValueError: if there are no held-out batches.
+    """
+    if about.judge is None:
+        raise ValueError("choices are made on validation batches: give validation=")
+    return about.judge

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from jaxcomp.recipe.watch import Watch
 from jaxcomp.train import Checkpoints, ResumeError, TrainState
 from jaxcomp.train.processes import any_of_them, is_first, wait_for_all
 
@@ -49,6 +50,11 @@ class Progress:
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
         self._closing.__exit__(kind, error, trace)
+
+    @property
+    def watch(self) -> Watch:
+        """Return who sees the states of a run."""
+        return Watch(lambda phase, to_params: self.look(phase), self.resume, self.done)
 
     def resume(self, phase: str, start: TrainState) -> TrainState:
         """Return the last good state of a phase that was saved, or its start.

@@ -51,17 +51,8 @@ def project(
     keep = top_k_mask(rank, density, floor=min(density, 1e-9), network=network)
     pruned = without_dead_units(trained._replace(params=apply_mask(params, keep), keep=keep), about)
     few = Quantize(steps=0, levels=levels, bias_bits=bias_bits).quantized(pruned.params, network)
-    rounded = as_stored(pruned._replace(params=values(few)), about, bias_bits)
+    rounded = Store(bias_bits=bias_bits).stored(pruned._replace(params=values(few)), about)
     return Projected(density, pruned, rounded, file_bytes(rounded.params, rounded.model_state))
-
-
-def as_stored(trained: Trained, about: About, bias_bits: int) -> Trained:
-    """Return a network of few values as a file holds it; see `Store`."""
-    return Store(bias_bits=bias_bits).run(trained, about, _no_training)
-
-
-def _no_training(*_: Any) -> Any:
-    raise AssertionError("storing makes no training steps")
 
 
 def largest_that_fits(make: Callable[[float], Projected], most: int, first: float) -> Projected:

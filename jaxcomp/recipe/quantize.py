@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import optax
@@ -34,6 +34,7 @@ class Quantize(TrainingPhase):
     """
 
     name: str = "quantize"
+    few_valued: ClassVar[bool] = True
     levels: int = 1
     level: str = "theorem"
     per: str = "tensor"

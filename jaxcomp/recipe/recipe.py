@@ -13,12 +13,8 @@ import optax
 from jaxcomp.arguments import check_number
 from jaxcomp.recipe.batches import Batches
 from jaxcomp.recipe.loop import Loop, Loss
-from jaxcomp.recipe.phase import About, Optimizer, Phase, Trained
-from jaxcomp.recipe.quantize import Quantize
+from jaxcomp.recipe.phase import About, Judge, Optimizer, Phase, Trained
 from jaxcomp.recipe.result import PhaseReport, Result, file_bytes, nonzeros
-from jaxcomp.recipe.store import Store
-from jaxcomp.recipe.to_quality import ShrinkToQuality
-from jaxcomp.recipe.to_size import QuantizeToSize
 from jaxcomp.recipe.watching import Watching
 from jaxcomp.tracing import Network
 
@@ -101,7 +97,7 @@ class Recipe:
         trained = Trained(params, model_state)
         total = sum(phase.steps for phase in self.phases)
         held_out = None if validation is None else list(validation)
-        judge = Judge(evaluate or _by_loss(loss, model_state), held_out)
+        judge = _judge(evaluate or _by_loss(loss, model_state), held_out) if held_out else None
         notes: list[str] = []
         about = About(optimizer, network, judge, notes.append)
         reports = []
@@ -113,16 +109,18 @@ class Recipe:
             for phase in self.phases:
                 begin = time.monotonic()
                 trained = phase.run(trained, about, train)
-                few_valued = isinstance(phase, Quantize | QuantizeToSize | ShrinkToQuality | Store)
+                size = None
+                if phase.few_valued:
+                    size = file_bytes(trained.params, trained.model_state)
                 reports.append(
                     PhaseReport(
                         phase.name,
                         phase.steps,
                         time.monotonic() - begin,
                         watching.last_loss(phase.name),
-                        judge(trained.params, trained.model_state),
+                        judge(trained.params, trained.model_state) if judge else None,
                         nonzeros(trained.params),
-                        file_bytes(trained.params, trained.model_state) if few_valued else None,
+                        size,
                     )
                 )
         return Result(
@@ -134,20 +132,16 @@ class Recipe:
         )
 
 
-class Judge:
-    """Measures the mean loss on held-out batches."""
+def _judge(evaluate: Callable[..., jax.Array], batches: list[Any]) -> Judge:
+    """Return a function of parameters and model state to the mean loss of held-out batches."""
+    evaluate = jax.jit(evaluate)
 
-    def __init__(self, evaluate: Callable[..., jax.Array], batches: list[Any] | None) -> None:
-        """Take a function of parameters (and model state) and a batch, and batches."""
-        self._evaluate, self._batches = jax.jit(evaluate), batches
-
-    def __call__(self, params: PyTree, model_state: PyTree = None) -> float | None:
-        """Return the mean over the batches, each as it is; None if there are none."""
-        if not self._batches:
-            return None
+    def mean(params: PyTree, model_state: PyTree) -> float:
         state = () if model_state is None else (model_state,)
-        losses = [self._evaluate(params, *state, batch) for batch in self._batches]
+        losses = [evaluate(params, *state, batch) for batch in batches]
         return float(np.mean([np.asarray(one, np.float64) for one in losses]))
+
+    return mean
 
 
 def _by_loss(loss: Loss, model_state: PyTree) -> Callable[..., jax.Array]:

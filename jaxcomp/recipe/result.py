@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxcomp import tree_files
 from jaxcomp.codec import describe
+from jaxcomp.text_table import text_table
 
 PyTree = Any
 
@@ -58,8 +59,8 @@ class Result(NamedTuple):
 
     def report(self) -> str:
         """Return a table of the phases, one of the bytes of each array, and the notes."""
-        rows = [("phase", "steps", "seconds", "loss", "validation", "non-zeros", "bytes")]
-        rows += [
+        phases = [("phase", "steps", "seconds", "loss", "validation", "non-zeros", "bytes")]
+        phases += [
             (
                 one.name,
                 f"{one.steps:,}",
@@ -85,12 +86,13 @@ class Result(NamedTuple):
             )
             for one in tensors
         ]
+        tables = (text_table(rows, numbers=True) for rows in (phases, arrays))
         before = sum(leaf.size * 4 for leaf in jax.tree.leaves(self.stored))
         total = f"{size:,} bytes, {before / size:.1f} times smaller than float32"
-        return "\n\n".join([_table(rows), _table(arrays), total, *self.notes])
+        return "\n\n".join([*tables, total, *self.notes])
 
     def figure(self) -> Any:
-        """Return a figure of the training loss, and of non-zeros and bytes after each phase.
+        """Return a figure of the training loss, and of what each phase has come to.
 
         Raises:
           ImportError: if Matplotlib is not installed.
@@ -120,13 +122,3 @@ def nonzeros(params: PyTree) -> int:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        first, *others = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        right = (cell.strip().rjust(width) for cell, width in zip(others, widths[1:], strict=True))
-        lines.append("  ".join([first, *right]).rstrip())
-    return "\n".join(lines)

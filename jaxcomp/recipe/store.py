@@ -27,6 +27,7 @@ class Store(Phase):
     """
 
     name: ClassVar[str] = "store"
+    few_valued: ClassVar[bool] = True
     steps: ClassVar[int] = 0
     dtype: Literal["float32", "bfloat16"] = "float32"
     bias_bits: int = 8
@@ -36,8 +37,17 @@ class Store(Phase):
         check_bits(self.bias_bits)
 
     def run(self, before: Trained, about: About, train: Train) -> Trained:
-        """Return the network as a file holds it."""
+        """Return the network as a file holds it; see `Phase.run`."""
         del train
+        return self.stored(before, about)
+
+    def stored(self, before: Trained, about: About) -> Trained:
+        """Return the network as a file holds it.
+
+        Args:
+          before: a network of few values.
+          about: what every phase is told.
+        """
         alive = without_dead_units(before, about)
         stored = jax.tree.map(lambda w: _as(DTYPES[self.dtype], w), alive.params)
         rounded = with_rounded_biases(stored, stored, self.bias_bits, about.network)

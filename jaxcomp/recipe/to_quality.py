@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxcomp.arguments import check_number
 from jaxcomp.recipe.biases import check_bits
-from jaxcomp.recipe.phase import About, Phase, Train, Trained
+from jaxcomp.recipe.phase import About, PhaseOfSteps, Train, Trained, judge_of
 from jaxcomp.recipe.projection import TooSmallError
 from jaxcomp.recipe.result import file_bytes
 from jaxcomp.recipe.to_size import QuantizeToSize, Size, SparsifyToSize
@@ -17,27 +18,23 @@ _SPARSE = 0.5  # of the steps of a stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShrinkToQuality(Phase):
+class ShrinkToQuality(PhaseOfSteps):
     """Train ever smaller networks, up to the smallest whose validation loss stays below a bound.
 
     Attributes:
       loss_at_most: the bound, as the validation batches are judged.
       steps: how many training steps it makes, in six parts of one size each.
-      learning_rate: of each part at first.
       bias_bits: from 2 to 8, of biases, or 0.
     """
 
     loss_at_most: float
-    steps: int
-    learning_rate: float = 1e-3
     bias_bits: int = 6
     name: str = "shrink"
+    few_valued: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number("loss_at_most", self.loss_at_most, "a loss", math.isfinite)
-        wanted = "a number of steps, at least 0"
-        check_number("steps", self.steps, wanted, lambda n: n >= 0, whole=True)
-        check_number("learning_rate", self.learning_rate, "greater than 0", lambda r: r > 0)
         check_bits(self.bias_bits)
 
     def run(self, before: Trained, about: About, train: Train) -> Trained:
@@ -46,9 +43,7 @@ class ShrinkToQuality(Phase):
         Raises:
           ValueError: if none was; it says how near they came.
         """
-        dense = about.judge(before.params, before.model_state)
-        if dense is None:
-            raise ValueError("networks are judged on validation batches: give validation=")
+        judge = judge_of(about)
         best, floats = None, before
         good, bad = math.inf, 0.0  # bytes of the smallest good file, and of the largest bad one
         size = Size(None, _FIRST).of(before.params)
@@ -58,7 +53,7 @@ class ShrinkToQuality(Phase):
             if few is None:  # smaller than any file can be
                 bad = size
             else:
-                lost = about.judge(few.params, few.model_state)
+                lost = judge(few.params, few.model_state)
                 if lost <= self.loss_at_most:
                     best, floats = few, sparse
                     good = file_bytes(few.params, few.model_state)
@@ -71,6 +66,7 @@ class ShrinkToQuality(Phase):
             else:
                 size = round(math.sqrt(good * bad))
         if best is None:
+            dense = judge(before.params, before.model_state)
             raise ValueError(
                 f"no validation loss of {self.loss_at_most:g} was reached: the network that came "
                 f"in has {dense:.4g}, the best small one {nearest:.4g}. Allow more loss or steps"

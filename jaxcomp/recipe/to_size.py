@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +10,12 @@ import jax.numpy as jnp
 from jaxcomp.arguments import check_number
 from jaxcomp.recipe.biases import check_bits
 from jaxcomp.recipe.dense import FineTune
-from jaxcomp.recipe.phase import About, Phase, Train, Trained
-from jaxcomp.recipe.projection import Projected, as_stored, largest_that_fits, project
+from jaxcomp.recipe.phase import About, PhaseOfSteps, Train, Trained, judge_of
+from jaxcomp.recipe.projection import Projected, largest_that_fits, project
 from jaxcomp.recipe.quantize import Quantize
 from jaxcomp.recipe.result import file_bytes
 from jaxcomp.recipe.sparsify import Sparsify
+from jaxcomp.recipe.store import Store
 
 PyTree = Any
 _FLOAT32 = 4  # bytes
@@ -58,26 +59,20 @@ class Size(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _ToSize(Phase):
+class _ToSize(PhaseOfSteps):
     """Ends at a number of bytes.
 
     Attributes:
       size: how many.
-      steps: how many training steps it makes, trials included.
-      learning_rate: as of `TrainingPhase`.
       bias_bits: from 2 to 8, of biases, or 0.
     """
 
     size: Size
-    steps: int
-    learning_rate: float = 1e-3
     bias_bits: int = 6
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.size.check()
-        wanted = "a number of steps, at least 0"
-        check_number("steps", self.steps, wanted, lambda n: n >= 0, whole=True)
-        check_number("learning_rate", self.learning_rate, "greater than 0", lambda r: r > 0)
         check_bits(self.bias_bits)
 
     def projected(
@@ -117,7 +112,7 @@ class SparsifyToSize(_ToSize):
 
     def run(self, before: Trained, about: About, train: Train) -> Trained:
         """Return the network with somewhat more weights than the size allows."""
-        _check_judged(about, before)
+        judge = judge_of(about)
         first = self.projected(before, about, 1).density
         steps = round(_TRIAL * self.steps)
 
@@ -141,7 +136,7 @@ class SparsifyToSize(_ToSize):
                 learning_rate=self.learning_rate,
             )
             tuned = tune.run(pruned, about, train)
-            return about.judge(tuned.params, tuned.model_state), strength, found
+            return judge(tuned.params, tuned.model_state), strength, found
 
         trials = [tried(number, strength) for number, strength in enumerate(_STRENGTHS, 1)]
         _, strength, best = _least(trials)
@@ -160,10 +155,11 @@ class QuantizeToSize(_ToSize):
     """
 
     name: str = "quantize"
+    few_valued: ClassVar[bool] = True
 
     def run(self, before: Trained, about: About, train: Train) -> Trained:
         """Return the network, whose file has the size."""
-        _check_judged(about, before)
+        judge = judge_of(about)
 
         def quantize(name: str, share: float, levels: int, rate: float) -> Quantize:
             return Quantize(
@@ -180,14 +176,14 @@ class QuantizeToSize(_ToSize):
             found = self.projected(before, about, levels, first=first)
             phase = quantize(f"{self.name}-{levels}", _TRIAL_OF_LEVELS, levels, 1.0)
             done = phase.run(found.pruned, about, train)
-            return about.judge(done.params, done.model_state), levels, found
+            return judge(done.params, done.model_state), levels, found
 
         _, levels, found = _least([tried(levels) for levels in _LEVELS])
         most, now = self.size.of(before.params), found.pruned
         for number, (share, rate) in enumerate(_ROUNDS):
             name = self.name if number == len(_ROUNDS) - 1 else f"{self.name}-round-{number + 1}"
             now = quantize(name, share, levels, rate).run(now, about, train)
-            stored = as_stored(now, about, self.bias_bits)
+            stored = Store(bias_bits=self.bias_bits).stored(now, about)
             size = file_bytes(stored.params, stored.model_state)
             if not _CLOSE * most <= size <= most:
                 # What was pruned comes back as it was before.
@@ -209,8 +205,3 @@ class QuantizeToSize(_ToSize):
 def _least(trials: list[tuple[float, Any, Any]]) -> tuple[float, Any, Any]:
     """Return the trial of the lowest loss."""
     return min(trials, key=lambda trial: trial[0] if math.isfinite(trial[0]) else math.inf)
-
-
-def _check_judged(about: About, before: Trained) -> None:
-    if about.judge(before.params, before.model_state) is None:
-        raise ValueError("choices are made on validation batches: give validation=")

@@ -9,7 +9,7 @@ from typing import Any, Self
 import jax
 
 from jaxcomp import strict_json
-from jaxcomp.recipe.bar import training_bar
+from jaxcomp.recipe.bar import TrainingBar
 from jaxcomp.recipe.history import History, Point
 from jaxcomp.recipe.progress import Progress
 from jaxcomp.recipe.watch import Look, ToParams, Watch, both
@@ -30,12 +30,15 @@ class Watching:
         """Take the steps of all phases, and a folder, or None to keep nothing."""
         self._folder = folder
         file = None if folder is None else folder / _HISTORY
-        self._history = History(file, frozenset({"loss", "penalty"}), self._show)
-        self._seen: dict[str, int] = {}
         console = PlainConsole(stderr=True)
-        hidden = not console.is_terminal
-        self._bar = training_bar(console, "loss {task.fields[loss]}", hidden=hidden)
-        self._task = self._bar.add_task("start", total=total_steps, loss="-")
+        self._bar = TrainingBar(
+            console,
+            total_steps,
+            "loss",
+            lambda point: f"{point['loss']:.4g}",
+            disable=not console.is_terminal,
+        )
+        self._history = History(file, frozenset({"loss", "penalty"}), self._bar.show)
 
     @property
     def points(self) -> list[Point]:
@@ -75,9 +78,8 @@ class Watching:
             stack.enter_context(self._bar)
             self.watch = Watch(self._look, self._resume)
             if self._folder is not None:
-                states = stack.enter_context(Progress(self._folder / _STATES, _SECONDS))
-                saved = Watch(lambda phase, _: states.look(phase), states.resume, states.done)
-                self.watch = both(self.watch, saved)
+                saved = stack.enter_context(Progress(self._folder / _STATES, _SECONDS))
+                self.watch = both(self.watch, saved.watch)
             self._open = stack.pop_all()
         return self
 
@@ -109,10 +111,3 @@ class Watching:
     def _resume(self, phase: str, start: TrainState) -> TrainState:
         self._history.resume(phase, int(start.step))
         return start
-
-    def _show(self, point: Point) -> None:
-        phase, step = point["phase"], point["step"]
-        made = step - self._seen.get(phase, 0)
-        self._seen[phase] = step
-        loss = f"{point['loss']:.4g}"
-        self._bar.update(self._task, advance=made, description=phase, loss=loss)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxcomp.axes import Axes
+from jaxcomp.text_table import text_table
 from jaxcomp.tracing import moments
 from jaxcomp.tracing.program import Program
 from jaxcomp.tracing.uses import CONTRACTIONS, ELEMENT, EMBEDDING, UNKNOWN, UNUSED, Use
@@ -64,13 +65,7 @@ class Network:
             cells = (" ".join(map(str, own)) or "-" for own in axes)
             shape = " ".join(map(str, one.shape)) or "scalar"
             rows.append((name, shape, kind, *cells, str(one.count), one.reason))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-        lines = [
-            "  ".join([*(c.ljust(w) for c, w in zip(row[:-1], widths, strict=True)), row[-1]])
-            for row in rows
-        ]
-        lines.insert(1, "  ".join("-" * width for width in widths))
-        return "\n".join(line.rstrip() for line in lines)
+        return text_table(rows, rule=True)
 
     def input_moments(
         self, params: PyTree, batches: Iterable[Any], *, diagonal: bool = False

@@ -44,7 +44,7 @@ class AddCompressibilityState(NamedTuple):
 
 
 def added_penalty(opt_state: optax.OptState) -> jax.Array:
-    """What all penalties of an optimizer added to the loss at its last update, to be logged.
+    """Return what all penalties of an optimizer added to the loss at its last update, to be logged.
 
     Args:
       opt_state: of a chain with any number of `add_penalty` and `add_compressibility`, also inside

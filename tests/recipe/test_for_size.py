@@ -20,6 +20,7 @@ def run(recipe, network, **options):
     return recipe.run(loss, start(), batch, key=KEY, **options)
 
 
+@pytest.mark.slow
 def test_a_file_of_the_size_that_was_asked_for(network, tmp_path):
     """Of a function that needs all weights that it can get."""
     rng = np.random.default_rng(3)

@@ -1,0 +1,24 @@
+"""Tables as plain text."""
+
+from collections.abc import Sequence
+
+
+def text_table(rows: Sequence[Sequence[str]], *, rule: bool = False, numbers: bool = False) -> str:
+    """Return rows of cells as lines, with all columns as wide as their widest cell.
+
+    Args:
+      rows: the heading, and what is below it.
+      rule: whether there is a line below each column's heading; not below an empty one.
+      numbers: whether all columns but the first are set to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if rule:
+        line = ["-" * width if cell else "" for cell, width in zip(rows[0], widths, strict=True)]
+        rows = [rows[0], line, *rows[1:]]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if numbers and place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
