@@ -9,12 +9,12 @@ import argparse
 from pathlib import Path
 
 import jaxcomp
-from experiments.judge import judged
 from experiments.mistakes import in_one_line
-from experiments.objective import classification_metrics
+from experiments.report.evaluation import judged
+from experiments.settings.networks import NetworkSettings
+from experiments.settings.settings import DataSettings
+from experiments.training.objective import classification_metrics
 from jaxcomp import strict_json
-from jaxcomp.data import DATASETS
-from jaxcomp.models import MODELS
 from jaxcomp.strict_json import DamagedFileError
 
 MODEL_FILE = "model.jxc"
@@ -34,8 +34,8 @@ def main() -> None:
             parser.error(f"there is no {workdir / name}: give the workdir of a finished run")
     config = strict_json.read(workdir / CONFIG_FILE, "write the configuration of the run anew")
     try:
-        model, data, seed = config["model"], config["data"]["name"], config["data"]["split_seed"]
-        model, data = MODELS[model](), DATASETS[data]
+        data = DataSettings(config["data"]["name"], config["data"]["split_seed"])
+        model = NetworkSettings(config["model"], data.name).judged()
     except (KeyError, TypeError) as error:
         raise DamagedFileError(
             f"{workdir / CONFIG_FILE} is not a configuration: {error}"
@@ -46,7 +46,7 @@ def main() -> None:
     except jaxcomp.FormatError as error:
         raise DamagedFileError(f"{workdir / MODEL_FILE}: {error}: make the run again") from error
     metrics = classification_metrics(model.apply)
-    print(strict_json.dumps({"test": judged(metrics, params, data(seed).test)}))
+    print(strict_json.dumps({"test": judged(metrics, params, data.load().test)}))
 
 
 if __name__ == "__main__":

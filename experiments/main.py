@@ -28,26 +28,27 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 import jaxcomp
-from experiments import feed, processes, report
-from experiments.configuration import parse_flags
-from experiments.environment import environment
+from experiments.devices import processes
+from experiments.devices.mesh import RulesError, mesh_of
+from experiments.devices.processes import JoinError
 from experiments.evaluate import CONFIG_FILE, MODEL_FILE
-from experiments.judge import judged, same_arrays
-from experiments.lock import LockedError, locked_by_first
-from experiments.mesh import RulesError, mesh_of
 from experiments.mistakes import in_one_line, show_warnings
-from experiments.networks import SettingError
-from experiments.objective import classification_metrics
-from experiments.processes import JoinError
-from experiments.progress import STOPPED, check_same_run
-from experiments.recipe import Outcome, total_steps, train_and_compress
-from experiments.tensorboard import TensorBoard
-from experiments.watch import Watcher
+from experiments.report import run_report
+from experiments.report.environment import environment
+from experiments.report.evaluation import judged, same_arrays
+from experiments.run.lock import LockedError, locked_by_first
+from experiments.run.same_run import STOPPED, check_same_run
+from experiments.run.tensorboard import TensorBoard
+from experiments.run.watch import Watcher
+from experiments.settings.flags import parse_flags
+from experiments.settings.networks import SettingError
+from experiments.settings.settings import settings_of
+from experiments.training.objective import classification_metrics
+from experiments.training.recipe import Outcome, train_and_compress
 from jaxcomp import strict_json
 from jaxcomp.cli.stopping import Stopped
-from jaxcomp.data import DATASETS, Split, Splits
+from jaxcomp.data import Split, Splits
 from jaxcomp.files import replacing
-from jaxcomp.models import MODELS
 from jaxcomp.printable import printable
 from jaxcomp.recipe.progress import Progress, StoppedError
 from jaxcomp.recipe.watch import both
@@ -107,11 +108,11 @@ def run() -> None:
 
 def make(config: ConfigDict, workdir: Path) -> None:
     """Wire configuration, data, model and recipe; the first process writes what comes of it."""
-    first, checkpoints = is_first(), workdir / CHECKPOINTS
+    settings, first, checkpoints = settings_of(config), is_first(), workdir / CHECKPOINTS
     begin, made_with = time.monotonic(), environment()  # before the checkout can change
     console = PlainConsole(quiet=not first)
     try:
-        mesh_of(config)
+        mesh_of(settings.training.mesh, settings.training.batch_size)
         check_same_run(checkpoints, workdir / CONFIG_FILE, config.to_json())
     except ValueError as error:
         sys.exit(printable(f"error: {error}"))
@@ -120,34 +121,32 @@ def make(config: ConfigDict, workdir: Path) -> None:
         with replacing(workdir / CONFIG_FILE) as file:
             file.write_text(config.to_json(indent=2))
 
-    with console.status(f"reading {config.data.name}"):
-        splits = DATASETS[config.data.name](config.data.split_seed)
-    if config.data.train_on_validation:
-        splits = splits._replace(train=feed.both(splits.train, splits.validation))
-    if config.batch_size > (count := feed.count(splits.train)):
-        sys.exit(f"error: batch_size={config.batch_size}: there are {count} examples to train on")
-    metrics = classification_metrics(MODELS[config.model]().apply)
+    with console.status(f"reading {settings.data.name}"):
+        splits = settings.data.load()
+    if (size := settings.training.batch_size) > splits.train.number:
+        sys.exit(f"error: batch_size={size}: there are {splits.train.number} examples to train on")
+    metrics = classification_metrics(settings.network.judged().apply)
     followed = workdir / METRICS_FILE if first else Path(os.devnull)
     with ExitStack() as stack:
         draws = _TENSORBOARD.value and first
         also = [stack.enter_context(TensorBoard(workdir))] if draws else []
         watcher = stack.enter_context(
-            Watcher(metrics, splits.validation, total_steps(config), console, followed, *also)
+            Watcher(metrics, splits.validation, settings.recipe.steps, console, followed, *also)
         )
         progress = stack.enter_context(Progress(checkpoints, _CHECKPOINT_SECONDS.value))
         # What was seen is shown, then saved.
-        outcome = train_and_compress(config, splits, both(watcher.watch, progress.watch))
+        outcome = train_and_compress(settings, splits, both(watcher.watch, progress.watch))
     if first:
         file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
         with console.status("reading the file back in a fresh process"):
             read_back = evaluated(workdir)
         numbers = {
             "config": config.to_dict(),
-            "seed": config.seed,
+            "seed": settings.training.seed,
             **made_with,
             **accuracies(metrics, splits, outcome, read_back),
-            "storage": report.storage(outcome.compressed, file_bytes),
-            "layers": report.layers(outcome.compressed),
+            "storage": run_report.storage(outcome.compressed, file_bytes),
+            "layers": run_report.layers(outcome.compressed),
             "seconds": time.monotonic() - begin,
             "history": watcher.history,
         }
@@ -155,7 +154,7 @@ def make(config: ConfigDict, workdir: Path) -> None:
 
 
 def evaluated(workdir: Path) -> dict[str, float]:
-    """Metrics on the test split of the file of a workdir, by a process that has nothing else."""
+    """Return metrics on the test split of a workdir's file, by a process that has nothing else."""
     done = subprocess.run(
         [sys.executable, "-m", "experiments.evaluate", str(workdir)],
         stdout=subprocess.PIPE,
@@ -179,10 +178,10 @@ def accuracies(
 
     test = on(splits.test) | {"read_back": read_back}
     return {
-        "test_examples": feed.count(splits.test),
-        "test_accuracy": report.column(test, "accuracy"),
-        "test_bits": report.column(test, "bits"),
-        "validation_accuracy": report.column(on(splits.validation), "accuracy"),
+        "test_examples": splits.test.number,
+        "test_accuracy": run_report.column(test, "accuracy"),
+        "test_bits": run_report.column(test, "bits"),
+        "validation_accuracy": run_report.column(on(splits.validation), "accuracy"),
     }
 
 
@@ -190,8 +189,8 @@ def finish(workdir: Path, numbers: dict[str, Any], outcome: Outcome, console: Pl
     """Write and show the report; then, if the file holds this network, the run is over."""
     strict_json.write(workdir / "report.json", numbers, indent=1)
     with replacing(workdir / "figure.png") as file:
-        report.figure(outcome, numbers["history"]).savefig(file, dpi=120)
-    report.show(numbers, console)
+        run_report.figure(outcome, numbers["history"]).savefig(file, dpi=120)
+    run_report.show(numbers, console)
     if numbers["config"]["data"]["train_on_validation"]:
         console.print("The validation split was trained on: its accuracy says nothing.")
     console.print(f"model.jxc, figure.png and report.json are in {workdir}")

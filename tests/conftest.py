@@ -95,6 +95,16 @@ def standard_promotion():
 
 
 @pytest.fixture
+def axes():
+    """Axes to draw on."""
+    import matplotlib.pyplot as plt  # takes time, and few tests draw
+
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+@pytest.fixture
 def signals_not_ignored():
     """Signals as a shell has them for the processes of one test.
 

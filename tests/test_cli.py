@@ -9,7 +9,6 @@ import pytest
 import jaxcomp
 from jaxcomp import codec
 from jaxcomp.cli import main
-from tests.helpers import RESULTS
 
 
 @pytest.fixture
@@ -150,30 +149,3 @@ def test_help_names_the_commands(capsys):
         main(["--help"])
     assert exit_.value.code == 0
     assert "inspect" in capsys.readouterr().out
-
-
-def test_table_shows_a_record_beside_published_rows(capsys):
-    record = RESULTS / "mnist_lenet300.json"
-    assert main(["table", str(record), "--published", str(RESULTS / "published.json")]) == 0
-    out = capsys.readouterr().out
-    assert "mnist_lenet300" in out
-    assert "arXiv 1906.06624" in out
-
-
-def test_table_draws_what_it_shows(tmp_path, capsys):
-    record = RESULTS / "mnist_lenet300.json"
-    assert main(["table", str(record), "--figure", str(tmp_path / "results.png")]) == 0
-    assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
-    assert "mnist_lenet300" in capsys.readouterr().out
-
-
-def test_table_names_what_it_cannot_use(tmp_path, capsys):
-    other = tmp_path / "other.json"
-    other.write_text('{"config": {"model": "lenet_300_100"}}')
-    for arguments, message in (
-        ([str(tmp_path / "nowhere.json")], "No such file"),
-        ([str(other)], "not a record of results"),
-        ([str(RESULTS / "mnist_lenet300.json"), str(other)], "not a record"),
-    ):
-        assert main(["table", *arguments]) == 1
-        assert message in capsys.readouterr().err

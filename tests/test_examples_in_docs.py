@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import jaxcomp
-from experiments import tables
+from experiments.report import documents
+from experiments.report.documents import DOCUMENTS, TABLES, record_of, written
 from experiments.sweeps.baselines import PENALTIES
-from experiments.tables import DOCUMENTS, TABLES, record_of, written
 from jaxcomp.cli import main
 from jaxcomp.trees import named_leaves
-from tests.helpers import RESULTS, ROOT
+from tests.helpers import ROOT
 
 README = (ROOT / "README.md").read_text()
 MODULES = [module.name for module in pkgutil.walk_packages(jaxcomp.__path__, "jaxcomp.")]
@@ -132,13 +132,13 @@ def test_the_page_on_the_recipe(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_the_tables_are_what_the_records_say(path):
-    assert written(path) == path.read_text(), "run `python -m experiments.tables`"
+    assert written(path) == path.read_text(), "run `python -m experiments.report.documents`"
 
 
 def test_every_table_stands_in_a_document_and_an_unknown_one_is_named(tmp_path, monkeypatch):
     text = "".join(path.read_text() for path in DOCUMENTS)
     assert sorted(re.findall(r"<!-- table: (\S+) -->", text)) == sorted(TABLES)
-    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    monkeypatch.setattr(documents, "ROOT", tmp_path)
     (tmp_path / "page.md").write_text("<!-- table: none -->\n<!-- end -->")
     with pytest.raises(ValueError, match=r"there is no table 'none': choose from digits-and-"):
         written(tmp_path / "page.md")
@@ -200,14 +200,6 @@ def test_results_have_five_seeds_and_files_that_are_as_accurate_as_what_was_writ
     if record["device"].startswith("cpu"):  # on accelerators bfloat16 may tip an example over
         for run in record["seeds"].values():
             assert run["test_accuracy_read_back"] == run["test_accuracy_compressed"]
-
-
-def test_the_command_prints_the_tables_beside_published_rows(capsys):
-    records = [str(RESULTS / f"mnist_lenet300{end}.json") for end in ("", "_shifted")]
-    assert main(["table", *records, "--published", str(RESULTS / "published.json")]) == 0
-    assert capsys.readouterr().out.strip() == TABLES["mnist-lenet300"]()
-    assert main(["table", str(RESULTS / "penalties_mnist.json")]) == 0
-    assert capsys.readouterr().out.strip() == TABLES["penalties"]()
 
 
 def test_every_penalty_has_the_seeds_and_the_tries_that_the_text_says():

@@ -27,7 +27,7 @@ import numpy as np
 from rich.table import Table
 
 from experiments.benchmarks import codec_sets
-from experiments.commit import commit
+from experiments.report.commit import commit
 from jaxcomp import codec, strict_json
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Encoder

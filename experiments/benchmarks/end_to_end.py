@@ -32,7 +32,7 @@ import jaxcomp
 from experiments.benchmarks.network import Start, start
 from experiments.benchmarks.paired import Work, in_turns
 from experiments.benchmarks.record import Record, cells_of, row_of
-from experiments.trainer import on_device
+from experiments.training.trainer import on_device
 from jaxcomp.data import Examples, Stream, shuffled_batches, shuffled_indices
 from jaxcomp.models import MODELS
 from jaxcomp.schedules import cubic_density

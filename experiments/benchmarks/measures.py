@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import optax
 
 import jaxcomp
-from experiments.environment import environment
-from experiments.objective import cross_entropy
+from experiments.report.environment import environment
+from experiments.training.objective import cross_entropy
 from jaxcomp import strict_json
 from jaxcomp.analysis.measures import measures
 from jaxcomp.data import Examples

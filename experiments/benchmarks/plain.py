@@ -9,7 +9,7 @@ import jax
 import jaxcomp
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.subject import Params
-from experiments.storage import as_int8, reference_bytes
+from experiments.report.storage import as_int8, reference_bytes
 from jaxcomp.trees import weight_mask
 
 

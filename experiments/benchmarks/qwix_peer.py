@@ -20,7 +20,7 @@ import jaxcomp
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.data_free import BIAS_BITS
 from experiments.benchmarks.subject import Params
-from experiments.storage import zstd_bytes
+from experiments.report.storage import zstd_bytes
 from jaxcomp.codec import Writer
 from jaxcomp.codec.levels import FewValued
 from jaxcomp.compression.arrays import Array

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from experiments.benchmarks.recipe_subjects import SUBJECTS, Subject
 from experiments.benchmarks.record import Record
-from experiments.storage import as_int8, reference_bytes
+from experiments.report.storage import as_int8, reference_bytes
 from jaxcomp import strict_json
 from jaxcomp.recipe import Dense, FineTune, Phase, Quantize, Recipe, Sparsify, Store, for_size
 from jaxcomp.recipe.phase import About, Trained

@@ -1,14 +1,13 @@
 """What a benchmark leaves behind: its rows, with the command and the machine they are of."""
 
 import shlex
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.benchmarks.paired import Pair, spread
-from experiments.environment import environment
+from experiments.report.environment import environment
 from jaxcomp import strict_json
 
 
@@ -30,16 +29,6 @@ class Record:
         """Also to the file: a run that is stopped leaves what it has measured."""
         self.rows.append(row)
         strict_json.write(self._output, self._record, indent=1)
-
-
-def records_of(folder: Path, kind: str, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the records `KIND_NAME.json` of a folder, those that there are, by name."""
-    paths = {name: folder / f"{kind}_{name}.json" for name in names}
-    return {
-        name: strict_json.read(path, "check it out again")
-        for name, path in paths.items()
-        if path.exists()
-    }
 
 
 def row_of(about: dict[str, Any], pair: Pair, ratios: np.ndarray) -> dict[str, Any]:

@@ -12,22 +12,48 @@ Expected: about 454 times smaller than float32 (451 to 458), test error 12.0 % (
 
 from ml_collections import ConfigDict
 
-from experiments.configs import cifar10_resnet20
+from experiments.configs import digits_lenet300
 
 
 def get_config() -> ConfigDict:
-    """The configuration of ResNet-20 with another network and far fewer weights."""
-    config = cifar10_resnet20.get_config()
-    config.name = "cifar10_vgg16"
+    """The digits' configuration with all that this network needs."""
+    config = digits_lenet300.get_config()
+    config.batch_size = 256
+    config.biases.bits = 8
+
+    config.data.flip = True
+    config.data.name = "cifar10_jpeg"
+    config.data.shift = 4
+    config.data.train_on_validation = True  # False to choose anything
+
+    config.distill.temperature = 4.0
+    config.distill.weight = 0.5
+
+    config.finetune.steps = 0
+    config.look_every = 1_750
     config.model = "vgg_16"
-    config.train.steps = 7_000
-    config.train.learning_rate = 0.05
-    config.penalty.steps = 17_500
+    config.name = "cifar10_vgg16"
+    config.optimizer = "sgd"
+
+    config.penalty.l2 = 0.0005
     config.penalty.learning_rate = 0.05
+    config.penalty.magnitude = 0.0
+    config.penalty.name = "none"
+    config.penalty.start = "dense"
+    config.penalty.steps = 17_500
+    config.precision = "bfloat16"
+
     config.prune.density = 0.0079
     config.prune.steps = 8_750
+
+    config.quantize.learning_rate = 0.0005
+    config.quantize.levels = 2
     config.quantize.steps = 5_250
+    config.settle.learning_rate = 0.0005
     config.settle.steps = 1_000
-    config.settle.learning_rate = 5e-4
-    config.biases.bits = 8
+    config.stored = "bfloat16"
+
+    config.train.l2 = 0.0005
+    config.train.learning_rate = 0.05
+    config.train.steps = 7_000
     return config

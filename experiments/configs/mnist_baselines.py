@@ -12,28 +12,33 @@ validation split. The sweep compares three ways to go on from the sparse network
 
 from ml_collections import ConfigDict
 
-from experiments.configs import mnist_lenet300
+from experiments.configs import digits_lenet300
 
 
 def get_config() -> ConfigDict:
-    """That of the best network without its teacher: fewer steps and levels, more weights."""
-    config = mnist_lenet300.get_config()
-    config.name = "mnist_baselines"
-    config.data.train_on_validation = False
-    config.dropout.input_dropout = config.dropout.hidden_dropout = 0.0
-    config.train.steps = 1  # no dense network is needed
-    config.distill.weight = 0.0
+    """The digits' configuration with all that this network needs."""
+    config = digits_lenet300.get_config()
+    config.batch_size = 128
 
+    config.data.name = "mnist"
+
+    config.finetune.steps = 0
+    config.look_every = 2_000
+    config.name = "mnist_baselines"
+
+    config.penalty.learning_rate = 0.008
+    config.penalty.magnitude = 0.0
     config.penalty.name = "l2"
-    config.penalty.weight = 2e-4
-    config.penalty.l2 = 0.0
-    config.penalty.start = "init"
     config.penalty.steps = 8_000
+    config.penalty.weight = 0.0002
+
     config.prune.density = 0.015  # 3,993 weights
     config.prune.steps = 5_000
     config.prune.structure = 0.25
+
+    config.quantize.learning_rate = 0.004
     config.quantize.levels = 2
     config.quantize.steps = 4_000
-    config.quantize.learning_rate = 4e-3
-    config.look_every = 2_000
+
+    config.train.steps = 1  # no dense network is needed
     return config

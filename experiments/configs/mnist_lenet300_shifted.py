@@ -14,21 +14,41 @@ with 0.91 % of the weights.
 
 from ml_collections import ConfigDict
 
-from experiments.configs import mnist_lenet300
+from experiments.configs import digits_lenet300
 
 
 def get_config() -> ConfigDict:
-    """The other configuration with shifts, half of the levels, more steps, and no teacher."""
-    config = mnist_lenet300.get_config()
-    config.name = "mnist_lenet300_shifted"
-    config.data.shift = 1
+    """The digits' configuration with all that this network needs."""
+    config = digits_lenet300.get_config()
+    config.batch_size = 128
+    config.biases.bits = 4
 
-    config.distill.weight = 0.0
+    config.data.name = "mnist"
+    config.data.shift = 1
+    config.data.train_on_validation = True  # False to choose anything
+
+    config.dropout.hidden_dropout = 0.3
+    config.dropout.input_dropout = 0.2
+
+    config.finetune.steps = 0
+    config.look_every = 5_000
+    config.name = "mnist_lenet300_shifted"
+
+    config.penalty.l2 = 0.0002
+    config.penalty.learning_rate = 0.004
+    config.penalty.magnitude = 0.0
+    config.penalty.name = "prox_ratio"
     config.penalty.steps = 120_000
-    config.penalty.learning_rate = 4e-3
+    config.penalty.weight = 1e-05
+
     config.prune.density = 0.0091  # 2,422 weights
     config.prune.steps = 80_000
+    config.prune.structure = 0.1
+
+    config.quantize.learning_rate = 0.001
     config.quantize.levels = 3
+    config.quantize.steps = 34_000
     config.settle.steps = 1_000  # without them the file is what the last step of rounding was
-    config.biases.bits = 4
+
+    config.train.steps = 17_000
     return config

@@ -10,32 +10,42 @@ The network starts with as many units as it can use, which takes a fraction of t
 
 from ml_collections import ConfigDict
 
-from experiments.configs import mnist_lenet300
+from experiments.configs import digits_lenet300
 
 
 def get_config() -> ConfigDict:
-    """The other network's configuration with more dropout, and fewer steps and levels."""
-    config = mnist_lenet300.get_config()
-    config.name = "mnist_lenet5"
-    config.model = "lenet_5_caffe"
+    """The digits' configuration with all that this network needs."""
+    config = digits_lenet300.get_config()
+    config.batch_size = 128
 
-    config.dropout.input_dropout = 0.0
-    config.dropout.hidden_dropout = 0.5
-    config.train.steps = 2_500
-    config.train.learning_rate = 2e-3
+    config.data.name = "mnist"
+    config.data.train_on_validation = True  # False to choose anything
+
     config.distill.weight = 0.8
 
+    config.dropout.hidden_dropout = 0.5
+
+    config.finetune.steps = 0
+    config.look_every = 1_000
+    config.model = "lenet_5_caffe"
+    config.name = "mnist_lenet5"
+
+    config.penalty.l2 = 0.0002
+    config.penalty.learning_rate = 0.004
+    config.penalty.magnitude = 0.0
     config.penalty.name = "none"
     config.penalty.steps = 6_000
-    config.penalty.learning_rate = 4e-3
+    config.penalty.weight = 1e-05
 
-    config.prune.widths = (12, 30, 120)
     config.prune.density = 0.0072  # 3,100 weights
     config.prune.steps = 4_000
     config.prune.structure = 0.15
+    config.prune.widths = (12, 30, 120)
 
+    config.quantize.learning_rate = 0.001
     config.quantize.levels = 2
     config.quantize.steps = 4_000
-    config.quantize.learning_rate = 1e-3
-    config.look_every = 1_000
+
+    config.train.learning_rate = 0.002
+    config.train.steps = 2_500
     return config

@@ -12,23 +12,43 @@ small network learns for longer; it learns as well without a teacher, in steps t
 
 from ml_collections import ConfigDict
 
-from experiments.configs import mnist_lenet5
+from experiments.configs import digits_lenet300
 
 
 def get_config() -> ConfigDict:
-    """The other configuration with shifts, more steps, fewer units and no teacher."""
-    config = mnist_lenet5.get_config()
-    config.name = "mnist_lenet5_shifted"
-    config.data.shift = 2
+    """The digits' configuration with all that this network needs."""
+    config = digits_lenet300.get_config()
+    config.batch_size = 128
 
-    config.train.steps = 4_000  # the dense network is what the others are held against
-    config.distill.weight = 0.0
+    config.data.name = "mnist"
+    config.data.shift = 2
+    config.data.train_on_validation = True  # False to choose anything
+
+    config.dropout.hidden_dropout = 0.5
+
+    config.finetune.steps = 0
+    config.look_every = 1_000
+    config.model = "lenet_5_caffe"
+    config.name = "mnist_lenet5_shifted"
+
+    config.penalty.l2 = 0.0002
+    config.penalty.learning_rate = 0.004
+    config.penalty.magnitude = 0.0
+    config.penalty.name = "none"
     config.penalty.steps = 80_000
-    config.prune.widths = (10, 24, 60)
+    config.penalty.weight = 1e-05
+
     config.prune.density = 0.0087  # 3,745 weights
     config.prune.steps = 54_000
+    config.prune.structure = 0.15
+    config.prune.widths = (10, 24, 60)
+
     config.quantize.by_layer = (4, 4, 2, 4)  # the third has half of the weights
+    config.quantize.learning_rate = 0.0005
+    config.quantize.levels = 2
     config.quantize.steps = 10_000
-    config.quantize.learning_rate = 5e-4
     config.settle.steps = 1_000  # without them the file is what the last step of rounding was
+
+    config.train.learning_rate = 0.002
+    config.train.steps = 4_000  # the dense network is what the others are held against
     return config

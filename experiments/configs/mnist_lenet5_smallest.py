@@ -11,15 +11,43 @@ left are smaller at the same error than many units of which few are: places cost
 
 from ml_collections import ConfigDict
 
-from experiments.configs import mnist_lenet5_shifted
+from experiments.configs import digits_lenet300
 
 
 def get_config() -> ConfigDict:
-    """The shifted configuration with half of its weights and units, and more steps."""
-    config = mnist_lenet5_shifted.get_config()
+    """The digits' configuration with all that this network needs."""
+    config = digits_lenet300.get_config()
+    config.batch_size = 128
+
+    config.data.name = "mnist"
+    config.data.shift = 2
+    config.data.train_on_validation = True  # False to choose anything
+
+    config.dropout.hidden_dropout = 0.5
+
+    config.finetune.steps = 0
+    config.look_every = 1_000
+    config.model = "lenet_5_caffe"
     config.name = "mnist_lenet5_smallest"
+
+    config.penalty.l2 = 0.0002
+    config.penalty.learning_rate = 0.004
+    config.penalty.magnitude = 0.0
+    config.penalty.name = "none"
     config.penalty.steps = 120_000
-    config.prune.widths = (8, 14, 30)
+    config.penalty.weight = 1e-05
+
     config.prune.density = 0.0042  # 1,808 weights
     config.prune.steps = 80_000
+    config.prune.structure = 0.15
+    config.prune.widths = (8, 14, 30)
+
+    config.quantize.by_layer = (4, 4, 2, 4)  # the third has half of the weights
+    config.quantize.learning_rate = 0.0005
+    config.quantize.levels = 2
+    config.quantize.steps = 10_000
+    config.settle.steps = 1_000  # without them the file is what the last step of rounding was
+
+    config.train.learning_rate = 0.002
+    config.train.steps = 4_000  # the dense network is what the others are held against
     return config

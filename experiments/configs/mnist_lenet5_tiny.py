@@ -12,20 +12,45 @@ magnitudes in place of three, 5 bits for biases, and a larger rate 1.04 %, and 6
 
 from ml_collections import ConfigDict
 
-from experiments.configs import mnist_lenet5_shifted
+from experiments.configs import digits_lenet300
 
 
 def get_config() -> ConfigDict:
-    """The shifted configuration with fewer weights, units and levels, and more steps."""
-    config = mnist_lenet5_shifted.get_config()
-    config.name = "mnist_lenet5_tiny"
+    """The digits' configuration with all that this network needs."""
+    config = digits_lenet300.get_config()
+    config.batch_size = 128
+    config.biases.bits = 4
+
+    config.data.name = "mnist"
     config.data.shift = 1
-    config.stored = "bfloat16"
+    config.data.train_on_validation = True  # False to choose anything
+
+    config.dropout.hidden_dropout = 0.5
+
+    config.finetune.steps = 0
+    config.look_every = 1_000
+    config.model = "lenet_5_caffe"
+    config.name = "mnist_lenet5_tiny"
+
+    config.penalty.l2 = 0.0002
+    config.penalty.learning_rate = 0.004
+    config.penalty.magnitude = 0.0
+    config.penalty.name = "none"
     config.penalty.steps = 120_000
-    config.prune.widths = (7, 12, 24)
+    config.penalty.weight = 1e-05
+
     config.prune.density = 0.0033  # 1,421 weights
     config.prune.steps = 80_000
+    config.prune.structure = 0.15
+    config.prune.widths = (7, 12, 24)
+
     config.quantize.by_layer = (3, 3, 2, 3)
-    config.quantize.learning_rate = 2e-4
-    config.biases.bits = 4
+    config.quantize.learning_rate = 0.0002
+    config.quantize.levels = 2
+    config.quantize.steps = 10_000
+    config.settle.steps = 1_000  # without them the file is what the last step of rounding was
+    config.stored = "bfloat16"
+
+    config.train.learning_rate = 0.002
+    config.train.steps = 4_000  # the dense network is what the others are held against
     return config

@@ -25,17 +25,18 @@ from typing import Any
 from ml_collections import ConfigDict
 from rich.progress import track
 
-from experiments.configuration import check, load
-from experiments.environment import environment
-from experiments.judge import error, nonzero_weights, through_file
 from experiments.mistakes import in_one_line
-from experiments.objective import classification_metrics, settled
-from experiments.recipe import compress, train_sparse
-from experiments.statistics import mean_with_interval
+from experiments.report.environment import environment
+from experiments.report.evaluation import error, nonzero_weights, through_file
+from experiments.report.statistics import mean_with_interval
+from experiments.settings.check import check
+from experiments.settings.flags import load
+from experiments.settings.settings import settings_of
 from experiments.sweeps.runs import kept
+from experiments.training.objective import classification_metrics, settled
+from experiments.training.recipe import compress, train_sparse
 from jaxcomp import strict_json
-from jaxcomp.data import DATASETS, Splits
-from jaxcomp.models import MODELS
+from jaxcomp.data import Splits
 from jaxcomp.recipe.watch import UNWATCHED
 from jaxcomp.train import NonFiniteLossError
 
@@ -109,7 +110,11 @@ def main() -> None:
     if options.seeds < 1:
         parser.error("--seeds must be at least 1")
     config = load(options.config)
-    splits = DATASETS[config.data.name](config.data.split_seed)
+    if config.data.train_on_validation:
+        parser.error(
+            f"{options.config} trains on the validation split, by which settings are chosen"
+        )
+    splits = settings_of(config).data.load()
     shared = hashlib.sha256(config.to_json(sort_keys=True).encode()).hexdigest()[:8]
 
     def made(name: str, setting: tuple[float, float], seed: int, *, test: bool) -> dict[str, Any]:
@@ -216,7 +221,7 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
     that diverges there is the message alone. On the test split all endings are judged; without it,
     that by which settings are chosen.
     """
-    metrics = classification_metrics(MODELS[config.model]().apply)
+    metrics = classification_metrics(settings_of(config).network.judged().apply)
 
     def judged(params: PyTree) -> dict[str, float]:
         result = {
@@ -226,10 +231,11 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
         return {**result, "test_error": error(metrics, params, splits.test)} if test else result
 
     try:
-        sparse = train_sparse(config, splits, UNWATCHED)
+        sparse = train_sparse(settings_of(config), splits, UNWATCHED)
         results = {"float": judged(settled(sparse.penalized))}
         for name in ENDINGS if test else (JUDGED,):
-            compressed = compress(ending(config, name), UNWATCHED, sparse).compressed
+            settings = settings_of(ending(config, name))
+            compressed = compress(settings, UNWATCHED, sparse).compressed
             params, size = through_file(compressed)
             results[name] = {**judged(params), "bytes": size}
     except NonFiniteLossError as reason:

@@ -22,23 +22,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import linen as nn
 from rich.progress import track
 
-from experiments.environment import environment
-from experiments.judge import accuracy
 from experiments.mistakes import in_one_line
-from experiments.objective import EVALUATION_BATCH, classification_metrics, cross_entropy
-from experiments.statistics import mean_with_interval, significant
+from experiments.report.environment import environment
+from experiments.report.evaluation import accuracy
+from experiments.report.plots.claim import claim_figure
+from experiments.report.statistics import mean_with_interval, significant
+from experiments.settings.networks import NetworkSettings
 from experiments.sweeps.data import IMAGES
 from experiments.sweeps.runs import kept
+from experiments.training.objective import EVALUATION_BATCH, classification_metrics, cross_entropy
 from jaxcomp import strict_json
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.measures import measures
-from jaxcomp.analysis.plots.claim import claim_figure
-from jaxcomp.data import DATASETS, Splits, batches, shuffled_batches
+from jaxcomp.data import DATASETS, Splits
 from jaxcomp.files import replacing
 from jaxcomp.losses import compressibility_tree, level_tree, penalty_tree
-from jaxcomp.models import MODELS
 from jaxcomp.train import NonFiniteLossError, TrainState, fit, init_state, make_step
 
 PyTree = Any
@@ -86,11 +87,11 @@ def main() -> None:
 
     settings = [(name, weight) for name, weights in GRID.items() for weight in weights]
     runs = [(*setting, seed) for seed in range(options.seeds) for setting in settings]
-    splits = DATASETS[options.data](0)
+    model, splits = NetworkSettings(MODEL, options.data).judged(), DATASETS[options.data].load(0)
     results: dict[tuple[str, float], list[dict[str, Any]]] = {setting: [] for setting in settings}
     for name, weight, seed in track(runs, "training"):
         label = f"{options.data} {options.steps} {name} {weight} {seed}"
-        make = partial(train, splits, name, weight, seed, options.steps)
+        make = partial(train, model, splits, name, weight, seed, options.steps)
         try:
             results[name, weight].append(kept(options.workdir, label, make))
         except NonFiniteLossError as error:
@@ -113,9 +114,11 @@ def main() -> None:
     print(f"{len(runs)} runs are in {options.workdir / 'record.json'}")
 
 
-def train(splits: Splits, name: str, weight: float, seed: int, steps: int) -> dict[str, Any]:
+def train(
+    model: nn.Module, splits: Splits, name: str, weight: float, seed: int, steps: int
+) -> dict[str, Any]:
     """One run: its curves, and how well its end obeys the composite condition."""
-    model, penalty = MODELS[MODEL](), PENALTIES[name]
+    penalty = PENALTIES[name]
     data_loss, metrics = cross_entropy(model.apply), classification_metrics(model.apply)
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
     params = model.init(jax.random.key(seed), splits.train.inputs[:1])["params"]
@@ -136,7 +139,7 @@ def train(splits: Splits, name: str, weight: float, seed: int, steps: int) -> di
     state = fit(
         make_step(lambda p, batch: data_loss(p, batch) + weight * penalty(p), optimizer),
         state,
-        shuffled_batches(splits.train, BATCH_SIZE, seed),
+        splits.train.shuffled_batches(BATCH_SIZE, seed),
         steps=steps,
         look_every=max(1, steps // 12),
         look=look,
@@ -162,9 +165,9 @@ def measured(params: PyTree, lit: np.ndarray) -> dict[str, jax.Array]:
 
 def full_gradient(loss: Callable, params: PyTree, splits: Splits) -> PyTree:
     """Gradient of the mean loss over the whole training split."""
-    examples = len(splits.train.labels)
+    examples = splits.train.number
     share = jax.jit(jax.grad(lambda p, batch: loss(p, batch) * (len(batch.labels) / examples)))
-    shares = [share(params, batch) for batch in batches(splits.train, EVALUATION_BATCH)]
+    shares = [share(params, batch) for batch in splits.train.batches(EVALUATION_BATCH)]
     return jax.tree.map(lambda *parts: sum(parts), *shares)
 
 

@@ -20,23 +20,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import linen as nn
 from rich.progress import track
 from rich.table import Table
 
-from experiments.environment import environment
-from experiments.judge import error, nonzero_weights, through_file
 from experiments.mistakes import in_one_line
-from experiments.objective import classification_metrics, cross_entropy
-from experiments.statistics import mean_with_interval
+from experiments.report.environment import environment
+from experiments.report.evaluation import error, nonzero_weights, through_file
+from experiments.report.plots.pareto import pareto_figure
+from experiments.report.statistics import mean_with_interval
+from experiments.settings.networks import NetworkSettings
 from experiments.sweeps.data import IMAGES
+from experiments.training.objective import classification_metrics, cross_entropy
 from jaxcomp import strict_json
 from jaxcomp.analysis.measures import measures
-from jaxcomp.analysis.plots.pareto import pareto_figure
 from jaxcomp.data import DATASETS, Examples, Splits, shuffled_indices
 from jaxcomp.files import replacing
 from jaxcomp.losses import PENALTIES, penalty_tree
 from jaxcomp.losses.ratio import level_of
-from jaxcomp.models import MODELS
 from jaxcomp.prune import apply_mask, threshold_mask
 from jaxcomp.quantize import uniform
 from jaxcomp.screen import PlainConsole
@@ -67,9 +68,10 @@ def main() -> None:
     if not all(0 <= weight < float("inf") for weight in options.weights):
         parser.error("--weights must be finite and at least 0")
 
-    splits = DATASETS[options.data](0)
-    params, diverged = train(splits, options.penalty, options.weights, options.seeds, options.steps)
-    results = judged(params, splits, len(options.weights), options.seeds)
+    model, splits = NetworkSettings(MODEL, options.data).judged(), DATASETS[options.data].load(0)
+    penalty = options.penalty, options.weights
+    params, diverged = train(model, splits, *penalty, options.seeds, options.steps)
+    results = judged(model, params, splits, len(options.weights), options.seeds)
     rows = [
         {
             "weight": weight,
@@ -97,10 +99,9 @@ def main() -> None:
 
 
 def train(
-    splits: Splits, penalty: str, weights: list[float], seeds: int, steps: int
+    model: nn.Module, splits: Splits, penalty: str, weights: list[float], seeds: int, steps: int
 ) -> tuple[PyTree, np.ndarray]:
     """Return parameters of shape [seeds, weights, ...], and how many seeds diverged, [weights]."""
-    model = MODELS[MODEL]()
     data_loss = cross_entropy(model.apply)
 
     def loss(params: PyTree, batch: Examples, weight: jax.Array) -> jax.Array:
@@ -115,7 +116,7 @@ def train(
     many, strengths = make_many(loss, optimizer), jnp.asarray(weights, jnp.float32)
     states = init_many(starts(jnp.arange(seeds)), optimizer, strengths)
     examples = jax.device_put(splits.train)
-    size = len(splits.train.labels)
+    size = splits.train.number
     orders = [shuffled_indices(size, BATCH_SIZE, seed) for seed in range(seeds)]
     for begin in track(range(0, steps, STEPS_PER_CALL), "training"):
         count = min(STEPS_PER_CALL, steps - begin)
@@ -125,10 +126,10 @@ def train(
 
 
 def judged(
-    params: PyTree, splits: Splits, weights: int, seeds: int
+    model: nn.Module, params: PyTree, splits: Splits, weights: int, seeds: int
 ) -> list[list[dict[str, float]]]:
     """Measure the file and the weights of each network, by weight of the penalty and seed."""
-    metrics = classification_metrics(MODELS[MODEL]().apply)
+    metrics = classification_metrics(model.apply)
     results: list[list[dict[str, float]]] = [[] for _ in range(weights)]
     for of_weight, seed in itertools.product(range(weights), range(seeds)):
         own = jax.tree.map(lambda w, at=(seed, of_weight): w[at], params)

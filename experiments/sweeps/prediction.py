@@ -19,8 +19,8 @@ import numpy as np
 import optax
 from rich.progress import track
 
-from experiments.environment import environment
 from experiments.mistakes import in_one_line
+from experiments.report.environment import environment
 from jaxcomp import strict_json
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.minimize import minimize, subgradient_norm

@@ -24,19 +24,20 @@ import optuna
 from ml_collections import ConfigDict
 from rich.table import Table
 
-from experiments import feed
-from experiments.configuration import DEFAULT, check, load, typed
-from experiments.environment import environment
-from experiments.judge import error, nonzero_weights, through_file
 from experiments.mistakes import in_one_line
-from experiments.objective import classification_metrics
-from experiments.recipe import train_and_compress
+from experiments.report.environment import environment
+from experiments.report.evaluation import error, nonzero_weights, through_file
+from experiments.report.plots.pareto import pareto_figure
+from experiments.settings.check import check
+from experiments.settings.flags import DEFAULT, load
+from experiments.settings.keys import typed
+from experiments.settings.settings import settings_of
 from experiments.sweeps.data_base import opened
+from experiments.training.objective import classification_metrics
+from experiments.training.recipe import train_and_compress
 from jaxcomp import strict_json
-from jaxcomp.analysis.plots.pareto import pareto_figure
-from jaxcomp.data import DATASETS, Splits
+from jaxcomp.data import Splits
 from jaxcomp.files import replacing
-from jaxcomp.models import MODELS
 from jaxcomp.recipe.watch import UNWATCHED
 from jaxcomp.screen import PlainConsole
 from jaxcomp.train import NonFiniteLossError
@@ -88,7 +89,7 @@ def search(
     study: optuna.Study, options: argparse.Namespace, config: ConfigDict, space: Space
 ) -> None:
     """Make the trials that are left, and write what came out."""
-    splits = DATASETS[config.data.name](config.data.split_seed)
+    splits = settings_of(config).data.load()
     stop = optuna.study.MaxTrialsCallback(options.trials, states=TRIED)
     if len(study.get_trials(deepcopy=False, states=TRIED)) < options.trials:
         study.optimize(lambda trial: judged(trial, config, space, splits), callbacks=[stop])
@@ -168,15 +169,16 @@ def judged(
     except ValueError as reason:  # values that are good alone, but not together
         print(f"trial {trial.number}: {reason}", flush=True)
         raise optuna.TrialPruned(str(reason)) from reason
-    model = MODELS[own.model]()
+    settings = settings_of(own)
+    model = settings.network.judged()
     try:
-        outcome = train_and_compress(own, splits, UNWATCHED)
+        outcome = train_and_compress(settings, splits, UNWATCHED)
         params, size = through_file(outcome.compressed)
         trial.set_user_attr("nonzero_weights", nonzero_weights(params))
     except NonFiniteLossError as reason:
         trial.set_user_attr("diverged", str(reason))
-        start = model.init(jax.random.key(own.seed), feed.one_input(splits.train))["params"]
-        params, size = through_file(start)
+        start = model.init(jax.random.key(settings.training.seed), splits.train.one_input())
+        params, size = through_file(start["params"])
     wrong = error(classification_metrics(model.apply), params, splits.validation)
     jax.clear_caches()  # each trial compiles functions of its own, which would all be kept
     print(f"trial {trial.number}: {size:,} bytes, {wrong:.2f} %, {values}", flush=True)

@@ -4,10 +4,10 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from jaxcomp.cli import compress, decompress, inspect, table, verify
+from jaxcomp.cli import compress, decompress, inspect, verify
 from jaxcomp.cli.errors import fail
 
-COMMANDS = (compress, decompress, inspect, table, verify)
+COMMANDS = (compress, decompress, inspect, verify)
 
 
 def run(arguments: Sequence[str] | None) -> int:

@@ -1,12 +1,12 @@
 """Data sets as arrays in memory, or as streams of images."""
 
 from jaxcomp.data.augmentation import shift_and_flip
-from jaxcomp.data.cifar10 import cifar10, cifar10_jpeg
+from jaxcomp.data.catalog import DATASETS, DataSet
+from jaxcomp.data.cifar import cifar10, cifar10_jpeg, cifar100
 from jaxcomp.data.digits import digits
 from jaxcomp.data.examples import (
     Examples,
     batches,
-    joined,
     shuffled_batches,
     shuffled_indices,
     take,
@@ -17,20 +17,9 @@ from jaxcomp.data.sonnets import sonnets
 from jaxcomp.data.splits import Split, Splits
 from jaxcomp.data.stream import Stream
 
-# By the name that a configuration gives: functions from a seed of the split to `Splits`.
-DATASETS = {
-    "digits": digits,
-    "mnist": mnist,
-    "cifar10": cifar10,
-    "cifar10_jpeg": cifar10_jpeg,
-    "sonnets": sonnets,
-    "imagenet2012": imagenet,
-}
-STREAMED = ("imagenet2012",)  # those whose splits are streams
-
 __all__ = [
     "DATASETS",
-    "STREAMED",
+    "DataSet",
     "Examples",
     "Split",
     "Splits",
@@ -38,9 +27,9 @@ __all__ = [
     "batches",
     "cifar10",
     "cifar10_jpeg",
+    "cifar100",
     "digits",
     "imagenet",
-    "joined",
     "mnist",
     "shift_and_flip",
     "shuffled_batches",

@@ -7,7 +7,7 @@ NAME = "mnist"
 VERSION = "3.0.1"
 VALIDATION = 5_000
 
-_MNIST = Prepared(NAME, VERSION, {"train": 60_000, "test": 10_000}, (28, 28, 1))
+MNIST = Prepared(NAME, VERSION, {"train": 60_000, "test": 10_000}, (28, 28, 1))
 
 
 def mnist(seed: int = 0, validation: int = VALIDATION) -> Splits:
@@ -23,4 +23,4 @@ def mnist(seed: int = 0, validation: int = VALIDATION) -> Splits:
       ImportError: if tensorflow-datasets is not installed.
       FileNotFoundError: if the data set is not prepared; the message has the command to run.
     """
-    return load(_MNIST, validation, seed)
+    return load(MNIST, validation, seed)

@@ -10,11 +10,12 @@ from jaxcomp.data.splits import Splits
 LENGTH = 64  # characters of an example
 STRIDE = 8  # between the beginnings of two training examples
 POEMS = 154
+CHARACTERS = 61  # that occur in the text
 _HELD_OUT = 15  # poems of the validation split, and of the test split
 
 
 def sonnets(seed: int = 0) -> Splits:
-    """The next character after each one of `LENGTH`, of the 154 sonnets (1609, public domain).
+    """Return texts of `LENGTH` characters of the 154 sonnets (1609, public domain).
 
     Inputs are int32 [n, LENGTH], places of characters in `characters()`; labels the same, one
     character further on. The poems, some 620 characters each, are drawn by `seed`: 124 for
@@ -34,7 +35,7 @@ def sonnets(seed: int = 0) -> Splits:
 
 
 def characters() -> str:
-    """The 61 characters of the text in the order of their numbers."""
+    """Return the `CHARACTERS` characters of the text in the order of their numbers."""
     return _characters_of(_text())
 
 

@@ -19,8 +19,10 @@ class Stream:
     """A split whose images are read, cropped and scaled when they are asked for.
 
     Grain reads ahead in threads, in an order that the seed alone fixes: training that was stopped
-    goes on with the batch that it would have seen next.
+    goes on with the batch that it would have seen next. The methods are those of `Examples`.
     """
+
+    in_memory = False
 
     def __init__(self, rows: Sequence[dict[str, Any]], indices: np.ndarray, size: int):
         """Of the `rows` at `indices`.
@@ -42,33 +44,44 @@ class Stream:
         self._grain, self._rows, self._indices = grain, rows, indices
         self.size = size
 
-    def __len__(self) -> int:
-        """How many examples there are."""
+    @property
+    def number(self) -> int:
+        """Return how many examples there are."""
         return len(self._indices)
 
+    def one_input(self) -> np.ndarray:
+        """Return zeros of the shape and type of one input, [1, ...]."""
+        return np.zeros((1, self.size, self.size, 3), np.float32)
+
     def joined(self, other: "Stream") -> "Stream":
-        """The examples of both, which are of the same rows."""
+        """Return the examples of both, which are of the same rows."""
         return Stream(self._rows, np.concatenate([self._indices, other._indices]), self.size)
 
     def batches(self, batch_size: int) -> Iterator[Examples]:
-        """All examples once, in order, by the middle of each image; the last batch may be short.
+        """Yield all examples once, in order; the last batch may be short.
 
-        Images are float32 [n, size, size, 3], pixels / 255; labels int32 [n].
+        Each is the middle of its image. Images are float32 [n, size, size, 3], pixels / 255; labels
+        int32 [n].
         """
         dataset = self._source().map(lambda row: self._example(row, center(row["image"].shape)))
         return self._read(dataset.batch(batch_size))
 
     def shuffled_batches(
-        self, batch_size: int, seed: int, *, start: int = 0, part: tuple[int, int] = (0, 1)
+        self,
+        batch_size: int,
+        seed: int | Sequence[int],
+        *,
+        start: int = 0,
+        part: tuple[int, int] = (0, 1),
     ) -> Iterator[Examples]:
-        """Batches without end, in a new order in each pass, by a random crop of each image.
+        """Yield batches without end, in a new order in each pass, by a random crop of each image.
 
         A crop has 8 to 100 % of the image's area and sides of 3:4 to 4:3, as in Szegedy et al.,
         *Going deeper with convolutions*, arXiv 1409.4842.
 
         Args:
           batch_size: examples of a batch, all parts together.
-          seed: of order and crops.
+          seed: of order and crops; of several numbers, one that is drawn from them.
           start: how many batches are passed over.
           part: which of how many equal parts of each batch, such as those of processes.
 
@@ -78,13 +91,13 @@ class Stream:
         number, parts = part
         if batch_size % parts:
             raise ValueError(f"batches of {batch_size} examples cannot be divided into {parts}")
-        if not 1 <= batch_size <= len(self):
+        if not 1 <= batch_size <= self.number:
             raise ValueError(
-                f"batch size {batch_size} does not fit a split of {len(self)} examples"
+                f"batch size {batch_size} does not fit a split of {self.number} examples"
             )
         examples = (
             self._source()
-            .seed(seed)
+            .seed(_one_number(seed))
             .shuffle()
             .repeat()
             .random_map(lambda row, rng: self._example(row, random_crop(row["image"].shape, rng)))
@@ -110,6 +123,10 @@ class Stream:
             (self.size, self.size), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0
         )
         return np.asarray(scaled, np.float32) / np.float32(255), np.int32(row["label"])
+
+
+def _one_number(seed: int | Sequence[int]) -> int:
+    return seed if isinstance(seed, int) else int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 def center(shape: Sequence[int]) -> tuple[float, float, float, float]:

@@ -8,7 +8,8 @@ from jaxcomp.models.resnet import ResNet50, ResNetCIFAR
 from jaxcomp.models.transformer import Transformer
 from jaxcomp.models.vgg import VGG16
 
-# By the name that a configuration gives.
+# By the name that a configuration gives. Each can be made for any number of `classes`, and says
+# what it `takes`.
 MODELS = {
     "lenet_300_100": LeNet300100,
     "lenet_5_caffe": LeNet5Caffe,

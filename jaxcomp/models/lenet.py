@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.models.convolution import convolution
+from jaxcomp.models.inputs import Images
 from jaxcomp.models.pooling import max_pool_2x2
 
 
@@ -19,6 +20,8 @@ class LeNet300100(nn.Module):
     input_dropout: float = 0.0  # share of pixels that are dropped, where dropout is asked for
     hidden_dropout: float = 0.0  # the same of hidden units
     dtype: Any = None  # that computes; parameters stay in float32
+
+    takes = Images()
 
     @nn.compact
     def __call__(self, images: jax.Array, *, dropout: bool = False) -> jax.Array:
@@ -43,6 +46,8 @@ class LeNet5Caffe(nn.Module):
     input_dropout: float = 0.0  # share of pixels that are dropped, where dropout is asked for
     hidden_dropout: float = 0.0  # the same of hidden units
     dtype: Any = None  # that computes; parameters stay in float32
+
+    takes = Images(least=16)
 
     @nn.compact
     def __call__(self, images: jax.Array, *, dropout: bool = False) -> jax.Array:

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.models.inputs import Images
 from jaxcomp.models.layers import conv_and_norm
 
 
@@ -69,6 +70,8 @@ class ResNetCIFAR(nn.Module):
     classes: int = 10
     dtype: Any = None  # that computes; parameters stay in float32
 
+    takes = Images()
+
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """Logits [n, classes], float32, of images [n, height, width, channels].
@@ -95,6 +98,8 @@ class ResNet50(nn.Module):
 
     classes: int = 1000
     dtype: Any = None  # that computes; parameters stay in float32
+
+    takes = Images()
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:

@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.models.inputs import Tokens
+
 
 class Transformer(nn.Module):
     """Predicts the next token at each place from those up to there.
@@ -16,17 +18,19 @@ class Transformer(nn.Module):
     parameters but the scales of norms are weights with two axes. With the defaults, 102,208.
     """
 
-    vocabulary: int = 61  # characters of `jaxcomp.data.sonnets`
+    classes: int = 61  # tokens there are, such as the characters of `jaxcomp.data.sonnets`
     depth: int = 2
     width: int = 64
     heads: int = 4
     hidden_dropout: float = 0.0  # share of a block's outputs dropped, where dropout is asked for
     dtype: Any = None  # that computes; parameters stay in float32
 
+    takes = Tokens()
+
     @nn.compact
     def __call__(self, tokens: jax.Array, *, dropout: bool = False) -> jax.Array:
-        """Logits [n, length, vocabulary], float32, of tokens [n, length], integers."""
-        embed = nn.Embed(self.vocabulary, self.width, dtype=self.dtype)
+        """Logits [n, length, classes], float32, of tokens [n, length], integers."""
+        embed = nn.Embed(self.classes, self.width, dtype=self.dtype)
         drop = nn.Dropout(self.hidden_dropout, deterministic=not dropout)
         x = embed(tokens)
         for _ in range(self.depth):

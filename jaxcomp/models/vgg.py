@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.models.convolution import convolution
+from jaxcomp.models.inputs import Images
 from jaxcomp.models.layers import conv_and_norm
 from jaxcomp.models.pooling import max_pool_2x2
 
@@ -27,6 +28,8 @@ class VGG16(nn.Module):
     widths: Sequence[int] = (64, 64, 128, 128, *3 * (256,), *6 * (512,), 512)
     hidden_dropout: float = 0.0  # share of hidden units dropped, where dropout is asked for
     dtype: Any = None  # that computes; parameters stay in float32
+
+    takes = Images(least=32, multiple=32)
 
     @nn.compact
     def __call__(

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxcomp.data import Examples, batches, digits, joined, shuffled_batches
+from jaxcomp.data import Examples, batches, digits, shuffled_batches
 
 
 def numbered(size):
@@ -70,6 +70,6 @@ def test_the_split_depends_on_its_seed_only():
 
 def test_joined_has_the_examples_of_both_in_order():
     one, other = numbered(5), numbered(3)
-    both = joined(one, other)
+    both = one.joined(other)
     np.testing.assert_array_equal(both.labels, [0, 1, 2, 3, 4, 0, 1, 2])
     np.testing.assert_array_equal(both.inputs.ravel(), both.labels)

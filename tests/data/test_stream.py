@@ -102,7 +102,7 @@ def test_imagenet_as_tfds_prepares_it(tmp_path, monkeypatch):
     write_imagenet(tmp_path)
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
     splits = imagenet(seed=0, size=16)
-    assert [len(split) for split in splits] == [39, 1, SIZES["validation"]]
+    assert [split.number for split in splits] == [39, 1, SIZES["validation"]]
     (test,) = splits.test.batches(100)
     assert test.labels.tolist() == list(range(6))
     np.testing.assert_allclose(test.inputs[5, :, :, 0].mean(), 25 / 255, atol=0.01)  # JPEG

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import jaxcomp
-from experiments.commit import commit
-from tests.experiments.events import scalars
+from experiments.report.commit import commit
+from tests.experiments.run.events import scalars
 from tests.helpers import run_module
 
 pytestmark = pytest.mark.slow

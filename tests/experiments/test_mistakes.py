@@ -40,6 +40,6 @@ def test_warnings_of_this_project_are_lines_on_stderr(capsys, monkeypatch):
         monkeypatch.setattr(logger, "handlers", list(logger.handlers))
     show_warnings()
     logging.getLogger("jaxcomp.train").warning("%d states are passed over", 2)
-    logging.getLogger("experiments.lock").warning("100% sure")
+    logging.getLogger("experiments.run.lock").warning("100% sure")
     logging.getLogger("jaxcomp.train").info("not seen")
     assert capsys.readouterr().err == ("warning: 2 states are passed over\nwarning: 100% sure\n")

@@ -9,7 +9,7 @@ from jaxcomp.models.transformer import rotated
 from tests.models.variables import random_variables
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
-MODEL = Transformer(vocabulary=7, width=16, heads=2)
+MODEL = Transformer(classes=7, width=16, heads=2)
 TOKENS = np.random.default_rng(0).integers(0, 7, (2, 9))
 apply = jax.jit(MODEL.apply)
 

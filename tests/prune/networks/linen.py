@@ -256,6 +256,6 @@ def kinds():
             VGG16(widths=(4, 4, 5, 5, *3 * (6,), *6 * (7,), 8)), images(2, 32, 32, 3)
         ),
         "transformer, tied": lambda: of(
-            Transformer(vocabulary=7, width=8, heads=2), tokens(3, 5, vocabulary=7)
+            Transformer(classes=7, width=8, heads=2), tokens(3, 5, vocabulary=7)
         ),
     }

@@ -1,0 +1,1 @@
+"""What comes of runs: evaluation, records, tables and figures."""

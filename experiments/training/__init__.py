@@ -1,0 +1,1 @@
+"""The recipe for the networks and data sets of this project."""

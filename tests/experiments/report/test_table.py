@@ -1,0 +1,54 @@
+"""The command that prints tables of records."""
+
+import sys
+
+import pytest
+
+from experiments.report.documents import TABLES
+from experiments.report.table import main
+from tests.helpers import RESULTS
+
+LENET300 = RESULTS / "mnist_lenet300.json"
+PUBLISHED = "--published", RESULTS / "published.json"
+
+
+@pytest.fixture
+def shown(monkeypatch, capsys):
+    """What the command prints with these arguments."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["table", *map(str, arguments)])
+        main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_records_stand_beside_published_rows(shown):
+    records = (RESULTS / f"mnist_lenet300{end}.json" for end in ("", "_shifted"))
+    assert shown(*records, *PUBLISHED).strip() == TABLES["mnist-lenet300"]()
+    assert "arXiv 1906.06624" in shown(LENET300, *PUBLISHED)
+
+
+def test_a_record_of_penalties_makes_a_table_of_its_own(shown):
+    assert shown(RESULTS / "penalties_mnist.json").strip() == TABLES["penalties"]()
+    with pytest.raises(SystemExit, match="makes a table of its own: give it alone"):
+        shown(RESULTS / "penalties_mnist.json", LENET300)
+
+
+def test_what_is_shown_is_drawn(shown, tmp_path):
+    assert "mnist_lenet300" in shown(LENET300, "--figure", tmp_path / "results.png")
+    assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_used_is_named(shown, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text('{"config": {"model": "lenet_300_100"}}')
+    for arguments, message in (
+        ([tmp_path / "nowhere.json"], "error: .*No such file"),
+        ([other], "error: a file is not a record of results"),
+        ([LENET300, other], "error: a file is not a record"),
+        ([LENET300, RESULTS / "mnist_lenet5.json"], "error: the records are of several models"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            shown(*arguments)
