@@ -35,7 +35,7 @@ def main() -> None:
     config = strict_json.read(workdir / CONFIG_FILE, "write the configuration of the run anew")
     try:
         data = DataSettings(config["data"]["name"], config["data"]["split_seed"])
-        model = NetworkSettings(config["model"], data.name).judged()
+        model = NetworkSettings(config["model"], data.name).to_evaluate()
     except (KeyError, TypeError) as error:
         raise DamagedFileError(
             f"{workdir / CONFIG_FILE} is not a configuration: {error}"

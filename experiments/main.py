@@ -125,7 +125,7 @@ def make(config: ConfigDict, workdir: Path) -> None:
         splits = settings.data.load()
     if (size := settings.training.batch_size) > splits.train.number:
         sys.exit(f"error: batch_size={size}: there are {splits.train.number} examples to train on")
-    metrics = classification_metrics(settings.network.judged().apply)
+    metrics = classification_metrics(settings.network.to_evaluate().apply)
     followed = workdir / METRICS_FILE if first else Path(os.devnull)
     with ExitStack() as stack:
         draws = _TENSORBOARD.value and first

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def check_number(
-    name: str, value: Any, wanted: str, holds: Callable[[float], bool], *, whole: bool = False
+    name: str, value: Any, wanted: str, holds: Callable[[float], bool], *, integer: bool = False
 ) -> None:
     """Raise an error that names an argument unless it is a finite number for which `holds`.
 
@@ -22,14 +22,14 @@ def check_number(
       value: what was given for it.
       wanted: what it should be, such as "a number of steps, at least 1".
       holds: whether a number will do.
-      whole: whether it must be an integer.
+      integer: whether it must be an integer.
 
     Raises:
-      TypeError: if `value` is not a real number; or not an integer where `whole`.
+      TypeError: if `value` is not a real number; or not an integer where `integer`.
       ValueError: if `holds` is False, or it is not finite.
     """
-    kind = "an integer" if whole else "a number"
-    if not _is_number(value, whole):
+    kind = "an integer" if integer else "a number"
+    if not _is_number(value, integer):
         raise TypeError(f"{name} must be {wanted}, and {kind}: got {value!r}")
     if isinstance(value, jax.core.Tracer):
         return
@@ -43,13 +43,13 @@ def check_choice(name: str, value: Any, choices: Any) -> None:
         raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(map(repr, choices))}")
 
 
-def _is_number(value: Any, whole: bool) -> bool:
-    kinds = "iu" if whole else "iuf"
+def _is_number(value: Any, integer: bool) -> bool:
+    kinds = "iu" if integer else "iuf"
     if isinstance(value, bool | np.bool_):
         return False
     if isinstance(value, int | float):
-        return isinstance(value, int) or not whole
+        return isinstance(value, int) or not integer
     if not isinstance(value, np.number | np.ndarray | jax.Array) or value.ndim:
         return False
     # bfloat16 and its like are of a kind of their own in NumPy.
-    return value.dtype.kind in kinds or (not whole and jnp.issubdtype(value.dtype, jnp.floating))
+    return value.dtype.kind in kinds or (not integer and jnp.issubdtype(value.dtype, jnp.floating))

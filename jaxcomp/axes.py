@@ -22,10 +22,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.arguments import check_choice
+from jaxcomp.choices import LAYOUTS, Layout
 from jaxcomp.trees import Mask, PyTree, path_name, resolve_mask
 from jaxcomp.weights import Network, check_network, parameter_of
-
-LAYOUTS = ("flax", "torch")
 
 # What is asked of the axes of an array.
 NOTHING = "nothing"
@@ -49,7 +48,7 @@ class Axes(NamedTuple):
     stack: tuple[int, ...] = ()  # separate matrices in one array
 
 
-def check_source(network: Network | None, layout: str | None) -> None:
+def check_source(network: Network | None, layout: Layout | None) -> None:
     """Raise an error unless at most one of `network` and `layout` is given, and is one."""
     check_network(network)
     if layout is not None:
@@ -66,7 +65,7 @@ def leaf_axes(
     needs: str,
     *,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> list[Axes | None]:
     """Return the axes of each leaf of a tree, in tree order.
 
@@ -120,7 +119,7 @@ def selected_axes(
     needs: str,
     *,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> list[Axes | None]:
     """Return the axes of the leaves that `jaxcomp.trees.select` gives; see `leaf_axes`."""
     axes = leaf_axes(params, mask, needs, network=network, layout=layout)
@@ -128,7 +127,7 @@ def selected_axes(
     return [own for own, selected in zip(axes, chosen, strict=True) if selected]
 
 
-def of_layout(layout: str | None, ndim: int) -> Axes:
+def of_layout(layout: Layout | None, ndim: int) -> Axes:
     """Return the axes of an array in the layout of a framework; a single axis is that of outputs.
 
     Raises:
@@ -143,7 +142,7 @@ def of_layout(layout: str | None, ndim: int) -> Axes:
     return Axes((ndim - 2,), (ndim - 1,), tuple(range(ndim - 2)))
 
 
-def own_axes(name: str, ndim: int, axes: Axes | None, layout: str | None) -> Axes:
+def own_axes(name: str, ndim: int, axes: Axes | None, layout: Layout | None) -> Axes:
     """Return the axes of one array, from what a user says of it.
 
     Raises:

@@ -33,8 +33,8 @@ def cubic_density(
     """
     wanted = "the fraction of weights to keep, in (0, 1]"
     check_number("final", final, wanted, lambda d: 0 < d <= 1)
-    check_number("steps", steps, "a number of steps, at least 1", lambda n: n >= 1, whole=True)
-    check_number("begin", begin, "a step, at least 0", lambda n: n >= 0, whole=True)
+    check_number("steps", steps, "a number of steps, at least 1", lambda n: n >= 1, integer=True)
+    check_number("begin", begin, "a step, at least 0", lambda n: n >= 0, integer=True)
 
     def schedule(count: jax.Array | int) -> jax.Array:
         left = 1 - jnp.clip((jnp.asarray(count, jnp.float32) - begin) / steps, 0, 1)

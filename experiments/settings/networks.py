@@ -33,15 +33,15 @@ class NetworkSettings:
     precision: str = "float32"
     dropout: Mapping[str, float] = field(default_factory=dict)
 
-    def judged(self) -> nn.Module:
+    def to_evaluate(self) -> nn.Module:
         """Return the network as it is evaluated: in float32, with all units."""
         return MODELS[self.name](classes=DATASETS[self.data].classes)
 
-    def trained(self, **changes: Any) -> nn.Module:
+    def to_train(self, **changes: Any) -> nn.Module:
         """Return the network as it is trained.
 
         Args:
           changes: other fields of it, such as `widths`.
         """
         dtype = PRECISIONS[self.precision]
-        return self.judged().clone(dtype=dtype, **self.dropout, **changes)
+        return self.to_evaluate().clone(dtype=dtype, **self.dropout, **changes)

@@ -221,7 +221,7 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
     that diverges there is the message alone. On the test split all endings are judged; without it,
     that by which settings are chosen.
     """
-    metrics = classification_metrics(settings_of(config).network.judged().apply)
+    metrics = classification_metrics(settings_of(config).network.to_evaluate().apply)
 
     def judged(params: PyTree) -> dict[str, float]:
         result = {

@@ -87,7 +87,10 @@ def main() -> None:
 
     settings = [(name, weight) for name, weights in GRID.items() for weight in weights]
     runs = [(*setting, seed) for seed in range(options.seeds) for setting in settings]
-    model, splits = NetworkSettings(MODEL, options.data).judged(), DATASETS[options.data].load(0)
+    model, splits = (
+        NetworkSettings(MODEL, options.data).to_evaluate(),
+        DATASETS[options.data].load(0),
+    )
     results: dict[tuple[str, float], list[dict[str, Any]]] = {setting: [] for setting in settings}
     for name, weight, seed in track(runs, "training"):
         label = f"{options.data} {options.steps} {name} {weight} {seed}"

@@ -68,7 +68,10 @@ def main() -> None:
     if not all(0 <= weight < float("inf") for weight in options.weights):
         parser.error("--weights must be finite and at least 0")
 
-    model, splits = NetworkSettings(MODEL, options.data).judged(), DATASETS[options.data].load(0)
+    model, splits = (
+        NetworkSettings(MODEL, options.data).to_evaluate(),
+        DATASETS[options.data].load(0),
+    )
     penalty = options.penalty, options.weights
     params, diverged = train(model, splits, *penalty, options.seeds, options.steps)
     results = judged(model, params, splits, len(options.weights), options.seeds)

@@ -170,7 +170,7 @@ def judged(
         print(f"trial {trial.number}: {reason}", flush=True)
         raise optuna.TrialPruned(str(reason)) from reason
     settings = settings_of(own)
-    model = settings.network.judged()
+    model = settings.network.to_evaluate()
     try:
         outcome = train_and_compress(settings, splits, UNWATCHED)
         params, size = through_file(outcome.compressed)

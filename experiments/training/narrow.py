@@ -29,7 +29,7 @@ class Narrow(NamedTuple):
 
 def traced(settings: NetworkSettings, params: PyTree, examples: Split) -> Network:
     """Trace the network that settled parameters are judged by."""
-    model = settings.judged()
+    model = settings.to_evaluate()
     return jaxcomp.trace(
         lambda params, inputs: model.apply(variables(params), inputs),
         params,
@@ -46,7 +46,7 @@ def of_widths(
       SettingError: if its units cannot be left out, or the widths do not fit.
     """
     if not widths:
-        return Narrow(settings.trained())
+        return Narrow(settings.to_train())
     try:
         return _of(settings, first_units(network, widths), params)
     except ValueError as error:
@@ -58,7 +58,7 @@ def of_live_units(settings: NetworkSettings, params: PyTree, network: Network) -
     try:
         return _of(settings, live_units(params, network), params)
     except NotAChainError:
-        return Narrow(settings.trained())  # units that are joined are trained as zeros
+        return Narrow(settings.to_train())  # units that are joined are trained as zeros
 
 
 def without_dead_units(params: PyTree, network: Network) -> PyTree:
@@ -68,7 +68,7 @@ def without_dead_units(params: PyTree, network: Network) -> PyTree:
 
 def _of(settings: NetworkSettings, live: Live, like: PyTree) -> Narrow:
     return Narrow(
-        settings.trained(widths=live.widths),
+        settings.to_train(widths=live.widths),
         lambda params: shrink(params, live),
         lambda params: expand(params, live, like),
     )

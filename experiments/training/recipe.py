@@ -67,7 +67,7 @@ def train_sparse(settings: Settings, splits: Splits, watch: Watch) -> Sparse:
     """
     training, recipe, examples = settings.training, settings.recipe, splits.train
     about = About(training.optimizer)
-    model = settings.network.trained()
+    model = settings.network.to_train()
     start = _initial(model, training.seed, examples)
     network = narrow.traced(settings.network, start.params, examples)
     few = narrow.of_widths(settings.network, recipe.widths, start.params, network)
@@ -109,7 +109,7 @@ def compress(settings: Settings, watch: Watch, sparse: Sparse) -> Outcome:
     # After pruning on the way it finds the zeros that are there.
     keep = top_k_mask(params, recipe.sparsify.density, scope=recipe.sparsify.prune_scope)
     pruned = Trained(apply_mask(params, keep), None, keep)
-    few = narrow.Narrow(settings.network.trained())
+    few = narrow.Narrow(settings.network.to_train())
     if sparse.penalized.batch_stats is None:
         pruned = without_dead_units(pruned, About(network=network))
         few = narrow.of_live_units(settings.network, pruned.params, network)

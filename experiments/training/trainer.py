@@ -17,7 +17,7 @@ from jaxcomp.parametrized import values
 from jaxcomp.recipe.loop import objective
 from jaxcomp.recipe.watch import Watch
 from jaxcomp.train import TrainState, fit, fit_scan, make_scan, make_step
-from jaxcomp.train.processes import whole
+from jaxcomp.train.processes import gathered
 
 PyTree = Any
 
@@ -51,7 +51,7 @@ class Trainer:
           whole: makes what is shown of those of this model.
           dropout: whether units are dropped.
         """
-        self._training, self._large = settings.training, settings.network.trained()
+        self._training, self._large = settings.training, settings.network.to_train()
         self._model, self._examples = model, examples
         self._watch, self._whole, self._dropout = watch, whole, dropout
         # What is smaller than the network of the settings is so small that it is everywhere.
@@ -122,7 +122,7 @@ class Trainer:
 
 def _gathered(state: TrainState) -> TrainState:
     """Return a state whose network this process has whole."""
-    params, batch_stats = whole((state.params, state.model_state.batch_stats))
+    params, batch_stats = gathered((state.params, state.model_state.batch_stats))
     beside = state.model_state._replace(batch_stats=batch_stats)
     return state._replace(params=params, model_state=beside)
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcomp.choices import Scope
 from jaxcomp.losses.ratio import level_of
 from jaxcomp.losses.tree import scope_groups
 from jaxcomp.norms import scaled_norms
@@ -43,7 +44,7 @@ def composite_condition(
     data_gradient: PyTree,
     strength: float,
     *,
-    scope: str = "global",
+    scope: Scope = "global",
     mask: Mask | None = None,
     zero: float = 0.0,
 ) -> CompositeCondition:

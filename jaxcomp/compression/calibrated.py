@@ -58,7 +58,7 @@ def compress_calibrated(
 ) -> tuple[Written, Outcome]:
     """Write the file; see `jaxcomp.compress`."""
     goal, value = _the_goal(goals, calibration)
-    check_number("tune", tune, "a number of steps, at least 0", lambda n: n >= 0, whole=True)
+    check_number("tune", tune, "a number of steps, at least 0", lambda n: n >= 0, integer=True)
     if tune and isinstance(calibration, Moments):
         raise ValueError("tune runs the network: give a Calibration, or leave it out")
     check_replaceable(path)  # before hours of work

@@ -224,7 +224,7 @@ def rivals_of(values: int | None, largest: float) -> list[list[Quantizer]]:
             return [bits]
         return [bits, [partial(step_levels, step=largest * share) for share in _RIVAL_STEPS]]
     wanted = f"from {TERNARY} to {MAX_LEVELS}"
-    check_number("values", values, wanted, lambda k: TERNARY <= k <= MAX_LEVELS, whole=True)
+    check_number("values", values, wanted, lambda k: TERNARY <= k <= MAX_LEVELS, integer=True)
     if values == TERNARY:
         return [[ternary_levels]]
     fit_codebook(np.zeros(1), values)  # tells before the work if its library is missing

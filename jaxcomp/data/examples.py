@@ -1,4 +1,4 @@
-"""Labelled examples in memory, and their batches."""
+"""Labeled examples in memory, and their batches."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -88,7 +88,7 @@ def batches(examples: Batch, batch_size: int) -> Iterator[Batch]:
 def check_batch_size(batch_size: int) -> None:
     """Raise an error unless it is a whole number, at least 1."""
     wanted = "a number of examples, at least 1"
-    check_number("batch_size", batch_size, wanted, lambda n: n >= 1, whole=True)
+    check_number("batch_size", batch_size, wanted, lambda n: n >= 1, integer=True)
 
 
 def shuffled_indices(size: int, batch_size: int, seed: int | Sequence[int]) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Labelled images that are too many to be held in memory, decoded while training goes on."""
+"""Labeled images that are too many to be held in memory, decoded while training goes on."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from jaxcomp.arguments import check_choice
 from jaxcomp.axes import Axes, all_but, own_axes
+from jaxcomp.choices import GROUPS, Groups, Layout
 from jaxcomp.numerics import accumulation_dtype, check_array, check_whole, safe_quotient, safe_sqrt
 
 # The axes along which the groups of each separate tensor lie.
@@ -13,11 +14,10 @@ _ALONG = {
     "input": lambda axes: axes.inputs,
     "filter": lambda axes: axes.inputs + axes.outputs,
 }
-GROUPS = tuple(_ALONG)
 
 
 def group_norms(
-    kernel: jax.Array, groups: str, *, axes: Axes | None = None, layout: str | None = None
+    kernel: jax.Array, groups: Groups, *, axes: Axes | None = None, layout: Layout | None = None
 ) -> jax.Array:
     r"""Return the norm :math:`\|w_g\|_2` of each group of weights of one kernel.
 
@@ -58,7 +58,7 @@ def group_norms(
     return jnp.transpose(norms.squeeze(summed), [in_order.index(axis) for axis in kept])
 
 
-def kernel_axes(shape: tuple[int, ...], axes: Axes | None, layout: str | None) -> Axes:
+def kernel_axes(shape: tuple[int, ...], axes: Axes | None, layout: Layout | None) -> Axes:
     """Return the axes of one kernel, as `jaxcomp.axes.own_axes`.
 
     Raises:
@@ -72,11 +72,11 @@ def kernel_axes(shape: tuple[int, ...], axes: Axes | None, layout: str | None) -
     return own_axes("the kernel", len(shape), axes, layout)
 
 
-def summed_axes(groups: str, axes: Axes, ndim: int) -> tuple[int, ...]:
+def summed_axes(groups: Groups, axes: Axes, ndim: int) -> tuple[int, ...]:
     """Return the axes over which each group of `groups` extends."""
     return all_but((*axes.stack, *_ALONG[groups](axes)), ndim)
 
 
-def check_groups(groups: str) -> None:
+def check_groups(groups: Groups) -> None:
     """Raise a ValueError that names the choices unless `groups` is one of `GROUPS`."""
     check_choice("groups", groups, GROUPS)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.axes import KERNEL, Axes, selected_axes
+from jaxcomp.choices import Groups, Layout, Scope
 from jaxcomp.losses.baselines import l1_of, l2_of, transformed_l1_of
 from jaxcomp.losses.group import check_groups, group_norms
 from jaxcomp.losses.hard_concrete import expected_nonzeros_of, gate_mask
@@ -42,12 +43,12 @@ PENALTIES: dict[str, Penalty] = {
 def penalty_tree(
     params: PyTree,
     penalty: str | OfVector,
-    scope: str = "global",
-    groups: str | None = None,
+    scope: Scope = "global",
+    groups: Groups | None = None,
     mask: Mask | None = None,
     *,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> jax.Array:
     r"""Return a penalty of the weights of a network.
 
@@ -124,12 +125,12 @@ def _scalar(function: OfVector) -> OfVector:
     return of
 
 
-def arrangement_needs(scope: str, groups: str | None) -> str:
+def arrangement_needs(scope: Scope, groups: Groups | None) -> str:
     """Return what has to be known of the axes of arrays that are arranged so."""
     return needs_of(scope) if groups is None else KERNEL
 
 
-def check_arrangement(scope: str, groups: str | None) -> None:
+def check_arrangement(scope: Scope, groups: Groups | None) -> None:
     """Raises a ValueError unless weights can be arranged by `scope` and `groups`."""
     check_scope(scope)
     if groups is not None:

@@ -6,21 +6,19 @@ import jax
 
 from jaxcomp.arguments import check_choice
 from jaxcomp.axes import NOTHING, STACK, UNITS, Axes, over_axes, selected_axes
+from jaxcomp.choices import ARRAY_SCOPES, SCOPES, Layout, Scope
 from jaxcomp.losses.ratio import level_of, ratio_of
 from jaxcomp.trees import Mask, PyTree, mask_or_weights, select
 from jaxcomp.weights import Network
 
-SCOPES = ("tensor", "global", "unit")
-ARRAY_SCOPES = SCOPES[:2]  # those that leave arrays whole
-
 
 def compressibility_tree(
     params: PyTree,
-    scope: str = "global",
+    scope: Scope = "global",
     mask: Mask | None = None,
     *,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> jax.Array:
     r"""Return the compressibility loss of the weights of a network.
 
@@ -59,11 +57,11 @@ def compressibility_tree(
 
 def level_tree(
     params: PyTree,
-    scope: str = "global",
+    scope: Scope = "global",
     mask: Mask | None = None,
     *,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> jax.Array:
     """Return the ternary level of a network, summed over tensors or units.
 
@@ -76,7 +74,7 @@ def level_tree(
 def over_scope(
     function: Callable[[Sequence[jax.Array]], jax.Array],
     arrays: Sequence[jax.Array],
-    scope: str,
+    scope: Scope,
     axes: Sequence[Axes | None],
 ) -> jax.Array:
     """Return `function` of all `arrays` at once, or its sum over tensors or units.
@@ -100,26 +98,26 @@ def over_scope(
     )
 
 
-def separate_axes(axes: Axes | None, scope: str) -> tuple[int, ...]:
+def separate_axes(axes: Axes | None, scope: Scope) -> tuple[int, ...]:
     """Return the axes of an array along which tensors, or units, are separate."""
     if axes is None:
         return ()
     return axes.stack + axes.outputs if scope == "unit" else axes.stack
 
 
-def needs_of(scope: str) -> str:
+def needs_of(scope: Scope) -> str:
     """Return what has to be known of the axes of arrays for a scope."""
     check_scope(scope)
     return {"global": NOTHING, "tensor": STACK, "unit": UNITS}[scope]
 
 
-def scope_groups(arrays: Sequence[jax.Array], scope: str) -> list[Sequence[jax.Array]]:
+def scope_groups(arrays: Sequence[jax.Array], scope: Scope) -> list[Sequence[jax.Array]]:
     """Return the groups of arrays that share a ratio and a level: all of them, or each alone."""
     check_scope(scope, ARRAY_SCOPES)
     return [arrays] if scope == "global" else [[array] for array in arrays]
 
 
-def check_scope(scope: str, choices: Sequence[str] = SCOPES) -> None:
+def check_scope(scope: Scope, choices: Sequence[str] = SCOPES) -> None:
     """Raise a ValueError that names the choices unless `scope` is one of them."""
     check_choice("scope", scope, choices)
 
@@ -127,10 +125,10 @@ def check_scope(scope: str, choices: Sequence[str] = SCOPES) -> None:
 def _over_tree(
     function: Callable[[Sequence[jax.Array]], jax.Array],
     params: PyTree,
-    scope: str,
+    scope: Scope,
     mask: Mask | None,
     network: Network | None,
-    layout: str | None,
+    layout: Layout | None,
 ) -> jax.Array:
     mask = mask_or_weights(mask, network)
     arrays, needs = select(params, mask), needs_of(scope)

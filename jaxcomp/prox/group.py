@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.arguments import check_choice
-from jaxcomp.axes import LAYOUTS, Axes
+from jaxcomp.axes import Axes
+from jaxcomp.choices import LAYOUTS, Groups, Layout
 from jaxcomp.losses.group import check_groups, group_norms, kernel_axes, summed_axes
 from jaxcomp.numerics import check_whole, safe_quotient
 from jaxcomp.prox.bisection import bisect
@@ -23,9 +24,9 @@ class Group:
     each array, from its own `network` or `layout`.
     """
 
-    groups: str = "unit"
+    groups: Groups = "unit"
     axes: Axes | None = None
-    layout: str | None = None
+    layout: Layout | None = None
 
     def __post_init__(self):
         check_groups(self.groups)

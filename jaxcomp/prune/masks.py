@@ -9,8 +9,9 @@ import jax.numpy as jnp
 
 from jaxcomp.arguments import check_number
 from jaxcomp.axes import Axes, all_but, beside, over_axes, selected_axes
+from jaxcomp.choices import ARRAY_SCOPES, ArrayScope, Layout
 from jaxcomp.losses.ratio import level_of
-from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope, needs_of, separate_axes
+from jaxcomp.losses.tree import check_scope, needs_of, separate_axes
 from jaxcomp.prune.patterns import (
     Entries,
     Pattern,
@@ -37,7 +38,7 @@ def threshold_mask(
     params: PyTree,
     threshold: float,
     *,
-    scope: str = "global",
+    scope: ArrayScope = "global",
     mask: Mask | None = None,
     network: Network | None = None,
 ) -> PyTree:
@@ -80,12 +81,12 @@ def top_k_mask(
     params: PyTree,
     density: float,
     *,
-    scope: str = "global",
+    scope: ArrayScope = "global",
     floor: float = 0.0,
     pattern: Pattern = ENTRIES,
     mask: Mask | None = None,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> PyTree:
     """Keep the largest magnitudes, exactly `round(density * n)` of `n` weights.
 
@@ -178,7 +179,7 @@ def _keep_with_floor(
     magnitudes: list[jax.Array],
     density: float,
     floor: float,
-    scope: str,
+    scope: ArrayScope,
     pattern: Pattern,
     axes: list[Axes | None],
 ) -> list[jax.Array]:

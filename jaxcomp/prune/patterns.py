@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from jaxcomp.arguments import check_number
 from jaxcomp.axes import KERNEL, Axes, all_but, from_matrices, matrices
+from jaxcomp.choices import ArrayScope
 from jaxcomp.losses.tree import needs_of, scope_groups
 from jaxcomp.prune.largest import largest
 
@@ -25,7 +26,7 @@ class Pattern(Protocol):
     """What is kept or pruned as one."""
 
     def keep(
-        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
         """Masks of the weights to keep."""
 
@@ -36,7 +37,7 @@ def check_pattern(pattern: Pattern) -> None:
         raise TypeError(f"pattern must be one of jaxcomp.prune, such as OfEach(4), got {pattern!r}")
 
 
-def pattern_needs(pattern: Pattern, scope: str) -> str:
+def pattern_needs(pattern: Pattern, scope: ArrayScope) -> str:
     """Return what has to be known of the axes of arrays for a pattern and a scope."""
     return needs_of(scope) if isinstance(pattern, Entries) else KERNEL
 
@@ -45,7 +46,7 @@ def keep_of_arrays(
     pattern: Pattern,
     scores: Sequence[jax.Array],
     density: jax.Array | float,
-    scope: str,
+    scope: ArrayScope,
     axes: Sequence[Axes | None],
 ) -> list[jax.Array]:
     """Keep weights by a pattern in arrays with these axes; stacked ones are separate tensors."""
@@ -73,7 +74,7 @@ class Entries:
     """Each weight for itself."""
 
     def keep(
-        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
         """Keep the largest scores, exactly `round(density * n)` of `n`; and those that are NaN."""
         return [
@@ -102,10 +103,10 @@ class Blocks:
 
     def __post_init__(self):
         for name in ("rows", "columns"):
-            check_number(name, getattr(self, name), "at least 1", lambda n: n >= 1, whole=True)
+            check_number(name, getattr(self, name), "at least 1", lambda n: n >= 1, integer=True)
 
     def keep(
-        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
         """Keep the blocks of the largest means.
 
@@ -140,7 +141,7 @@ class Units:
     """
 
     def keep(
-        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
         """Keep the output units of the largest means.
 
@@ -155,7 +156,7 @@ class Inputs:
     """All weights that an input unit feeds, ranked by their mean score."""
 
     def keep(
-        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
         """Keep the input units of the largest means.
 
@@ -176,10 +177,10 @@ class OfEach:
     m: int
 
     def __post_init__(self):
-        check_number("m", self.m, "at least 1", lambda m: m >= 1, whole=True)
+        check_number("m", self.m, "at least 1", lambda m: m >= 1, integer=True)
 
     def keep(
-        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: str
+        self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
         """Keep the `round(density * m)` largest of each group, at least one.
 
@@ -205,7 +206,7 @@ class OfEach:
 
 
 def _keep_whole(
-    scores: Sequence[jax.Array], axis: int, density: jax.Array | float, scope: str
+    scores: Sequence[jax.Array], axis: int, density: jax.Array | float, scope: ArrayScope
 ) -> list[jax.Array]:
     """Keep slices along an axis as a whole, those of the largest means."""
 

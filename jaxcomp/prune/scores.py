@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.arguments import check_choice, check_number
-from jaxcomp.axes import LAYOUTS, Axes, all_but, own_axes
+from jaxcomp.axes import Axes, all_but, own_axes
+from jaxcomp.choices import LAYOUTS, Layout
 from jaxcomp.numerics import accumulation_dtype, safe_quotient
 
 
@@ -17,7 +18,7 @@ class StructuredMagnitude:
 
     strength: float
     axes: Axes | None = None
-    layout: str | None = None
+    layout: Layout | None = None
 
     def __call__(self, w: jax.Array) -> jax.Array:
         """Return the scores of weights, of the same shape."""
@@ -34,7 +35,7 @@ class StructuredMagnitude:
 
 
 def structured_magnitude(
-    strength: float, *, axes: Axes | None = None, layout: str | None = None
+    strength: float, *, axes: Axes | None = None, layout: Layout | None = None
 ) -> Callable[[jax.Array], jax.Array]:
     r"""Return a score: the magnitude, times the chance of the position to the power of `strength`.
 

@@ -35,7 +35,7 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
       ImportError: if kmeans1d is not installed.
     """
     wanted = f"from 2 to {MAX_LEVELS}"
-    check_number("levels", levels, wanted, lambda k: 2 <= k <= MAX_LEVELS, whole=True)
+    check_number("levels", levels, wanted, lambda k: 2 <= k <= MAX_LEVELS, integer=True)
     _library()
     values = np.sort(w[w != 0].astype(np.float64))
     zero = np.zeros(int(values.size < w.size))

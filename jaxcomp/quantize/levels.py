@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxcomp.arguments import check_choice, check_number
 from jaxcomp.axes import STACK, UNITS, Axes, beside, leaf_axes, over_axes
+from jaxcomp.choices import PER, Layout, Level, Per
 from jaxcomp.losses.ratio import ternary_level
 from jaxcomp.losses.tree import separate_axes
 from jaxcomp.norms import scaled_norms
@@ -25,7 +26,6 @@ from jaxcomp.trees import (
 )
 from jaxcomp.weights import Network
 
-PER = ("tensor", "unit")
 _LLOYD_STEPS = 50
 
 
@@ -49,11 +49,11 @@ LEVELS = {
 def ternarize(
     params: PyTree,
     *,
-    level: str = "theorem",
-    per: str = "tensor",
+    level: Level = "theorem",
+    per: Per = "tensor",
     mask: Mask | None = None,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> PyTree:
     """Replace weights by `Quantized` nodes of one level: the survivors' signs, and that level.
 
@@ -88,10 +88,10 @@ def few_levels(
     params: PyTree,
     levels: int,
     *,
-    per: str = "tensor",
+    per: Per = "tensor",
     mask: Mask | None = None,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> PyTree:
     """Replace weights by `Quantized` nodes of a few levels: a symmetric codebook with zero.
 
@@ -116,7 +116,7 @@ def few_levels(
       TypeError: if `levels` is no integer, or a selected leaf is not of a real floating-point type.
     """
     wanted = "a number of magnitudes, at least 1"
-    check_number("levels", levels, wanted, lambda m: m >= 1, whole=True)
+    check_number("levels", levels, wanted, lambda m: m >= 1, integer=True)
     source = {"network": network, "layout": layout}
     return _quantize(params, lambda w: fit_levels(w, levels), per, mask, "few_levels", **source)
 
@@ -191,7 +191,7 @@ def _run_sums(values: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
 def _quantize(
     params: PyTree,
     fit: Callable[[jax.Array], jax.Array],
-    per: str,
+    per: Per,
     mask: Mask | None,
     use: str,
     **source: Any,

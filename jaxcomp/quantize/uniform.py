@@ -46,7 +46,7 @@ def step_of_bits(w: jax.Array, bits: int) -> jax.Array:
       ValueError: if `bits` is outside that range.
     """
     wanted = f"from 2 to {MAX_BITS}"
-    check_number("bits", bits, wanted, lambda b: 2 <= b <= MAX_BITS, whole=True)
+    check_number("bits", bits, wanted, lambda b: 2 <= b <= MAX_BITS, integer=True)
     check_array("w", w)
     largest = jnp.max(jnp.abs(w.astype(accumulation_dtype(w))))
     step = jnp.where(largest > 0, largest, 1) / (2 ** (bits - 1) - 1)

@@ -88,4 +88,4 @@ def for_quality(*, loss_at_most: float, steps: int = 40_000, learning_rate: floa
 
 def _check_steps(steps: int) -> None:
     wanted = "a number of steps, at least 1"
-    check_number("steps", steps, wanted, lambda n: n >= 1, whole=True)
+    check_number("steps", steps, wanted, lambda n: n >= 1, integer=True)

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import optax
 
 from jaxcomp.arguments import check_choice
-from jaxcomp.losses import GROUPS, PENALTIES
+from jaxcomp.choices import GROUPS, Groups, Scope
+from jaxcomp.losses import PENALTIES
 from jaxcomp.prox import PROXES
 from jaxcomp.recipe.phase import Optimizer
 from jaxcomp.tracing import Network
@@ -25,8 +26,8 @@ class Penalty(NamedTuple):
 
     name: str  # one of `NAMES`
     strength: float
-    scope: str
-    groups: str | None
+    scope: Scope
+    groups: Groups | None
     magnitude: float  # times the ternary level, beside l1_over_l2
     l2: float
     decoupled: bool  # True: Adam does not scale it, as the weight decay of AdamW

@@ -88,7 +88,7 @@ class PhaseOfSteps(Phase):
 
     def __post_init__(self) -> None:
         wanted = "a number of steps, at least 0"
-        check_number("steps", self.steps, wanted, lambda n: n >= 0, whole=True)
+        check_number("steps", self.steps, wanted, lambda n: n >= 0, integer=True)
         check_number("learning_rate", self.learning_rate, "greater than 0", lambda r: r > 0)
 
 

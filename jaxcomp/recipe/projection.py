@@ -34,7 +34,12 @@ class Projected(NamedTuple):
 
 
 def project(
-    trained: Trained, about: About, density: float, levels: int, bias_bits: int, rank: PyTree
+    trained: Trained,
+    about: About,
+    density: float,
+    few: Quantize | None,
+    bias_bits: int,
+    rank: PyTree,
 ) -> Projected:
     """Return what is left of a network at a density.
 
@@ -42,7 +47,7 @@ def project(
       trained: the network.
       about: what every phase is told.
       density: fraction of the weights to keep, in (0, 1].
-      levels: magnitudes in each tensor.
+      few: says which values weights have; None for those that they have already.
       bias_bits: of biases.
       rank: like the parameters, the weights by whose magnitude is chosen which ones are kept.
     """
@@ -50,8 +55,8 @@ def project(
     # At least one weight of each tensor: where all are zero nothing is learned any more.
     keep = top_k_mask(rank, density, floor=min(density, 1e-9), network=network)
     pruned = without_dead_units(trained._replace(params=apply_mask(params, keep), keep=keep), about)
-    few = Quantize(steps=0, levels=levels, bias_bits=bias_bits).quantized(pruned.params, network)
-    rounded = Store(bias_bits=bias_bits).stored(pruned._replace(params=values(few)), about)
+    nearest = pruned.params if few is None else values(few.quantized(pruned.params, network))
+    rounded = Store(bias_bits=bias_bits).stored(pruned._replace(params=nearest), about)
     return Projected(density, pruned, rounded, file_bytes(rounded.params, rounded.model_state))
 
 

@@ -8,8 +8,9 @@ import jax
 import optax
 
 from jaxcomp.arguments import check_choice, check_number
+from jaxcomp.choices import PER, Level, Per
 from jaxcomp.parametrized import latent_mask
-from jaxcomp.quantize import LEVELS, PER, few_levels, ternarize
+from jaxcomp.quantize import LEVELS, Rounded, few_levels, ternarize
 from jaxcomp.recipe.biases import check_bits, with_rounded_biases
 from jaxcomp.recipe.phase import About, Trained, Training, TrainingPhase, cosine, hold
 from jaxcomp.tracing import Network
@@ -30,25 +31,34 @@ class Quantize(TrainingPhase):
       level: how that one is fitted, as `jaxcomp.quantize.ternarize`.
       per: `"tensor"` for levels of each tensor, `"unit"` of each output unit.
       by_layer: magnitudes of single tensors, by name (`jaxcomp.trees.path_name`).
+      bits: from 2 to 8, for multiples of a step in place of levels (`jaxcomp.quantize.uniform`); 0
+        for levels.
       bias_bits: from 2 to 8, of biases and all else that is not weights; 0 leaves them as they are.
     """
 
     name: str = "quantize"
     few_valued: ClassVar[bool] = True
     levels: int = 1
-    level: str = "theorem"
-    per: str = "tensor"
+    level: Level = "theorem"
+    per: Per = "tensor"
     by_layer: Mapping[str, int] = field(default_factory=dict)
+    bits: int = 0
     bias_bits: int = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
         wanted = "a number of magnitudes, at least 1"
         for name, number in {"levels": self.levels, **self.by_layer}.items():
-            check_number(name, number, wanted, lambda m: m >= 1, whole=True)
+            check_number(name, number, wanted, lambda m: m >= 1, integer=True)
         check_choice("level", self.level, LEVELS)
         check_choice("per", self.per, PER)
-        check_bits(self.bias_bits)
+        check_bits("bits", self.bits)
+        check_bits("bias_bits", self.bias_bits)
+        if self.bits and (self.levels > 1 or self.by_layer):
+            raise ValueError(
+                f"bits={self.bits} are in place of levels: leave out levels={self.levels} and "
+                "by_layer, or bits"
+            )
 
     def begin(self, before: Trained, about: About) -> Training:
         """Return the parameters as levels and rounded numbers, and Adam."""
@@ -61,7 +71,7 @@ class Quantize(TrainingPhase):
         return Training(trained, optax.chain(optax.adam(rate), hold(keep)))
 
     def quantized(self, params: PyTree, network: Network | None = None) -> PyTree:
-        """Return the tree with signs and levels in place of weights.
+        """Return the tree with signs and levels, or rounded weights, in place of weights.
 
         Raises:
           ValueError: if `by_layer` names what is no weight.
@@ -73,6 +83,12 @@ class Quantize(TrainingPhase):
         unknown = [name for name in self.by_layer if name not in weights]
         if unknown:
             raise ValueError(f"by_layer names {unknown[0]!r}: weights are {', '.join(weights)}")
+        if self.bits:
+            rounded = [
+                Rounded(leaf, self.bits) if one else leaf
+                for leaf, one in zip(leaves, are_weights, strict=True)
+            ]
+            return structure.unflatten(rounded)
         numbers = {name: self.by_layer.get(name, self.levels) for name in weights}
         for number in set(numbers.values()):
             chosen = [numbers.get(name) == number for name in names]

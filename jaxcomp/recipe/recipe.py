@@ -93,7 +93,7 @@ class Recipe:
           ValueError: if the batches end, or the folder is of another run.
         """
         wanted = "a number of steps, at least 1"
-        check_number("look_every", look_every, wanted, lambda n: n >= 1, whole=True)
+        check_number("look_every", look_every, wanted, lambda n: n >= 1, integer=True)
         trained = Trained(params, model_state)
         total = sum(phase.steps for phase in self.phases)
         held_out = None if validation is None else list(validation)

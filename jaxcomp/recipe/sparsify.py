@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxcomp.arguments import check_choice, check_number
-from jaxcomp.losses import ARRAY_SCOPES, gate
+from jaxcomp.choices import ARRAY_SCOPES, ArrayScope, Groups, Scope
+from jaxcomp.losses import gate
 from jaxcomp.prune import apply_mask, remove_dead_units, structured_magnitude, top_k_mask
 from jaxcomp.prune.masks import check_density
 from jaxcomp.recipe.penalties import GATES, Penalty
@@ -41,13 +42,13 @@ class Sparsify(TrainingPhase):
     density: float
     penalty: str = "l1_over_l2"
     strength: float = 0.0
-    scope: str = "global"
-    groups: str | None = None
+    scope: Scope = "global"
+    groups: Groups | None = None
     magnitude: float = 0.0
     l2: float = 0.0
     decoupled: bool = False
     prune_steps: int = 0
-    prune_scope: str = "global"
+    prune_scope: ArrayScope = "global"
     structure: float = 0.0
 
     def __post_init__(self) -> None:
@@ -58,7 +59,7 @@ class Sparsify(TrainingPhase):
         check_choice("prune_scope", self.prune_scope, ARRAY_SCOPES)
         wanted = f"from 0 to steps, {self.steps}"
         check_number(
-            "prune_steps", self.prune_steps, wanted, lambda n: 0 <= n <= self.steps, whole=True
+            "prune_steps", self.prune_steps, wanted, lambda n: 0 <= n <= self.steps, integer=True
         )
         self._penalty().check()
 

@@ -34,7 +34,7 @@ class Store(Phase):
 
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, DTYPES)
-        check_bits(self.bias_bits)
+        check_bits("bias_bits", self.bias_bits)
 
     def run(self, before: Trained, about: About, train: Train) -> Trained:
         """Return the network as a file holds it; see `Phase.run`."""

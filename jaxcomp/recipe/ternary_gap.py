@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import optax
 
 from jaxcomp.arguments import check_number
+from jaxcomp.choices import Per
 from jaxcomp.recipe.phase import About, Trained, Training, TrainingPhase, cosine, hold
 from jaxcomp.transforms import add_penalty
 
@@ -20,7 +21,7 @@ class TernaryGap(TrainingPhase):
 
     name: str = "gap"
     strength: float
-    per: str = "tensor"
+    per: Per = "tensor"
 
     def __post_init__(self) -> None:
         super().__post_init__()

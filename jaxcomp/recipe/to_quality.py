@@ -35,7 +35,7 @@ class ShrinkToQuality(PhaseOfSteps):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("loss_at_most", self.loss_at_most, "a loss", math.isfinite)
-        check_bits(self.bias_bits)
+        check_bits("bias_bits", self.bias_bits)
 
     def run(self, before: Trained, about: About, train: Train) -> Trained:
         """Return the smallest network that was good enough.

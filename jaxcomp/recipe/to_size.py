@@ -1,6 +1,7 @@
 """Phases that end at a number of bytes: of the file that would be written, measured on the way."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from jaxcomp.arguments import check_number
 from jaxcomp.recipe.biases import check_bits
 from jaxcomp.recipe.dense import FineTune
-from jaxcomp.recipe.phase import About, PhaseOfSteps, Train, Trained, judge_of
+from jaxcomp.recipe.phase import About, Judge, PhaseOfSteps, Train, Trained, judge_of
 from jaxcomp.recipe.projection import Projected, largest_that_fits, project
 from jaxcomp.recipe.quantize import Quantize
 from jaxcomp.recipe.result import file_bytes
@@ -24,10 +25,26 @@ _STRENGTHS = (0.0, 1e-3, 1e-2)  # of l1 / l2
 _TRIAL, _TUNING = 0.1, 0.04  # of the steps of a phase, for each strength
 _MORE = (1.3, 1.15)  # times the density that fits: while strengths are tried, and then
 _PRUNING = 2 / 3  # of the steps in which weights are pruned
-_LEVELS = (1, 2, 4, 8, 16)
-_TRIAL_OF_LEVELS = 0.04
-_ROUNDS = ((0.35, 1.0), (0.35, 1.0), (0.1, 0.25))  # of the steps, and of the learning rate
+_TRIAL_OF_VALUES, _FINAL, _FINALISTS = 0.03, 0.1, 2  # of the steps, for each; and how many
+_ROUNDS = ((0.3, 1.0), (0.22, 1.0), (0.1, 0.25))  # of the steps, and of the learning rate
 _CLOSE, _NEAR = 0.97, 0.95  # of the bytes that are allowed: good enough, and worth a note
+
+
+class Few(NamedTuple):
+    """Says which values weights have, as `Quantize` does."""
+
+    levels: int = 1
+    bits: int = 0
+
+    @property
+    def name(self) -> str:
+        """Return it as a part of the name of a phase."""
+        return f"{self.bits}-bits" if self.bits else f"{self.levels}-levels"
+
+
+# Few values take few bits each, so that more weights are left; many are easier to train.
+_TERNARY, _TWO, _FOUR = Few(1), Few(2), Few(4)
+_VALUES = (_TERNARY, _TWO, _FOUR, Few(8), Few(bits=5), Few(bits=7))
 
 
 class Size(NamedTuple):
@@ -45,7 +62,7 @@ class Size(NamedTuple):
             )
         if self.file_bytes is not None:
             wanted = "a number of bytes, at least 1"
-            check_number("bytes", self.file_bytes, wanted, lambda size: size >= 1, whole=True)
+            check_number("bytes", self.file_bytes, wanted, lambda size: size >= 1, integer=True)
         else:
             wanted = "how many times smaller than float32, greater than 1"
             check_number("times_smaller", self.times_smaller, wanted, lambda times: times > 1)
@@ -73,13 +90,13 @@ class _ToSize(PhaseOfSteps):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.size.check()
-        check_bits(self.bias_bits)
+        check_bits("bias_bits", self.bias_bits)
 
     def projected(
         self,
         trained: Trained,
         about: About,
-        levels: int,
+        few: Few | None,
         rank: PyTree = None,
         first: float = _FIRST,
     ) -> Projected:
@@ -88,14 +105,15 @@ class _ToSize(PhaseOfSteps):
         Args:
           trained: the network.
           about: what every phase is told.
-          levels: magnitudes in each tensor.
+          few: which values weights have; None for those that they have already.
           rank: see `project`; by default the parameters themselves.
           first: the density to begin with.
         """
         rank = trained.params if rank is None else rank
+        quantize = None if few is None else Quantize(steps=0, **few._asdict())
 
         def make(density: float) -> Projected:
-            return project(trained, about, density, levels, self.bias_bits, rank)
+            return project(trained, about, density, quantize, self.bias_bits, rank)
 
         return largest_that_fits(make, self.size.of(trained.params), first)
 
@@ -113,7 +131,7 @@ class SparsifyToSize(_ToSize):
     def run(self, before: Trained, about: About, train: Train) -> Trained:
         """Return the network with somewhat more weights than the size allows."""
         judge = judge_of(about)
-        first = self.projected(before, about, 1).density
+        first = self.projected(before, about, _TERNARY).density
         steps = round(_TRIAL * self.steps)
 
         def sparsify(name: str, steps: int, density: float, strength: float) -> Sparsify:
@@ -129,7 +147,7 @@ class SparsifyToSize(_ToSize):
         def tried(number: int, strength: float) -> tuple[float, float, Trained]:
             phase = sparsify(f"{self.name}-{number}", steps, _MORE[0] * first, strength)
             found = phase.run(before, about, train)
-            pruned = self.projected(found, about, 2, first=first).pruned
+            pruned = self.projected(found, about, _TWO, first=first).pruned
             tune = FineTune(
                 name=f"{phase.name}-tuned",
                 steps=round(_TUNING * self.steps),
@@ -140,7 +158,7 @@ class SparsifyToSize(_ToSize):
 
         trials = [tried(number, strength) for number, strength in enumerate(_STRENGTHS, 1)]
         _, strength, best = _least(trials)
-        density = _MORE[1] * self.projected(best, about, 1, first=first).density
+        density = _MORE[1] * self.projected(best, about, _FOUR, first=first).density
         rest = self.steps - len(_STRENGTHS) * (steps + round(_TUNING * self.steps))
         return sparsify(self.name, rest, density, strength).run(before, about, train)
 
@@ -149,9 +167,10 @@ class SparsifyToSize(_ToSize):
 class QuantizeToSize(_ToSize):
     """Train few-valued weights, as many as the size allows.
 
-    Several numbers of levels are tried: the more there are, the fewer weights are left. Training
-    goes on with the one that loses least on the validation batches. Where the file has become
-    smaller on the way, weights come back; where it is too large, more are pruned.
+    Several kinds of values are tried: the more values there are, the fewer weights are left. The
+    two that lose least on the validation batches are trained further, and the better one to the
+    end. Where the file has become smaller on the way, weights come back; where it is too large,
+    more are pruned.
     """
 
     name: str = "quantize"
@@ -161,45 +180,62 @@ class QuantizeToSize(_ToSize):
         """Return the network, whose file has the size."""
         judge = judge_of(about)
 
-        def quantize(name: str, share: float, levels: int, rate: float) -> Quantize:
-            return Quantize(
+        def trained(now: Trained, few: Few, name: str, share: float, rate: float = 1.0) -> Trained:
+            phase = Quantize(
                 name=name,
                 steps=round(share * self.steps),
                 learning_rate=rate * self.learning_rate,
-                levels=levels,
                 bias_bits=self.bias_bits,
+                **few._asdict(),
             )
+            return phase.run(now, about, train)
 
-        first = self.projected(before, about, _LEVELS[0]).density
-
-        def tried(levels: int) -> tuple[float, int, Projected]:
-            found = self.projected(before, about, levels, first=first)
-            phase = quantize(f"{self.name}-{levels}", _TRIAL_OF_LEVELS, levels, 1.0)
-            done = phase.run(found.pruned, about, train)
-            return judge(done.params, done.model_state), levels, found
-
-        _, levels, found = _least([tried(levels) for levels in _LEVELS])
-        most, now = self.size.of(before.params), found.pruned
-        for number, (share, rate) in enumerate(_ROUNDS):
-            name = self.name if number == len(_ROUNDS) - 1 else f"{self.name}-round-{number + 1}"
-            now = quantize(name, share, levels, rate).run(now, about, train)
-            stored = Store(bias_bits=self.bias_bits).stored(now, about)
-            size = file_bytes(stored.params, stored.model_state)
-            if not _CLOSE * most <= size <= most:
-                # What was pruned comes back as it was before.
-                merged = jax.tree.map(
-                    lambda new, old: jnp.where(new == 0, old, new), now.params, before.params
-                )
-                again = now._replace(params=merged)
-                fits = self.projected(again, about, levels, before.params, found.density)
-                now = fits.pruned if number < len(_ROUNDS) - 1 else fits.rounded
-                size = fits.file_bytes
+        first = self.projected(before, about, _TERNARY).density
+        trials = {}
+        for few in _VALUES:
+            fits = self.projected(before, about, few, first=first)
+            trials[few] = trained(fits.pruned, few, f"{self.name}-{few.name}", _TRIAL_OF_VALUES)
+        for few in _by_loss(judge, trials)[:_FINALISTS]:
+            trials[few] = trained(trials[few], few, f"{self.name}-{few.name}-on", _FINAL)
+        few = _by_loss(judge, trials)[0]
+        now = trials[few]
+        for number, (share, rate) in enumerate(_ROUNDS, 1):
+            name = self.name if number == len(_ROUNDS) else f"{self.name}-round-{number}"
+            now = trained(self._refilled(now, before, about, few), few, name, share, rate)
+        most, size = self.size.of(before.params), self._bytes(now, about)
+        if size > most:
+            fits = self.projected(now, about, None, first=first)
+            now, size = fits.rounded, fits.file_bytes
         if size < _NEAR * most:
             about.tell(
                 f"The file could have {most:,} bytes and has {size:,}: it holds all weights that "
                 "training has left, but those of units that cannot matter."
             )
         return now
+
+    def _refilled(self, now: Trained, before: Trained, about: About, few: Few) -> Trained:
+        """Return a network of the size, with weights as they were before where there is room."""
+        most = self.size.of(before.params)
+        if _CLOSE * most <= self._bytes(now, about) <= most:
+            return now
+        merged = jax.tree.map(
+            lambda new, old: jnp.where(new == 0, old, new), now.params, before.params
+        )
+        return self.projected(now._replace(params=merged), about, few, before.params).pruned
+
+    def _bytes(self, now: Trained, about: About) -> int:
+        stored = Store(bias_bits=self.bias_bits).stored(now, about)
+        return file_bytes(stored.params, stored.model_state)
+
+
+def _by_loss(judge: Judge, trials: Mapping[Few, Trained]) -> list[Few]:
+    """Return the kinds of values by how little networks lose."""
+
+    def lost(few: Few) -> float:
+        loss = judge(trials[few].params, trials[few].model_state)
+        return loss if math.isfinite(loss) else math.inf
+
+    return sorted(trials, key=lost)
 
 
 def _least(trials: list[tuple[float, Any, Any]]) -> tuple[float, Any, Any]:

@@ -102,9 +102,9 @@ def _shares_threads(state: TrainState) -> bool:
 
 
 def _check_counts(steps: int, look_every: int) -> None:
-    check_number("steps", steps, "a number of steps, at least 0", lambda n: n >= 0, whole=True)
+    check_number("steps", steps, "a number of steps, at least 0", lambda n: n >= 0, integer=True)
     wanted = "a number of steps, at least 1"
-    check_number("look_every", look_every, wanted, lambda n: n >= 1, whole=True)
+    check_number("look_every", look_every, wanted, lambda n: n >= 1, integer=True)
 
 
 def _parts(steps: int, look_every: int) -> Iterator[tuple[int, int]]:

@@ -27,7 +27,7 @@ def wait_for_all(what: str) -> None:
         multihost_utils.sync_global_devices(what)
 
 
-def whole(tree: PyTree) -> PyTree:
+def gathered(tree: PyTree) -> PyTree:
     """Return arrays that no other process has a part of; all of them must ask, at the same time."""
     if jax.process_count() == 1:
         return tree

@@ -37,7 +37,7 @@ def make_mesh(data: int = -1, fsdp: int = 1, model: int = 1) -> Mesh:
     sizes = {"data": data, "fsdp": fsdp, "model": model}
     for name, size in sizes.items():
         wanted = "a number of devices, at least 1, or -1"
-        check_number(name, size, wanted, lambda n: n >= 1 or n == -1, whole=True)
+        check_number(name, size, wanted, lambda n: n >= 1 or n == -1, integer=True)
     devices = jax.device_count()
     left = [name for name, size in sizes.items() if size == -1]
     given = math.prod(size for size in sizes.values() if size != -1)

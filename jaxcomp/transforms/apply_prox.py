@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcomp.choices import Layout
 from jaxcomp.prox import Prox
 from jaxcomp.transforms.proximal import operators_of, proximal_step
 from jaxcomp.transforms.updates import (
@@ -32,7 +33,7 @@ def apply_prox(
     *,
     mask: Mask | None = None,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Follow each step by the proximal operator of a penalty: proximal gradient descent.
 

@@ -29,7 +29,7 @@ class ControlWeightState(NamedTuple):
     controlled: optax.OptState
 
 
-def nonzeros(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = None) -> jax.Array:
+def live_weights(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = None) -> jax.Array:
     r"""How many weights are not zero, or not nearly: :math:`|w_i| > \tau c`, a float32.
 
     In training weights come close to zero and move about it; the ternary level
@@ -48,17 +48,17 @@ def nonzeros(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = None
 def entropy_bytes(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = None) -> jax.Array:
     r"""Bytes of a ternary network by the entropy bound, :math:`(n H(k / n) + k) / 8`, a float32.
 
-    With the number of weights `n`, that of the non-zeros `k` (`nonzeros`) and the entropy `H` of
+    With the number of weights `n`, that of live ones `k` (`live_weights`) and the entropy `H` of
     their share in bits: positions without structure, and one bit for each sign. A file that finds
     structure in the positions is smaller; biases and names come on top.
     """
     n = sum(w.size for w in select(params, mask))
-    share = nonzeros(params, threshold=threshold, mask=mask) / n
+    share = live_weights(params, threshold=threshold, mask=mask) / n
     entropy = (jax.scipy.special.entr(share) + jax.scipy.special.entr(1 - share)) / math.log(2)
     return n * (entropy + share) / 8
 
 
-MEASURES = {"nonzeros": nonzeros, "bytes": entropy_bytes}
+MEASURES = {"live": live_weights, "bytes": entropy_bytes}
 Measure = Callable[[PyTree], jax.Array]
 
 
@@ -66,7 +66,7 @@ def control_weight(
     inner_factory: Callable[[jax.Array], optax.GradientTransformation],
     target: float,
     *,
-    measure: str | Measure = "nonzeros",
+    measure: str | Measure = "live",
     initial: float = 1e-5,
     gains: tuple[float, float] = (3.0, 0.005),
     bounds: tuple[float, float] = (1e-9, 1e3),
@@ -96,7 +96,7 @@ def control_weight(
         `lambda weight: jaxcomp.add_penalty("l1", weight, scope="tensor")`.
       target: what the measure should be, greater than 0. (To move it at run time, use
         `optax.inject_hyperparams(jaxcomp.control_weight, static_args=("inner_factory",))`.)
-      measure: `"nonzeros"`, the number of weights with :math:`|w_i| > \tau c`; `"bytes"`, of the
+      measure: `"live"`, the number of weights with :math:`|w_i| > \tau c`; `"bytes"`, of the
         ternary network by the entropy bound (`entropy_bytes`); or `"loss"`, the training loss,
         which `update` must then be given as `value=`; or a function of the parameters that returns
         a positive number. More than the target raises the weight; a higher loss lowers it.

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxcomp.axes import check_source, leaf_axes
+from jaxcomp.choices import Groups, Layout, Scope
 from jaxcomp.losses.penalties import (
     OfVector,
     arrangement_needs,
@@ -72,11 +73,11 @@ def add_penalty(
     penalty: str | OfVector,
     strength: optax.ScalarOrSchedule,
     *,
-    scope: str = "global",
-    groups: str | None = None,
+    scope: Scope = "global",
+    groups: Groups | None = None,
     mask: Mask | None = None,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Add the gradient of a penalty of the weights to the updates.
 
@@ -143,11 +144,11 @@ def add_penalty(
 def add_compressibility(
     strength: optax.ScalarOrSchedule,
     *,
-    scope: str = "global",
+    scope: Scope = "global",
     magnitude: float = 0.0,
     mask: Mask | None = None,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Add the gradient of the compressibility penalty to the updates.
 

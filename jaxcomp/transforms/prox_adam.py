@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxcomp.arguments import check_number
+from jaxcomp.choices import Layout
 from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.prox import Prox
 from jaxcomp.transforms.proximal import UNTOUCHED, operators_of, proximal_step
@@ -39,7 +40,7 @@ def prox_adam(
     eps: float = 1e-8,
     mask: Mask | None = None,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Minimize by Adam and the proximal operator of a penalty, in the metric of Adam.
 

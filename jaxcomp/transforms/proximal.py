@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxcomp.arguments import check_choice
 from jaxcomp.axes import KERNEL, STACK, Axes, check_source, leaf_axes
+from jaxcomp.choices import Layout
 from jaxcomp.prox import PROXES, Group, Prox
 from jaxcomp.transforms.updates import wider_dtype
 from jaxcomp.trees import Mask, PyTree, resolve_mask
@@ -33,7 +34,7 @@ UNTOUCHED = "untouched"  # in the place of an operator
 
 
 def operators_of(
-    prox: str | Prox, network: Network | None, layout: str | None
+    prox: str | Prox, network: Network | None, layout: Layout | None
 ) -> Callable[[PyTree, Mask], PyTree]:
     """Return a function from parameters and a mask to the operator of each leaf."""
     if not hasattr(prox, "prox"):

@@ -11,7 +11,8 @@ import optax
 
 from jaxcomp.arguments import check_number
 from jaxcomp.axes import KERNEL, UNITS, Axes, check_source, leaf_axes
-from jaxcomp.losses.tree import ARRAY_SCOPES, check_scope
+from jaxcomp.choices import ARRAY_SCOPES, ArrayScope, Layout
+from jaxcomp.losses.tree import check_scope
 from jaxcomp.prune.masks import ENTRIES, check_density
 from jaxcomp.prune.patterns import Pattern, check_pattern, keep_of_arrays, pattern_needs
 from jaxcomp.prune.scores import StructuredMagnitude
@@ -33,12 +34,12 @@ def prune_gradually(
     density: optax.ScalarOrSchedule,
     *,
     every: int = 100,
-    scope: str = "global",
+    scope: ArrayScope = "global",
     pattern: Pattern = ENTRIES,
     score: Callable[[jax.Array], jax.Array] | None = None,
     mask: Mask | None = None,
     network: Network | None = None,
-    layout: str | None = None,
+    layout: Layout | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Keep the weights of the largest scores, fewer and fewer, and hold the others at exact zero.
 
@@ -94,7 +95,7 @@ def prune_gradually(
     check_scope(scope, ARRAY_SCOPES)
     if not callable(density):
         check_density(density)
-    check_number("every", every, "a number of steps, at least 1", lambda n: n >= 1, whole=True)
+    check_number("every", every, "a number of steps, at least 1", lambda n: n >= 1, integer=True)
     check_pattern(pattern)
     if not (score is None or callable(score)):
         raise TypeError(f"score must be a function from weights to scores, got {score!r}")

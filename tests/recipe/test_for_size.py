@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 import jaxcomp
-from jaxcomp.recipe import About, Recipe, Trained, for_quality, for_size, to_quality, to_size
+from jaxcomp.recipe import (
+    About,
+    Quantize,
+    Recipe,
+    Trained,
+    for_quality,
+    for_size,
+    to_quality,
+    to_size,
+)
 from jaxcomp.recipe.projection import Projected, TooSmallError, largest_that_fits, project
 from jaxcomp.recipe.result import file_bytes
 from tests.recipe.regression import INPUTS, KEY, VALIDATION, apply, batch, loss, start
@@ -67,7 +76,7 @@ def test_what_stands_in_the_way_is_told(network):
 def test_the_smallest_file_of_a_loss(network, monkeypatch):
     monkeypatch.setattr(to_quality, "_STAGES", 3)
     monkeypatch.setattr(to_size, "_STRENGTHS", (1e-3,))
-    monkeypatch.setattr(to_size, "_LEVELS", (2,))
+    monkeypatch.setattr(to_size, "_VALUES", (to_size.Few(2),))
     done = run(for_quality(loss_at_most=0.15, steps=1500, learning_rate=1e-2), network)
     end = done.phases[-1]
     assert end.validation <= 0.15
@@ -92,13 +101,20 @@ def test_numbers_that_cannot_be_are_refused_at_once(make, message):
         make()
 
 
-@pytest.mark.parametrize("levels", [1, 3])
-def test_a_projection_is_the_file_that_would_be_written(network, levels):
+@pytest.mark.parametrize(
+    ("few", "magnitudes"),
+    [({"levels": 1}, 1), ({"levels": 3}, 3), ({"bits": 3}, 3), (None, 672)],
+)
+def test_a_projection_is_the_file_that_would_be_written(network, few, magnitudes):
     params = start()
-    found = project(Trained(params), About(network=network), 0.3, levels, 6, params)
+    quantize = None if few is None else Quantize(steps=0, **few)
+    found = project(Trained(params), About(network=network), 0.3, quantize, 6, params)
     kernels = [found.rounded.params[name]["kernel"] for name in ("in", "out")]
     assert sum(map(np.count_nonzero, kernels)) <= round(0.3 * 672)
-    assert all(len(np.unique(np.abs(w[w != 0]))) <= levels for w in kernels)
+    assert all(len(np.unique(np.abs(w[w != 0]))) <= magnitudes for w in kernels)
+    if few is None:
+        for kernel, name in zip(kernels, ("in", "out"), strict=True):
+            np.testing.assert_array_equal(kernel, found.pruned.params[name]["kernel"])
     assert found.file_bytes == file_bytes(found.rounded.params)
     # Weights are those that came in, or zero: rounding is left to training.
     for name in ("in", "out"):

@@ -9,6 +9,8 @@ import optax
 import pytest
 
 import jaxcomp
+from jaxcomp.parametrized import values
+from jaxcomp.quantize import step_of_bits
 from jaxcomp.recipe import (
     Dense,
     FineTune,
@@ -177,6 +179,8 @@ def test_a_run_that_was_stopped_is_resumed_and_ends_with_the_same_bytes(
         (lambda: Quantize(steps=1, levels=0), "levels must be a number of magnitudes"),
         (lambda: Quantize(steps=1, by_layer={"a": 0}), "a must be a number of magnitudes"),
         (lambda: Quantize(steps=1, bias_bits=1), "bias_bits must be from 2 to 8"),
+        (lambda: Quantize(steps=1, bits=9), "bits must be from 2 to 8"),
+        (lambda: Quantize(steps=1, bits=4, levels=2), "bits=4 are in place of levels"),
         (lambda: Store(dtype="int8"), "unknown dtype 'int8'"),
         (lambda: Recipe(), "phases need names of their own, got none"),
         (lambda: Recipe(Dense(steps=1), Dense(steps=1)), "got dense, dense: give one by name="),
@@ -195,6 +199,13 @@ def test_a_layer_that_is_not_there():
     few = Quantize(steps=1, by_layer={"out/kernel": 3}).quantized(start())
     assert few["in"]["kernel"].levels.shape == (1,)
     assert few["out"]["kernel"].levels.shape == (3,)
+
+
+def test_bits_make_multiples_of_a_step():
+    for kernel in jaxcomp.trees.select(values(Quantize(steps=1, bits=4).quantized(start())), None):
+        numbers = np.asarray(kernel / step_of_bits(kernel, 4))
+        np.testing.assert_allclose(numbers, np.round(numbers), atol=1e-5)
+        assert np.abs(numbers).max() == pytest.approx(7)
 
 
 def test_values_are_frozen():

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxcomp
-from jaxcomp.transforms.control_weight import entropy_bytes, nonzeros
+from jaxcomp.transforms.control_weight import entropy_bytes, live_weights
 from tests.helpers import small_params
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -101,7 +101,7 @@ def test_a_measure_of_ones_own_and_the_gains():
 
 def test_at_the_target_it_is_the_controlled_transformation():
     params = small_params()
-    target = float(nonzeros(params))
+    target = float(live_weights(params))
     plain = jaxcomp.add_compressibility(0.3)
     tx = jaxcomp.control_weight(jaxcomp.add_compressibility, target, initial=0.3)
     expected, _ = plain.update(params, plain.init(params), params)
@@ -113,10 +113,10 @@ def test_at_the_target_it_is_the_controlled_transformation():
 def test_weights_count_from_a_fraction_of_the_ternary_level():
     # c = (4 + 0.04) / (4 + 0.2), about 0.96
     params = {"kernel": jnp.array([[1.0, -1.0, 0.2, 1.0, 1.0, 0.0]])}
-    assert float(nonzeros(params)) == 5
-    assert float(nonzeros(params, threshold=0.25)) == 4
-    assert float(nonzeros(jax.tree.map(lambda w: 1e-6 * w, params), threshold=0.25)) == 4
-    assert float(nonzeros({"kernel": jnp.zeros((2, 2))})) == 0
+    assert float(live_weights(params)) == 5
+    assert float(live_weights(params, threshold=0.25)) == 4
+    assert float(live_weights(jax.tree.map(lambda w: 1e-6 * w, params), threshold=0.25)) == 4
+    assert float(live_weights({"kernel": jnp.zeros((2, 2))})) == 0
 
 
 def test_the_entropy_bound_is_that_of_counting_patterns():
@@ -131,7 +131,7 @@ def test_the_entropy_bound_is_that_of_counting_patterns():
 
 def test_what_cannot_work_is_refused():
     make = jaxcomp.add_compressibility
-    with pytest.raises(ValueError, match=r"unknown measure 'size'.*'nonzeros', 'bytes', 'loss'"):
+    with pytest.raises(ValueError, match=r"unknown measure 'size'.*'live', 'bytes', 'loss'"):
         jaxcomp.control_weight(make, 10, measure="size")
     with pytest.raises(ValueError, match="target must be finite and greater than 0, got 0"):
         jaxcomp.control_weight(make, 0)

@@ -23,7 +23,7 @@ _OTHER_STYLES = [(color, style) for style in ("--", "-", "-.", ":") for color in
 
 HISTOGRAMS = 4  # of the layers with the most weights; more are too narrow to read
 _BARS = ("white", BLUE, ORANGE, GREEN, VERMILLION)
-LABELLED = 6  # layers whose bars have names and numbers
+LABELED = 6  # layers whose bars have names and numbers
 
 Layers = Mapping[str, np.ndarray]
 
@@ -105,9 +105,9 @@ def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
             edgecolor=BLACK,
             linewidth=0.6,
         )
-        if len(names) <= LABELLED:
+        if len(names) <= LABELED:
             axes.bar_label(bars, fmt="%.0f", fontsize="small")
-    if len(names) <= LABELLED:
+    if len(names) <= LABELED:
         axes.set_xticks(positions, [_short(name) for name in names])
     else:
         axes.locator_params(axis="x", integer=True)

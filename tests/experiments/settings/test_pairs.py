@@ -32,7 +32,7 @@ def works(network, data):
     shape = (2, *DATASETS[data].input_shape)
     text = DATASETS[data].is_text
     inputs = jax.ShapeDtypeStruct(shape, jnp.int32 if text else jnp.float32)
-    model = NetworkSettings(network, data).judged()
+    model = NetworkSettings(network, data).to_evaluate()
     try:
         logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), inputs)
     except (ValueError, TypeError, ZeroDivisionError):

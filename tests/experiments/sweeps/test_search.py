@@ -74,7 +74,7 @@ def test_a_search_goes_on_and_makes_no_trial_again(tmp_path, monkeypatch, capsys
     def untrained(settings, splits, watch):
         del watch
         made.append(settings.recipe.sparsify.density)
-        start = random_variables(settings.network.judged(), splits.train.inputs[:1])["params"]
+        start = random_variables(settings.network.to_evaluate(), splits.train.inputs[:1])["params"]
         masks = top_k_mask(start, settings.recipe.sparsify.density)
         return SimpleNamespace(compressed=values(ternarize(apply_mask(start, masks))))
 

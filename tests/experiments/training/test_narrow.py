@@ -33,7 +33,7 @@ def traced(settings):
     examples = Examples(
         np.zeros((1, *SHAPES[settings.network.name][1:]), np.float32), np.zeros(1, int)
     )
-    model = settings.network.judged()
+    model = settings.network.to_evaluate()
     params = jax.eval_shape(model.init, jax.random.key(0), examples.inputs)["params"]
     return params, narrow.traced(settings.network, params, examples)
 
