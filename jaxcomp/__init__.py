@@ -40,7 +40,6 @@ _SUBPACKAGES = (
     "prune",
     "quantize",
     "recipe",
-    "schedules",
     "tracing",
     "train",
     "transforms",

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import jaxcomp
-from jaxcomp import losses, parametrized, prox, prune, quantize, schedules, train, trees
+from jaxcomp import losses, parametrized, prox, prune, quantize, train, trees
 from jaxcomp.analysis.measures import measures
 from jaxcomp.axes import Axes
 from jaxcomp.data import examples
@@ -171,8 +171,6 @@ WRONG = {
     ),
     ("group_norms", "kernel"): (lambda v: losses.group_norms(v, "unit"), (*ARRAY, W[0])),
     ("group_norms", "groups"): (lambda v: losses.group_norms(W, v), CHOICE),
-    ("distillation", "temperature"): (lambda v: losses.distillation(W, W, v), (*NUMBER, 0, -1)),
-    ("distillation", "logits"): (lambda v: losses.distillation(v, W), (W[0], None, "x", PARAMS)),
     ("gate", "probability"): (lambda v: losses.gate(PARAMS, probability=v), (*NUMBER, 0, 1)),
     ("gate", "leaves"): (losses.gate, minus(TREE, TREE[0], None)),
     ("gate", "mask"): (lambda v: losses.gate(PARAMS, mask=v), minus(MASK, MASK[4])),
@@ -223,12 +221,6 @@ WRONG = {
     ("uniform", "step"): (lambda v: quantize.uniform(W, v), (*minus(NUMBER, NUMBER[7]), 0, -1)),
     ("uniform", "array"): (lambda v: quantize.uniform(v, 0.5), minus(ARRAY)),
     ("step_of_bits", "bits"): (lambda v: quantize.step_of_bits(W, v), (*COUNT, 1, 9)),
-    ("cubic_density", "final"): (lambda v: schedules.cubic_density(v, 10), (*NUMBER, 0, 2)),
-    ("cubic_density", "steps"): (lambda v: schedules.cubic_density(0.5, v), COUNT),
-    ("cubic_density", "begin"): (
-        lambda v: schedules.cubic_density(0.5, 5, begin=v),
-        minus(COUNT, 0),
-    ),
     ("measures", "leaves"): (measures, minus((*TREE, *NOT_REAL), 5)),
     ("make_mesh", "data"): (train.make_mesh, (*NUMBER, 1.5, 0, -2)),
     ("fit", "steps"): (

@@ -35,7 +35,6 @@ from experiments.benchmarks.record import Record, cells_of, row_of
 from experiments.training.trainer import on_device
 from jaxcomp.data import Examples, Stream, shuffled_batches, shuffled_indices
 from jaxcomp.models import MODELS
-from jaxcomp.schedules import cubic_density
 from jaxcomp.screen import PlainConsole
 from jaxcomp.train import TrainState, fit, fit_scan, init_state, make_scan, make_step
 
@@ -145,7 +144,7 @@ def _rows(setting: Setting, options: argparse.Namespace) -> Iterator[dict[str, A
     method = optax.chain(
         jaxcomp.add_compressibility(1e-3),
         plain,
-        jaxcomp.prune_gradually(cubic_density(0.1, 1_000_000), every=100),
+        jaxcomp.prune_gradually(optax.polynomial_schedule(1.0, 0.1, 3, 1_000_000), every=100),
     )
     without, with_it = (
         _Training(setting, tx).fed(ways[-1], options.steps) for tx in (plain, method)

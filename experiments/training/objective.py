@@ -10,7 +10,6 @@ import optax
 
 from experiments.settings.settings import Distillation
 from jaxcomp.data import Examples
-from jaxcomp.losses import distillation
 from jaxcomp.models import merge_batch_norm, unit_statistics
 
 PyTree = Any
@@ -110,11 +109,31 @@ def classification_loss(
         if beside.teacher is not None:
             given = (ask or apply)(variables(beside.teacher), inputs)
         if given is not None:
-            from_teacher = distillation(logits, given, distill.temperature).mean()
-            value = (1 - distill.weight) * value + distill.weight * from_teacher
+            value *= 1 - distill.weight
+            value += distill.weight * from_teacher(logits, given, distill.temperature).mean()
         return value, beside._replace(batch_stats=batch_stats)
 
     return loss
+
+
+def from_teacher(
+    logits: jax.Array, teacher_logits: jax.Array, temperature: float = 1.0
+) -> jax.Array:
+    r"""Return :math:`T^2 \, \mathrm{KL}(p_T \| q_T)` of the teacher's and the student's classes.
+
+    With :math:`p_T = \mathrm{softmax}(z / T)`, in nats, [...]. The factor keeps the size of the
+    gradient when the temperature changes: Hinton, Vinyals, Dean, *Distilling the knowledge in a
+    neural network*, arXiv 1503.02531.
+
+    Args:
+      logits: of the student, [..., classes].
+      teacher_logits: the same shape. No gradient flows into them.
+      temperature: `T > 0`.
+    """
+    teacher = jax.nn.log_softmax(jax.lax.stop_gradient(teacher_logits) / temperature)
+    student = jax.nn.log_softmax(logits / temperature)
+    divergence = optax.losses.kl_divergence_with_log_targets(student, teacher)
+    return temperature**2 * divergence
 
 
 def _trained(

@@ -1,7 +1,6 @@
 """Penalties as pure functions of arrays and trees of arrays."""
 
 from jaxcomp.choices import ARRAY_SCOPES, GROUPS, SCOPES
-from jaxcomp.losses.distillation import distillation
 from jaxcomp.losses.group import group_norms
 from jaxcomp.losses.hard_concrete import Gated, gate
 from jaxcomp.losses.penalties import PENALTIES, Penalty, penalty_tree
@@ -17,7 +16,6 @@ __all__ = [
     "Penalty",
     "compressibility",
     "compressibility_tree",
-    "distillation",
     "gate",
     "group_norms",
     "level_tree",

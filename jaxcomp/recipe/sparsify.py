@@ -13,7 +13,6 @@ from jaxcomp.prune import apply_mask, remove_dead_units, structured_magnitude, t
 from jaxcomp.prune.masks import check_density
 from jaxcomp.recipe.penalties import GATES, Penalty
 from jaxcomp.recipe.phase import About, Trained, Training, TrainingPhase, cosine, hold
-from jaxcomp.schedules import cubic_density
 from jaxcomp.transforms import prune_gradually
 
 
@@ -31,8 +30,8 @@ class Sparsify(TrainingPhase):
       magnitude: as `jaxcomp.add_compressibility`, for `l1_over_l2` without groups.
       l2: strength of `||w||^2 / 2` in the loss, at least 0.
       decoupled: whether Adam leaves the penalty as it is, as AdamW does with weight decay.
-      prune_steps: steps in which the density falls, by a cubic schedule, while the learning rate is
-        constant. 0 prunes at the end of the phase.
+      prune_steps: steps in which the density falls, as a polynomial of degree 3 (Zhu and Gupta,
+        arXiv 1710.01878), while the learning rate is constant. 0 prunes at the end of the phase.
       prune_scope: `"global"` to rank all weights together, `"tensor"` each tensor by itself.
       structure: how much weights of full rows and columns are preferred, as
         `jaxcomp.prune.structured_magnitude`, while the density falls.
@@ -70,7 +69,7 @@ class Sparsify(TrainingPhase):
         if self.prune_steps:
             chain.append(
                 prune_gradually(
-                    cubic_density(self.density, self.prune_steps),
+                    optax.polynomial_schedule(1.0, self.density, 3, self.prune_steps),
                     scope=self.prune_scope,
                     score=structured_magnitude(self.structure),
                     network=about.network,

@@ -52,12 +52,12 @@ def prune_gradually(
 
         tx = optax.chain(
             optax.adam(1e-3),
-            jaxcomp.prune_gradually(jaxcomp.schedules.cubic_density(0.02, steps=10_000)),
+            jaxcomp.prune_gradually(optax.polynomial_schedule(1.0, 0.02, 3, 10_000)),
         )
 
     Args:
       density: fraction of the selected weights to keep, in (0, 1]: a number, which prunes at the
-        first step, or a schedule (`jaxcomp.schedules.cubic_density`). A schedule that rises again
+        first step, or a schedule (`optax.polynomial_schedule`). A schedule that rises again
         has no effect.
       every: number of steps between two rankings, at least 1.
       scope: `"global"` to rank all selected weights together, `"tensor"` each tensor by itself.

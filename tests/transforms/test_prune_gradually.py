@@ -9,13 +9,17 @@ import pytest
 
 import jaxcomp
 from jaxcomp.prune import OfEach, top_k_mask
-from jaxcomp.schedules import cubic_density
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 PARAMS = {
     "a": {"kernel": jax.random.normal(jax.random.key(0), (20, 10)), "bias": jnp.ones(10)},
     "b": {"kernel": 0.1 * jax.random.normal(jax.random.key(1), (10, 10))},
 }
+
+
+def cubic(final, steps, *, begin=0):
+    """The density of Zhu and Gupta, arXiv 1710.01878, equation 1."""
+    return optax.polynomial_schedule(1.0, final, 3, steps, begin)
 
 
 def counts(params):
@@ -39,7 +43,7 @@ def train(tx, steps, start=None):
 
 
 def test_the_number_of_weights_follows_the_schedule():
-    schedule = cubic_density(0.1, 20)
+    schedule = cubic(0.1, 20)
     tx = optax.chain(optax.adam(1e-2), jaxcomp.prune_gradually(schedule, every=5))
     for made, (params, _) in enumerate(train(tx, range(30)), start=1):
         assert sum(counts(params)) == round(300 * float(schedule(made - made % 5)))
@@ -53,7 +57,7 @@ def test_the_number_of_weights_follows_the_schedule():
 def test_the_end_of_a_schedule_is_reached_when_it_ends(steps, every, begin):
     tx = optax.chain(
         optax.sgd(0.1),
-        jaxcomp.prune_gradually(cubic_density(0.35, steps, begin=begin), every=every),
+        jaxcomp.prune_gradually(cubic(0.35, steps, begin=begin), every=every),
     )
     history = [sum(counts(params)) for params, _ in train(tx, range(begin + steps + 2))]
     assert history[:begin] == begin * [300]
@@ -75,7 +79,7 @@ def test_where_a_schedule_stays_until_the_next_ranking_it_is_followed_at_once(ev
 
 def test_the_end_is_reached_under_multi_steps():
     tx = optax.MultiSteps(
-        optax.chain(optax.sgd(0.1), jaxcomp.prune_gradually(cubic_density(0.1, 6), every=100)),
+        optax.chain(optax.sgd(0.1), jaxcomp.prune_gradually(cubic(0.1, 6), every=100)),
         every_k_schedule=2,
     )
     history = [sum(counts(params)) for params, _ in train(tx, range(14))]
@@ -84,15 +88,13 @@ def test_the_end_is_reached_under_multi_steps():
 
 @pytest.mark.parametrize("stop", [3, 11, 12, 15])
 def test_the_end_is_reached_after_a_resume(stop):
-    tx = optax.chain(optax.sgd(0.1), jaxcomp.prune_gradually(cubic_density(0.1, 12), every=100))
+    tx = optax.chain(optax.sgd(0.1), jaxcomp.prune_gradually(cubic(0.1, 12), every=100))
     *_, stopped = train(tx, range(stop))
     *_, (params, _) = train(tx, range(stop, max(12, stop + 1)), stopped)
     assert sum(counts(params)) == 30
 
 
-@pytest.mark.parametrize(
-    ("density", "most"), [(0.5, 1), (cubic_density(0.1, 40), 5), (cubic_density(0.1, 33), 5)]
-)
+@pytest.mark.parametrize(("density", "most"), [(0.5, 1), (cubic(0.1, 40), 5), (cubic(0.1, 33), 5)])
 def test_a_ranking_is_made_only_where_the_density_falls(density, most):
     rankings = []
 
@@ -134,7 +136,7 @@ def test_its_numbers_can_be_injected(eager):
 
 def test_what_is_pruned_stays_at_exact_zero_under_momentum_and_decay():
     tx = optax.chain(
-        optax.adamw(0.1, weight_decay=0.1), jaxcomp.prune_gradually(cubic_density(0.1, 20), every=3)
+        optax.adamw(0.1, weight_decay=0.1), jaxcomp.prune_gradually(cubic(0.1, 20), every=3)
     )
     history = list(train(tx, range(30)))
     gone = np.zeros((20, 10), bool)
@@ -182,7 +184,7 @@ def test_a_density_that_rises_again_brings_nothing_back():
 
 
 def test_n_of_m_in_the_end():
-    tx = jaxcomp.prune_gradually(cubic_density(0.5, 10), every=1, pattern=OfEach(5))
+    tx = jaxcomp.prune_gradually(cubic(0.5, 10), every=1, pattern=OfEach(5))
     *_, (params, _) = train(optax.chain(optax.sgd(0.1), tx), range(12))
     kept = np.asarray(params["a"]["kernel"] != 0).reshape(4, 5, 10).sum(axis=1)
     assert (kept == 2).all()
@@ -196,7 +198,7 @@ def test_scores_of_one_s_own():
 
 
 def test_training_goes_on_from_a_checkpoint(tmp_path):
-    tx = optax.chain(optax.adam(1e-2), jaxcomp.prune_gradually(cubic_density(0.1, 20), every=3))
+    tx = optax.chain(optax.adam(1e-2), jaxcomp.prune_gradually(cubic(0.1, 20), every=3))
     *_, expected = train(tx, range(10))
     *_, stopped = train(tx, range(5))
     with ocp.StandardCheckpointer() as checkpointer:

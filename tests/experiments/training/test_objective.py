@@ -12,12 +12,12 @@ from experiments.training.objective import (
     classification_loss,
     classification_metrics,
     cross_entropy,
+    from_teacher,
     settled,
     taught,
     variables,
 )
 from jaxcomp.data import Examples, shift_and_flip, shuffled_batches
-from jaxcomp.losses import distillation
 from jaxcomp.models import LeNet300100
 from tests.models.variables import random_variables
 
@@ -44,8 +44,8 @@ def test_without_teacher_and_dropout_it_is_the_cross_entropy():
 @pytest.mark.parametrize("weight", [0.3, 1.0])
 def test_labels_and_teacher_share_the_weight(weight):
     logits = [logits_of(p, BATCH.inputs) for p in (STUDENT, TEACHER)]
-    from_teacher = jax.jit(distillation)(*logits, 2.0).mean()
-    expected = (1 - weight) * labels_alone(STUDENT, BATCH) + weight * from_teacher
+    taught_loss = jax.jit(from_teacher)(*logits, 2.0).mean()
+    expected = (1 - weight) * labels_alone(STUDENT, BATCH) + weight * taught_loss
     batch = taught(MODEL.apply, TEACHER, BATCH)
     np.testing.assert_allclose(loss(weight)(STUDENT, batch, KEY), expected, rtol=1e-6)
 
