@@ -72,7 +72,7 @@ class MaskTable:
         return text_table(rows)
 
 
-def weight_mask(params: PyTree, network: Network | None = None) -> PyTree:
+def weight_mask(params: PyTree, *, network: Network | None = None) -> PyTree:
     """The default choice of what is penalized, pruned and quantized: weights, and nothing else.
 
     Weights are of floating-point type. With a network, the leaves that it uses in a dense layer, a
@@ -96,7 +96,7 @@ def weight_mask(params: PyTree, network: Network | None = None) -> PyTree:
     return structure.unflatten(are_weights(_named_arrays(params), network))
 
 
-def describe_mask(params: PyTree, network: Network | None = None) -> MaskTable:
+def describe_mask(params: PyTree, *, network: Network | None = None) -> MaskTable:
     """Tell of every leaf whether `weight_mask` chooses it, and why.
 
     Arguments and errors as in `weight_mask`.
@@ -113,7 +113,7 @@ def describe_mask(params: PyTree, network: Network | None = None) -> MaskTable:
 
 def mask_or_weights(mask: Mask | None, network: Network | None) -> Mask:
     """The mask, or, where none is given, the function that selects the weights."""
-    return (lambda params: weight_mask(params, network)) if mask is None else mask
+    return (lambda params: weight_mask(params, network=network)) if mask is None else mask
 
 
 def resolve_mask(mask: Mask | None, params: PyTree) -> PyTree:

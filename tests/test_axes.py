@@ -44,12 +44,12 @@ def test_an_equinox_layer_has_a_level_for_each_output(source):
 
 
 WITHOUT = {
-    "scope": lambda: compressibility_tree(LINEAR, "unit"),
+    "scope": lambda: compressibility_tree(LINEAR, scope="unit"),
     "groups": lambda: penalty_tree(LINEAR, "l1", groups="unit"),
     "per": lambda: ternarize(LINEAR, per="unit"),
     "few_levels": lambda: few_levels(LINEAR, 2, per="unit"),
     "pattern": lambda: top_k_mask(LINEAR, 0.5, pattern=Units()),
-    "inside of others": lambda: compressibility_tree({"a": [LINEAR]}, "unit"),
+    "inside of others": lambda: compressibility_tree({"a": [LINEAR]}, scope="unit"),
     "add_compressibility": lambda: jaxcomp.add_compressibility(1.0, scope="unit").init(LINEAR),
     "add_penalty": lambda: jaxcomp.add_penalty("l1", 1.0, groups="input").init(LINEAR),
     "apply_prox": lambda: jaxcomp.apply_prox("group_unit", 1.0, 1.0).init(LINEAR),
@@ -67,7 +67,7 @@ def test_an_equinox_module_without_a_layout_is_refused(option):
 
 
 def test_without_units_an_equinox_module_needs_no_layout():
-    compressibility_tree(LINEAR, "tensor")
+    compressibility_tree(LINEAR, scope="tensor")
     top_k_mask(LINEAR, 0.5, scope="tensor")
     ternarize(LINEAR)
     for score in (None, jaxcomp.prune.structured_magnitude(0.0)):
@@ -168,11 +168,11 @@ def test_nodes_are_known_by_the_name_of_their_tensor():
     params = {"layer": {"kernel": jnp.ones((4, 8))}}
     few, gated = ternarize(params), gate(params)
     assert leaf_axes(gated, True, UNITS, network=known) == [axes, axes]
-    weights = weight_mask(few, known)
+    weights = weight_mask(few, network=known)
     assert weights == {"layer": {"kernel": Quantized(latent=True, levels=False)}}
     assert weight_mask(few) == weights
     assert leaf_axes(few, weights, UNITS, network=known) == [axes, None]
-    gates = penalty_tree(gate(params), "l0_hard_concrete", "tensor", network=known)
+    gates = penalty_tree(gate(params), "l0_hard_concrete", scope="tensor", network=known)
     assert gates == penalty_tree(gate(params), "l0_hard_concrete")
 
 
@@ -181,10 +181,10 @@ def test_what_a_network_does_not_know_is_named():
     params = {"w": jnp.ones((2, 3))}
     message = "axes of 'w' that are units: it is used by a custom call; leave it out"
     with pytest.raises(ValueError, match=message):
-        compressibility_tree(params, "unit", mask=True, network=known)
+        compressibility_tree(params, scope="unit", mask=True, network=known)
     assert leaf_axes(params, True, STACK, network=known) == [None]
     with pytest.raises(ValueError, match=r"no parameter 'v', it has 'w': trace it with"):
-        compressibility_tree({"v": params["w"]}, "tensor", mask=True, network=known)
+        compressibility_tree({"v": params["w"]}, scope="tensor", mask=True, network=known)
     with pytest.raises(ValueError, match="are not axes of 'w', which has 2"):
         leaf_axes(
             params, True, KERNEL, network=Network({"w": Parameter("dense", Axes((1,), (2,)))})

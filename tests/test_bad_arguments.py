@@ -155,16 +155,19 @@ WRONG = {
     ("compressibility", "one array"): (jaxcomp.compressibility, minus(ARRAY, "x")),
     ("ternary_level", "one array"): (jaxcomp.ternary_level, minus(ARRAY, "x")),
     ("compressibility_tree", "leaves"): (jaxcomp.compressibility_tree, (*TREE, *NOT_REAL)),
-    ("compressibility_tree", "scope"): (lambda v: jaxcomp.compressibility_tree(PARAMS, v), CHOICE),
+    ("compressibility_tree", "scope"): (
+        lambda v: jaxcomp.compressibility_tree(PARAMS, scope=v),
+        CHOICE,
+    ),
     ("compressibility_tree", "mask"): (
         lambda v: jaxcomp.compressibility_tree(PARAMS, mask=v),
         MASK,
     ),
     ("level_tree", "leaves"): (losses.level_tree, (*TREE, *NOT_REAL)),
-    ("level_tree", "scope"): (lambda v: losses.level_tree(PARAMS, v), CHOICE),
+    ("level_tree", "scope"): (lambda v: losses.level_tree(PARAMS, scope=v), CHOICE),
     ("penalty_tree", "leaves"): (lambda v: losses.penalty_tree(v, "l1"), (*TREE, *NOT_REAL)),
     ("penalty_tree", "penalty"): (lambda v: losses.penalty_tree(PARAMS, v), FUNCTION),
-    ("penalty_tree", "scope"): (lambda v: losses.penalty_tree(PARAMS, "l1", v), CHOICE),
+    ("penalty_tree", "scope"): (lambda v: losses.penalty_tree(PARAMS, "l1", scope=v), CHOICE),
     ("penalty_tree", "groups"): (
         lambda v: losses.penalty_tree(PARAMS, "l1", groups=v),
         minus(CHOICE, None),

@@ -31,7 +31,7 @@ CALLS = {
     "level_of": lambda: lambda: level_of([jnp.ones((3, 2))]),
     "compressibility_tree": lambda: lambda: jaxcomp.compressibility_tree(small_params()),
     "its gradient": lambda: lambda: jax.grad(jaxcomp.compressibility_tree)(small_params()),
-    "per unit": lambda: lambda: penalty_tree(small_params(), "hoyer_square", "unit"),
+    "per unit": lambda: lambda: penalty_tree(small_params(), "hoyer_square", scope="unit"),
     "add_compressibility": lambda: update(
         lambda: jaxcomp.add_compressibility(0.1, scope="tensor", magnitude=1.0)
     ),

@@ -150,16 +150,16 @@ def test_a_network_chooses_weights_by_their_use():
     known = Network({name: Parameter(use, None, f"why {name}") for name, use in uses.items()})
     params = {name: jnp.ones((2, 2)) for name in uses}
     params |= {"vector": jnp.ones(2), "integers": jnp.ones((2, 2), jnp.int8)}
-    mask = weight_mask(params, known)
+    mask = weight_mask(params, network=known)
     assert {name for name, one in mask.items() if one} == {"scale", "conv", "tokens", "vector"}
-    table = str(describe_mask(params, known))
+    table = str(describe_mask(params, network=known))
     assert len(table.splitlines()) == 1 + len(params)
     for line in ("scale     2x2    yes      its use: dense; why scale", "its use: unknown; why w"):
         assert line in table
     assert "integers  2x2    no       it is of type int8, not floating-point" in table
     assert jaxcomp.compressibility_tree(params, network=known) > 0
     with pytest.raises(ValueError, match="no parameter 'other'"):
-        weight_mask({"other": jnp.ones((2, 2))}, known)
+        weight_mask({"other": jnp.ones((2, 2))}, network=known)
 
 
 def test_an_empty_tree_is_described():

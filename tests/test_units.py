@@ -84,12 +84,15 @@ def structured():
 # What is called, and what it gives, a number or an array [inputs, outputs].
 OPTIONS = {
     "the ratio of units": (
-        lambda p, **source: compressibility_tree(p, "unit", **source),
+        lambda p, **source: compressibility_tree(p, scope="unit", **source),
         ratio(M, 0).sum(),
     ),
-    "the levels of units": (lambda p, **source: level_tree(p, "unit", **source), levels(M).sum()),
+    "the levels of units": (
+        lambda p, **source: level_tree(p, scope="unit", **source),
+        levels(M).sum(),
+    ),
     "a penalty of units": (
-        lambda p, **source: penalty_tree(p, "hoyer_square", "unit", **source),
+        lambda p, **source: penalty_tree(p, "hoyer_square", scope="unit", **source),
         np.square(ratio(M, 0)).sum(),
     ),
     "the norms of units": (
@@ -219,10 +222,10 @@ STACKED = {
     ),
 }
 OF_TENSORS = {
-    "the ratio of tensors": lambda p, **source: compressibility_tree(p, "tensor", **source),
-    "the level of tensors": lambda p, **source: level_tree(p, "tensor", **source),
+    "the ratio of tensors": lambda p, **source: compressibility_tree(p, scope="tensor", **source),
+    "the level of tensors": lambda p, **source: level_tree(p, scope="tensor", **source),
     "norms of units of tensors": lambda p, **source: penalty_tree(
-        p, "l1_over_l2", "tensor", "unit", **source
+        p, "l1_over_l2", scope="tensor", groups="unit", **source
     ),
     "ternary tensors": lambda p, **source: values(ternarize(p, **source)),
     "tensors of two levels": lambda p, **source: values(few_levels(p, 2, **source)),

@@ -125,7 +125,7 @@ def _int8(subject: Subject, times: int, key: jax.Array) -> tuple[PyTree, PyTree,
     rounded = jax.tree.map(
         lambda w, is_weight: jnp.asarray(as_int8(np.asarray(w)).values()) if is_weight else w,
         params,
-        weight_mask(params, subject.network),
+        weight_mask(params, network=subject.network),
     )
     return rounded, state, size
 

@@ -51,8 +51,8 @@ PENALTIES: dict[str, Callable[[PyTree], jax.Array]] = {
     "none": lambda params: jnp.zeros(()),
     "l1": lambda params: penalty_tree(params, "l1"),
     "l2": lambda params: penalty_tree(params, "l2"),
-    "l1/l2 global": lambda params: compressibility_tree(params, "global"),
-    "l1/l2 per tensor": lambda params: compressibility_tree(params, "tensor"),
+    "l1/l2 global": lambda params: compressibility_tree(params, scope="global"),
+    "l1/l2 per tensor": lambda params: compressibility_tree(params, scope="tensor"),
     "l1/l2 global + 100 c": lambda params: compressibility_tree(params) + 100 * level_tree(params),
 }
 SCOPES = {"l1/l2 global": "global", "l1/l2 per tensor": "tensor"}

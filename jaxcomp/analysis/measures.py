@@ -38,7 +38,7 @@ class Measures(NamedTuple):
     ternary_bits_per_weight: jax.Array  # (log2 C(n, k) + k) / n for the k non-zeros of q
 
 
-def measures(params: PyTree, mask: Mask | None = None) -> Measures:
+def measures(params: PyTree, *, mask: Mask | None = None) -> Measures:
     """Measures of the weights of a tree taken together as one vector.
 
     The nearest ternary vector is searched over all supports and levels: its threshold to within

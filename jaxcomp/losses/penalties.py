@@ -43,10 +43,10 @@ PENALTIES: dict[str, Penalty] = {
 def penalty_tree(
     params: PyTree,
     penalty: str | OfVector,
+    *,
     scope: Scope = "global",
     groups: Groups | None = None,
     mask: Mask | None = None,
-    *,
     network: Network | None = None,
     layout: Layout | None = None,
 ) -> jax.Array:

@@ -14,9 +14,9 @@ from jaxcomp.weights import Network
 
 def compressibility_tree(
     params: PyTree,
+    *,
     scope: Scope = "global",
     mask: Mask | None = None,
-    *,
     network: Network | None = None,
     layout: Layout | None = None,
 ) -> jax.Array:
@@ -57,9 +57,9 @@ def compressibility_tree(
 
 def level_tree(
     params: PyTree,
+    *,
     scope: Scope = "global",
     mask: Mask | None = None,
-    *,
     network: Network | None = None,
     layout: Layout | None = None,
 ) -> jax.Array:

@@ -77,7 +77,7 @@ class Quantize(TrainingPhase):
           ValueError: if `by_layer` names what is no weight.
         """
         leaves, structure = jax.tree.flatten(params)
-        are_weights = jax.tree.leaves(weight_mask(params, network))
+        are_weights = jax.tree.leaves(weight_mask(params, network=network))
         names = list(named_leaves(params))
         weights = [name for name, one in zip(names, are_weights, strict=True) if one]
         unknown = [name for name in self.by_layer if name not in weights]

@@ -105,8 +105,8 @@ def control_weight(
       bounds: between which the weight stays where a target is out of reach.
       threshold: :math:`\tau`, what counts as zero, as a fraction of the ternary level `c`.
       mask: which leaves are counted; the default is weights by their names and shapes (by their
-        use, `lambda params: jaxcomp.trees.weight_mask(params, network)`). What is penalized is up
-        to `inner_factory`.
+        use, `lambda params: jaxcomp.trees.weight_mask(params, network=network)`). What is
+        penalized is up to `inner_factory`.
 
     Returns:
       A transformation. `optax.tree.get(opt_state, "control_weight")` is the weight, and

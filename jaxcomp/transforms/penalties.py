@@ -124,9 +124,8 @@ def add_penalty(
     chosen = resolve_penalty(penalty)
 
     def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
-        value = penalty_tree(
-            weights, chosen.of, scope, groups, mask=True, network=network, layout=layout
-        )
+        arranged = {"scope": scope, "groups": groups, "network": network, "layout": layout}
+        value = penalty_tree(weights, chosen.of, mask=True, **arranged)
         return value, value
 
     check_source(network, layout)
@@ -236,10 +235,11 @@ def add_compressibility(
     with_magnitude = isinstance(magnitude, jax.core.Tracer) or magnitude != 0
 
     def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
-        ratio = compressibility_tree(weights, scope, mask=True, network=network, layout=layout)
+        known = {"mask": True, "network": network, "layout": layout}
+        ratio = compressibility_tree(weights, scope=scope, **known)
         if not with_magnitude:
             return ratio, ratio
-        level = level_tree(weights, scope, mask=True, network=network, layout=layout)
+        level = level_tree(weights, scope=scope, **known)
         return ratio + jnp.asarray(magnitude, level.dtype) * level, ratio
 
     return _penalize(

@@ -31,7 +31,7 @@ def test_it_holds_at_a_stationary_point_of_a_tree(scope):
 
     def objective_without_global(w):
         # `descend` adds the global loss; take it off again to train on the sum over tensors.
-        extra = compressibility_tree(tree(w), scope) - compressibility_tree(tree(w), "global")
+        extra = compressibility_tree(tree(w), scope=scope) - compressibility_tree(tree(w))
         return data_term(w) + weight * extra
 
     @jax.jit

@@ -51,7 +51,7 @@ def test_descent_makes_magnitudes_equal_and_keeps_zeros_and_signs():
 
 def test_per_unit_each_column_may_have_a_level_of_its_own():
     def gap(params, scope):
-        return float(jax.jit(lambda p: penalty_tree(p, "ternary_gap", scope))(params))
+        return float(jax.jit(lambda p: penalty_tree(p, "ternary_gap", scope=scope))(params))
 
     kernel = np.float32([[1.0, 0.0, 3.0], [-1.0, 2.0, 3.0]])
     assert gap({"kernel": kernel}, "unit") <= 1e-6

@@ -25,7 +25,7 @@ def test_scopes_reduce_to_the_vector_version(params, of_tree, of_vector):
     flat = jnp.concatenate([k.ravel() for k in kernels(params)])
     np.testing.assert_allclose(of_tree(params), of_vector(flat), rtol=IDENTITY)
     np.testing.assert_allclose(
-        of_tree(params, "tensor"), sum(map(of_vector, kernels(params))), rtol=IDENTITY
+        of_tree(params, scope="tensor"), sum(map(of_vector, kernels(params))), rtol=IDENTITY
     )
 
 
@@ -65,7 +65,7 @@ def test_mixed_types_are_taken_in_the_widest(params):
 
 def test_unknown_scope_names_the_choices(params):
     with pytest.raises(ValueError, match=r"'layer'.*'tensor', 'global'"):
-        compressibility_tree(params, "layer")
+        compressibility_tree(params, scope="layer")
 
 
 def test_a_mask_that_selects_nothing_is_refused(params):

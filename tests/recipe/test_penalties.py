@@ -52,7 +52,7 @@ OF_WEIGHTS = [name for name in NAMES if name != GATES and not name.startswith(PR
 @pytest.mark.parametrize("name", OF_WEIGHTS)
 def test_every_name_is_its_penalty(name):
     def expected(params):
-        return 0.0 if name == "none" else 0.1 * penalty_tree(params, name, "tensor")
+        return 0.0 if name == "none" else 0.1 * penalty_tree(params, name, scope="tensor")
 
     got = gradient(name=name, strength=0.1, scope="tensor")
     assert_close(got, slope_of(expected, small_params()))

@@ -30,8 +30,8 @@ def test_equals_the_gradient_of_the_whole_objective_under_sgd(scope, magnitude):
     params = small_params()
 
     def objective(p):
-        loss = jaxcomp.compressibility_tree(p, scope)
-        penalty = 0.3 * (loss + magnitude * level_tree(p, scope))
+        loss = jaxcomp.compressibility_tree(p, scope=scope)
+        penalty = 0.3 * (loss + magnitude * level_tree(p, scope=scope))
         return data_loss(p) + penalty, (penalty, loss)
 
     tx = optax.chain(
