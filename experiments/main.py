@@ -39,7 +39,7 @@ from experiments.report.evaluation import judged, same_arrays
 from experiments.run.lock import LockedError, locked_by_first
 from experiments.run.same_run import STOPPED, check_same_run
 from experiments.run.tensorboard import TensorBoard
-from experiments.run.watch import Watcher
+from experiments.run.watch import curves_of
 from experiments.settings.flags import parse_flags
 from experiments.settings.networks import SettingError
 from experiments.settings.settings import settings_of
@@ -130,12 +130,12 @@ def make(config: ConfigDict, workdir: Path) -> None:
     with ExitStack() as stack:
         draws = _TENSORBOARD.value and first
         also = [stack.enter_context(TensorBoard(workdir))] if draws else []
-        watcher = stack.enter_context(
-            Watcher(metrics, splits.validation, settings.recipe.steps, console, followed, *also)
+        curves = stack.enter_context(
+            curves_of(metrics, splits.validation, settings.recipe.steps, console, followed, *also)
         )
         progress = stack.enter_context(Progress(checkpoints, _CHECKPOINT_SECONDS.value))
         # What was seen is shown, then saved.
-        outcome = train_and_compress(settings, splits, both(watcher.watch, progress.watch))
+        outcome = train_and_compress(settings, splits, both(curves.watch, progress.watch))
     if first:
         file_bytes = jaxcomp.save(workdir / MODEL_FILE, outcome.compressed)
         with console.status("reading the file back in a fresh process"):
@@ -148,7 +148,7 @@ def make(config: ConfigDict, workdir: Path) -> None:
             "storage": run_report.storage(outcome.compressed, file_bytes),
             "layers": run_report.layers(outcome.compressed),
             "seconds": time.monotonic() - begin,
-            "history": watcher.history,
+            "history": curves.points,
         }
         finish(workdir, numbers, outcome, console)
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 
 class TensorBoard:
-    """Writes the points of `experiments.run.watch.Watcher` as events (used as a context).
+    """Writes the points of `jaxcomp.recipe.curves.Curves` as events (used as a context).
 
     Each phase has its own curves, `PHASE/NAME`, over the steps within it. Look at them by
     `tensorboard --logdir=FOLDER`.

@@ -10,13 +10,11 @@ import jax
 
 from jaxcomp import strict_json
 from jaxcomp.recipe.bar import TrainingBar
-from jaxcomp.recipe.history import History, Point
+from jaxcomp.recipe.curves import Curves
 from jaxcomp.recipe.progress import Progress
-from jaxcomp.recipe.watch import Look, ToParams, Watch, both
+from jaxcomp.recipe.watch import both
 from jaxcomp.screen import PlainConsole
-from jaxcomp.train import TrainState
 from jaxcomp.train.checksum import checksum
-from jaxcomp.transforms import added_penalty
 
 PyTree = Any
 _SECONDS = 60.0  # at least, between two checkpoints
@@ -24,26 +22,27 @@ _RUN, _HISTORY, _STATES = "run.json", "history.jsonl", "checkpoints"
 
 
 class Watching:
-    """Shows a run on a terminal, and keeps it in a folder (used as a context)."""
+    """Shows a run on a terminal, and keeps it in a folder (used as a context).
+
+    Attributes:
+      points: of the curves.
+      watch: who sees the states of the run; within the context.
+    """
 
     def __init__(self, total_steps: int, folder: Path | None) -> None:
         """Take the steps of all phases, and a folder, or None to keep nothing."""
         self._folder = folder
         file = None if folder is None else folder / _HISTORY
         console = PlainConsole(stderr=True)
-        self._bar = TrainingBar(
+        bar = TrainingBar(
             console,
             total_steps,
             "loss",
             lambda point: f"{point['loss']:.4g}",
             disable=not console.is_terminal,
         )
-        self._history = History(file, frozenset({"loss", "penalty"}), self._bar.show)
-
-    @property
-    def points(self) -> list[Point]:
-        """Return the points of the curves."""
-        return self._history.points
+        self._curves = Curves(bar, file, {})
+        self.points = self._curves.points
 
     def check_same_run(self, recipe: str, start: PyTree) -> None:
         """Make the folder, and note in it what the run is of.
@@ -74,9 +73,7 @@ class Watching:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(self._history)
-            stack.enter_context(self._bar)
-            self.watch = Watch(self._look, self._resume)
+            self.watch = stack.enter_context(self._curves).watch
             if self._folder is not None:
                 saved = stack.enter_context(Progress(self._folder / _STATES, _SECONDS))
                 self.watch = both(self.watch, saved.watch)
@@ -92,22 +89,3 @@ class Watching:
         """Return the last training loss that was seen of a phase; None if there is none."""
         losses = [point["loss"] for point in self.points if point["phase"] == phase]
         return losses[-1] if losses else None
-
-    def _look(self, phase: str, to_params: ToParams) -> Look:
-        del to_params
-
-        def look(state: TrainState) -> None:
-            self._history.add(
-                {
-                    "phase": phase,
-                    "step": int(state.step),
-                    "loss": float(state.loss),
-                    "penalty": float(added_penalty(state.opt_state)),
-                }
-            )
-
-        return look
-
-    def _resume(self, phase: str, start: TrainState) -> TrainState:
-        self._history.resume(phase, int(start.step))
-        return start

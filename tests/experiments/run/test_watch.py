@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 import jaxcomp
-from experiments.run.watch import Watcher
+from experiments.run.watch import curves_of
 from jaxcomp.data import Examples
 from jaxcomp.losses import penalty_tree
 from jaxcomp.train import init_state, make_step
@@ -26,7 +26,7 @@ def accuracies(params, batch):
 
 def watching(file, total_steps=1):
     examples = Examples(np.zeros((2, 1, 1, 1), np.float32), np.zeros(2, np.int32))
-    return Watcher(accuracies, examples, total_steps, Console(quiet=True), file)
+    return curves_of(accuracies, examples, total_steps, Console(quiet=True), file)
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_the_penalty_is_the_sum_of_all_in_the_chain(transforms, weights, tmp_pat
     state = make_step(lambda params, batch: jnp.zeros(()), optimizer)(
         init_state(params, optimizer), None
     )
-    with watching(tmp_path / "metrics.jsonl") as watcher:
-        watcher.phase("penalty", lambda state: state.params)(state)
+    with watching(tmp_path / "metrics.jsonl") as curves:
+        curves.watch.look("penalty", lambda state: state.params)(state)
     expected = sum(
         weight * float(penalty_tree(params, name))
         for weight, name in zip(weights, ("l1", "l2"), strict=False)
     )
-    (point,) = watcher.history
+    (point,) = curves.points
     np.testing.assert_allclose(point["penalty"], expected, rtol=1e-5)
     assert json.loads((tmp_path / "metrics.jsonl").read_text()) == point
 
@@ -56,6 +56,6 @@ def test_points_of_a_run_before_are_taken_over_up_to_the_state_that_is_resumed(t
     points = [{"phase": "dense", "step": step, **rest} for step in (0, 1)]
     file.write_text("".join(json.dumps(point) + "\n" for point in points))
     start = init_state(small_params(), optax.sgd(0.0))
-    with watching(file, 4) as watcher:
-        assert watcher.watch.resume("dense", start) is start
-    assert watcher.history == points[:1]
+    with watching(file, 4) as curves:
+        assert curves.watch.resume("dense", start) is start
+    assert curves.points == points[:1]
