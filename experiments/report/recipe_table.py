@@ -14,7 +14,13 @@ _METHODS = {
     "by_hand": "by hand",
     "int8_zstd19": "pruned, int8, zstd-19",
 }
-HEADINGS = ("network", "times smaller", "bytes allowed", *_METHODS.values())
+HEADINGS = (
+    "network, lower is better",
+    "times smaller",
+    "bytes allowed",
+    *_METHODS.values(),
+    "seeds",
+)
 
 
 def records_in(folder: Path) -> dict[str, dict[str, Any]]:
@@ -28,11 +34,21 @@ def rows(records: dict[str, dict[str, Any]]) -> Iterable[tuple[str, ...]]:
         for times in sorted({row["times_smaller"] for row in record["rows"]}):
             own = [row for row in record["rows"] if row["times_smaller"] == times]
             cells = (_cell([row for row in own if row["method"] == one]) for one in _METHODS)
-            yield name, str(times), f"{own[0]['most_bytes']:,}", *cells
+            seeds = str(len({row["seed"] for row in own}))
+            yield (
+                f"{name}, {own[0]['unit']}",
+                str(times),
+                f"{own[0]['most_bytes']:,}",
+                *cells,
+                seeds,
+            )
 
 
 def _cell(rows: list[dict[str, Any]]) -> str:
+    """Return the mean quality, the best and the worst, and the mean bytes."""
     if not rows:
         return "-"
-    size, quality = (np.mean([row[key] for row in rows]) for key in ("bytes", "quality"))
-    return f"{quality:.3g} {rows[0]['unit']} in {size:,.0f} bytes"
+    qualities = [row["quality"] for row in rows]
+    spread = f" ({min(qualities):.3g} to {max(qualities):.3g})" if len(rows) > 1 else ""
+    size = np.mean([row["bytes"] for row in rows])
+    return f"{np.mean(qualities):.3g}{spread} in {size:,.0f} B"

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.benchmarks import checkpoints
+from experiments.benchmarks import checkpoint_networks, checkpoints
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.subject import Subject
 from experiments.report import checkpoint_table
@@ -136,3 +136,7 @@ def test_files_are_a_quarter_to_two_thirds_smaller_as_the_readme_says():
                     shares.append(1 - own.mean / other.mean)
     assert 0.25 < min(shares) < 0.35
     assert 0.65 < max(shares) < 0.7
+
+
+def test_the_networks_of_the_table_are_those_that_are_measured():
+    assert tuple(checkpoint_networks.SUBJECTS) == checkpoint_table.NETWORKS

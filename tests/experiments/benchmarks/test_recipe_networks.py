@@ -46,12 +46,16 @@ def test_networks_have_a_loss_a_network_and_data(name):
 def test_the_table_has_means_over_the_seeds():
     rows = [
         {"method": "for_size", "times_smaller": 20, "most_bytes": 1_500, "bytes": size}
-        | {"quality": quality, "unit": "% wrong"}
-        for size, quality in ((1_400, 2.0), (1_500, 3.0))
+        | {"quality": quality, "unit": "% wrong", "seed": seed}
+        for seed, (size, quality) in enumerate(((1_400, 2.0), (1_500, 3.0)))
     ]
     rows.append(rows[0] | {"times_smaller": 5, "method": "by_hand"})
     found = list(recipe_table.rows({"digits": {"rows": rows}}))
     assert found == [
-        ("digits", "5", "1,500", "-", "2 % wrong in 1,400 bytes", "-"),
-        ("digits", "20", "1,500", "2.5 % wrong in 1,450 bytes", "-", "-"),
+        ("digits, % wrong", "5", "1,500", "-", "2 in 1,400 B", "-", "1"),
+        ("digits, % wrong", "20", "1,500", "2.5 (2 to 3) in 1,450 B", "-", "-", "2"),
     ]
+
+
+def test_the_networks_of_the_table_are_those_that_are_measured():
+    assert tuple(SUBJECTS) == recipe_table.NETWORKS
