@@ -54,7 +54,12 @@ def of_widths(
 
 
 def of_live_units(settings: NetworkSettings, params: PyTree, network: Network) -> Narrow:
-    """Return the network with the units of these parameters that are used."""
+    """Return the network with the units of these parameters that are used.
+
+    It is trained whole where it cannot be made with fewer units.
+    """
+    if not hasattr(settings.to_evaluate(), "widths"):
+        return Narrow(settings.to_train())
     try:
         return _of(settings, live_units(params, network), params)
     except NotAChainError:

@@ -1,5 +1,6 @@
 """Units are taken out of any network that the recipe trains, as its trace tells."""
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -65,6 +66,26 @@ def test_networks_whose_units_are_joined_are_trained_whole():
         params, network = traced(settings)
         few = narrow.of_live_units(settings.network, params, network)
         assert few.small(params) is params
+
+
+class WithoutWidths(nn.Module):
+    """A chain of layers that cannot be made with fewer units."""
+
+    classes: int = 10
+    dtype: type | None = None
+
+    @nn.compact
+    def __call__(self, images):
+        x = nn.Dense(20, dtype=self.dtype)(images.reshape(len(images), -1))
+        return nn.Dense(self.classes, dtype=self.dtype)(nn.relu(x))
+
+
+def test_a_network_that_cannot_be_made_smaller_is_trained_whole(monkeypatch):
+    monkeypatch.setitem(MODELS, "without_widths", WithoutWidths)
+    monkeypatch.setitem(SHAPES, "without_widths", (20, 8, 8, 1))
+    settings = configured("without_widths")
+    params, network = traced(settings)
+    assert narrow.of_live_units(settings.network, params, network).small(params) is params
 
 
 def test_settings_that_do_not_fit_the_layers_are_refused():
