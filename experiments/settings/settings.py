@@ -131,10 +131,8 @@ def settings_of(config: ConfigDict) -> Settings:
             config.loop,
             config.data.shift,
             config.data.flip,
-            Distillation(config.distill.weight, config.distill.temperature),
-            MeshSettings(
-                config.mesh.data, config.mesh.fsdp, config.mesh.model, tuple(config.mesh.rules)
-            ),
+            Distillation(**config.distill),
+            MeshSettings(**config.mesh),
         ),
         _recipe(config),
     )
@@ -149,7 +147,7 @@ def _recipe(config: ConfigDict) -> RecipeSettings:
         "bias_bits": config.biases.bits,
     }
     return RecipeSettings(
-        Dense(**_rate(config.train), l2=config.train.l2),
+        Dense(**config.train),
         Sparsify(
             name="penalty",
             **_rate(penalty),
@@ -165,10 +163,10 @@ def _recipe(config: ConfigDict) -> RecipeSettings:
             prune_scope=prune.scope,
             structure=prune.structure,
         ),
-        FineTune(**_rate(config.finetune)),
+        FineTune(**config.finetune),
         TernaryGap(**_rate(config.gap), strength=config.gap.weight, per=quantize.per),
         Quantize(**_rate(quantize), **rounded),
-        Quantize(name="settle", **_rate(config.settle), **rounded),
+        Quantize(name="settle", **config.settle, **rounded),
         Store(dtype=config.stored, bias_bits=config.biases.bits),
         penalty.start == "dense",
         tuple(prune.widths),

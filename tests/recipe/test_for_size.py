@@ -29,7 +29,15 @@ def run(recipe, network, **options):
     return recipe.run(loss, start(), batch, key=KEY, **options)
 
 
+@pytest.fixture
+def few_trials(monkeypatch):
+    """Fewer kinds of values and strengths than there are, since each compiles programs."""
+    monkeypatch.setattr(to_size, "_STRENGTHS", (1e-3,))
+    monkeypatch.setattr(to_size, "_VALUES", (to_size.Few(4), to_size.Few(bits=5)))
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_trials")
 def test_a_file_of_the_size_that_was_asked_for(network, tmp_path):
     """Of a function that needs all weights that it can get."""
     rng = np.random.default_rng(3)
@@ -57,6 +65,7 @@ def test_a_file_of_the_size_that_was_asked_for(network, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_trials")
 def test_a_file_that_cannot_be_as_large_says_so(network):
     done = run(for_size(bytes=2_000, steps=60, learning_rate=1e-2), network)
     assert done.phases[-1].file_bytes < 1_900  # all weights at most 33 values
@@ -73,9 +82,9 @@ def test_what_stands_in_the_way_is_told(network):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_trials")
 def test_the_smallest_file_of_a_loss(network, monkeypatch):
     monkeypatch.setattr(to_quality, "_STAGES", 3)
-    monkeypatch.setattr(to_size, "_STRENGTHS", (1e-3,))
     monkeypatch.setattr(to_size, "_VALUES", (to_size.Few(2),))
     done = run(for_quality(loss_at_most=0.15, steps=1500, learning_rate=1e-2), network)
     end = done.phases[-1]
