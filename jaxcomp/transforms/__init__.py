@@ -4,21 +4,20 @@ from jaxcomp.transforms.apply_prox import ApplyProxState, apply_prox
 from jaxcomp.transforms.control_weight import ControlWeightState, control_weight
 from jaxcomp.transforms.keep_masked import KeepMaskedState, keep_masked
 from jaxcomp.transforms.penalties import (
-    AddCompressibilityState,
-    AddPenaltyState,
+    PenaltyState,
     add_compressibility,
     add_penalty,
     added_penalty,
+    penalty_states,
 )
 from jaxcomp.transforms.prox_adam import ProxAdamState, prox_adam
 from jaxcomp.transforms.prune_gradually import PruneGraduallyState, prune_gradually
 
 __all__ = [
-    "AddCompressibilityState",
-    "AddPenaltyState",
     "ApplyProxState",
     "ControlWeightState",
     "KeepMaskedState",
+    "PenaltyState",
     "ProxAdamState",
     "PruneGraduallyState",
     "add_compressibility",
@@ -27,6 +26,7 @@ __all__ = [
     "apply_prox",
     "control_weight",
     "keep_masked",
+    "penalty_states",
     "prox_adam",
     "prune_gradually",
 ]

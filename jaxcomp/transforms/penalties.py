@@ -23,25 +23,37 @@ from jaxcomp.trees import Mask, PyTree, check_floating, mask_or_weights
 from jaxcomp.weights import Network
 
 
-class AddPenaltyState(NamedTuple):
-    """State of `add_penalty`: scalars to log, and the step for a schedule.
+class PenaltyState(NamedTuple):
+    """State of `add_penalty` and `add_compressibility`: scalars to log, and the step.
 
     Both values belong to the parameters that the last update was given, before it was applied.
     They are 0 until the first update.
     """
 
     count: jax.Array  # shape=(), dtype=int32: number of updates made
-    value: jax.Array  # shape=(), dtype=float32: the penalty without its strength
+    # shape=(), dtype=float32: the penalty without its strength; of `add_compressibility` the ratio
+    # ||w||_1 / ||w||_2, in scope "tensor" the sum over the tensors
+    value: jax.Array
     penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, strength included
 
 
-class AddCompressibilityState(NamedTuple):
-    """State of `add_compressibility`: that of `add_penalty`, but for the name of the value."""
+def penalty_states(opt_state: PyTree) -> list[PenaltyState]:
+    """Return the state of each penalty of an optimizer, in the order of the chain.
 
-    count: jax.Array  # shape=(), dtype=int32: number of updates made
-    # shape=(), dtype=float32: ||w||_1 / ||w||_2, in scope "tensor" the sum over the tensors
-    compressibility: jax.Array
-    penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, strength included
+    Args:
+      opt_state: state of the whole optimizer, whatever the penalties are inside of.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import optax
+      >>> tx = optax.chain(add_penalty("l1", 0.5), add_penalty("l2", 0.1), optax.sgd(1.0))
+      >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}
+      >>> _, state = tx.update(params, tx.init(params), params)
+      >>> [float(one.value) for one in penalty_states(state)]
+      [7.0, 12.5]
+    """
+    leaves = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, PenaltyState))
+    return [leaf for leaf in leaves if isinstance(leaf, PenaltyState)]
 
 
 def added_penalty(opt_state: optax.OptState) -> jax.Array:
@@ -63,9 +75,7 @@ def added_penalty(opt_state: optax.OptState) -> jax.Array:
       >>> float(added_penalty(state))
       4.75
     """
-    states = (AddPenaltyState, AddCompressibilityState)
-    leaves = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, states))
-    found = [leaf.penalty for leaf in leaves if isinstance(leaf, states)]
+    found = (state.penalty for state in penalty_states(opt_state))
     return sum(found, jnp.zeros((), jnp.float32))
 
 
@@ -135,7 +145,6 @@ def add_penalty(
         objective,
         lambda params: leaf_axes(params, True, needs, network=network, layout=layout),
         strength,
-        AddPenaltyState,
         mask_or_weights(chosen.mask if mask is None else mask, network),
     )
 
@@ -183,7 +192,7 @@ def add_compressibility(
     from :math:`b = 1/2` on all are pushed down, as by an l1 norm. It sparsifies, and does not make
     the survivors equal.
 
-    The values are kept in the state: `optax.tree.get(opt_state, "compressibility")` is
+    The values are kept in the state: `optax.tree.get(opt_state, "value")` is
     :math:`L` (where a chain has several, `optax.tree.get_all_with_path` finds all of them), and
     `jaxcomp.added_penalty(opt_state)` is the whole term with its strength, and that of all other
     penalties of the chain. Weights at exactly zero get no gradient from the penalty.
@@ -224,7 +233,7 @@ def add_compressibility(
       >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}
       >>> state = tx.init(params)
       >>> updates, state = tx.update(jax.tree.map(jnp.zeros_like, params), state, params)
-      >>> round(float(optax.tree.get(state, "compressibility")), 4)
+      >>> round(float(optax.tree.get(state, "value")), 4)
       1.4
     """
     check_scope(scope)
@@ -247,7 +256,6 @@ def add_compressibility(
         objective,
         lambda params: leaf_axes(params, True, needs_of(scope), network=network, layout=layout),
         strength,
-        AddCompressibilityState,
         mask_or_weights(mask, network),
     )
 
@@ -257,7 +265,6 @@ def _penalize(
     objective: Callable[[PyTree], tuple[jax.Array, jax.Array]],
     check: Callable[[PyTree], object],
     strength: optax.ScalarOrSchedule,
-    new_state: type,
     mask: Mask,
 ) -> optax.GradientTransformationExtraArgs:
     """Add `strength` times the gradient of the first value of `objective`, and log the second.
@@ -266,16 +273,16 @@ def _penalize(
     """
     check_strength("strength", strength)
 
-    def init_fn(params: PyTree) -> NamedTuple:
+    def init_fn(params: PyTree) -> PenaltyState:
         check(params)
         # Three arrays, not one three times: a training step may donate the state's memory.
-        return new_state(
+        return PenaltyState(
             jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
         )
 
     def update_fn(
-        updates: PyTree, state: NamedTuple, params: PyTree | None = None, **extra_args
-    ) -> tuple[PyTree, NamedTuple]:
+        updates: PyTree, state: PenaltyState, params: PyTree | None = None, **extra_args
+    ) -> tuple[PyTree, PenaltyState]:
         del extra_args
         check_params(params, f"{name} penalizes")
         check_floating(params, name)
@@ -284,7 +291,7 @@ def _penalize(
         (total, value), gradients = jax.value_and_grad(objective, has_aux=True)(wide)
         updates = map_updates(lambda u, g: _add(u, now, g), updates, gradients)
         penalty = jnp.asarray(now, total.dtype) * total
-        return updates, new_state(
+        return updates, PenaltyState(
             optax.safe_increment(state.count),
             value.astype(jnp.float32),
             penalty.astype(jnp.float32),

@@ -46,7 +46,7 @@ def test_equals_the_gradient_of_the_whole_objective_under_sgd(scope, magnitude):
     updates, state, (slope, (penalty, loss)) = both(params)
     jax.tree.map(lambda u, g: np.testing.assert_allclose(u, -g, atol=1e-6), updates, slope)
     np.testing.assert_allclose(optax.tree.get(state, "penalty"), penalty, rtol=1e-5)
-    np.testing.assert_allclose(optax.tree.get(state, "compressibility"), loss, rtol=IDENTITY)
+    np.testing.assert_allclose(optax.tree.get(state, "value"), loss, rtol=IDENTITY)
 
 
 @pytest.mark.parametrize("groups", [None, "unit"])
@@ -188,4 +188,6 @@ def test_the_penalties_of_a_chain_are_logged_as_their_sum():
     ):
         _, state = updated(tx, params, params)
         np.testing.assert_allclose(jaxcomp.added_penalty(state), sum(each), rtol=1e-5)
+        found = [one.penalty for one in jaxcomp.transforms.penalty_states(state)]
+        np.testing.assert_allclose(found, each, rtol=1e-5)
     assert jaxcomp.added_penalty(optax.adam(1e-3).init(params)) == 0
