@@ -192,8 +192,8 @@ def add_compressibility(
     from :math:`b = 1/2` on all are pushed down, as by an l1 norm. It sparsifies, and does not make
     the survivors equal.
 
-    The values are kept in the state: `optax.tree.get(opt_state, "value")` is
-    :math:`L` (where a chain has several, `optax.tree.get_all_with_path` finds all of them), and
+    The values are kept in the state: `optax.tree.get(opt_state, "value")` is :math:`L` (where a
+    chain has several, `jaxcomp.transforms.penalty_states` has all of them), and
     `jaxcomp.added_penalty(opt_state)` is the whole term with its strength, and that of all other
     penalties of the chain. Weights at exactly zero get no gradient from the penalty.
 
