@@ -21,8 +21,8 @@ def for_size(
     """Return a recipe that ends at a file of nearly this size, and not above it.
 
     It finds by itself the density, the values that weights have (one to eight magnitudes in each
-    array, or multiples of a step) and the strength of the compressibility loss: by the bytes of the file that would be written, and by the loss on `validation`, which
-    `Recipe.run` must be given.
+    array, or multiples of a step) and the strength of the compressibility loss: by the bytes of the
+    file that would be written, and by the loss on `validation`, which `Recipe.run` must be given.
 
     Args:
       bytes: how many the file may have.

@@ -72,6 +72,7 @@ def largest_that_fits(make: Callable[[float], Projected], most: int, first: floa
       TooSmallError: if no density is small enough; it says what takes the bytes.
     """
     density, below, above = min(1.0, first), None, None  # what fits, and what does not
+    flat = False  # whether two densities make one file: more weights than there are
     for _ in range(_TRIES):
         found = make(density)
         if found.file_bytes <= most:
@@ -79,8 +80,9 @@ def largest_that_fits(make: Callable[[float], Projected], most: int, first: floa
             if found.file_bytes >= _CLOSE * most or density == 1.0:
                 break
         else:
+            flat = above is not None and found.file_bytes == above.file_bytes
             above = found
-        density = _next(density, most * math.sqrt(_CLOSE), below, above)
+        density = _next(density, most * math.sqrt(_CLOSE), below, above, halve=flat)
     if below is None:
         kept = sum(int(jnp.sum(leaf != 0)) for leaf in jax.tree.leaves(above.pruned.params))
         raise TooSmallError(
@@ -91,12 +93,19 @@ def largest_that_fits(make: Callable[[float], Projected], most: int, first: floa
     return below
 
 
-def _next(density: float, most: float, below: Projected | None, above: Projected | None) -> float:
+def _next(
+    density: float,
+    most: float,
+    below: Projected | None,
+    above: Projected | None,
+    *,
+    halve: bool,
+) -> float:
     """Return the next density to look at, of one that fits and one that does not."""
     if below is None:
         return density / _FURTHER
     if above is None:
         return min(1.0, density * _FURTHER)
     share = (most - below.file_bytes) / (above.file_bytes - below.file_bytes)
-    within = min(max(share, _MARGIN), 1 - _MARGIN)
+    within = 0.5 if halve else min(max(share, _MARGIN), 1 - _MARGIN)
     return below.density + within * (above.density - below.density)

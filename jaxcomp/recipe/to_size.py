@@ -17,6 +17,7 @@ from jaxcomp.recipe.quantize import Quantize
 from jaxcomp.recipe.result import file_bytes
 from jaxcomp.recipe.sparsify import Sparsify
 from jaxcomp.recipe.store import Store
+from jaxcomp.trees import mask_or_weights, select
 
 PyTree = Any
 _FLOAT32 = 4  # bytes
@@ -27,6 +28,7 @@ _MORE = (1.3, 1.15)  # times the density that fits: while strengths are tried, a
 _PRUNING = 2 / 3  # of the steps in which weights are pruned
 _TRIAL_OF_VALUES, _FINAL, _FINALISTS = 0.03, 0.1, 2  # of the steps, for each; and how many
 _ROUNDS = ((0.3, 1.0), (0.22, 1.0), (0.1, 0.25))  # of the steps, and of the learning rate
+_ALMOST = 0.995  # of the weights: a file is seldom much too large in the end
 _CLOSE, _NEAR = 0.97, 0.95  # of the bytes that are allowed: good enough, and worth a note
 
 
@@ -204,6 +206,9 @@ class QuantizeToSize(_ToSize):
             now = trained(self._refilled(now, before, about, few), few, name, share, rate)
         most, size = self.size.of(before.params), self._bytes(now, about)
         if size > most:
+            weights = select(now.params, mask_or_weights(None, about.network))
+            left = sum(int(jnp.count_nonzero(w)) for w in weights)
+            first = _ALMOST * left / sum(w.size for w in weights)
             fits = self.projected(now, about, None, first=first)
             now, size = fits.rounded, fits.file_bytes
         if size < _NEAR * most:

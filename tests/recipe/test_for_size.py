@@ -149,6 +149,20 @@ def test_the_largest_density_that_fits(first, fixed):
     assert largest_that_fits(make, 20_000, 0.1).density == 1.0
 
 
+@pytest.mark.parametrize("first", [1e-4, 0.01, 0.3, 1.0])
+@pytest.mark.parametrize("left", [0.003, 0.1, 0.9])
+def test_densities_that_allow_more_weights_than_there_are(first, left):
+    """All of these make the same file, which says nothing of how far the others are."""
+
+    def make(density):
+        trained = Trained({"w": jnp.ones(3)})
+        return Projected(density, trained, trained, round(50 + 1e6 * min(density, left)))
+
+    most = round(50 + 0.999e6 * left)  # one weight in a thousand is too much
+    found = largest_that_fits(make, most, first)
+    assert 0.98 * most <= found.file_bytes <= most
+
+
 def test_recipes_of_one_number_are_recipes():
     recipe = for_size(bytes=100, steps=10)
     assert isinstance(recipe, Recipe)
