@@ -34,8 +34,8 @@ def main() -> None:
             parser.error(f"there is no {workdir / name}: give the workdir of a finished run")
     config = strict_json.read(workdir / CONFIG_FILE, "write the configuration of the run anew")
     try:
-        data = DataSettings(config["data"]["name"], config["data"]["split_seed"])
-        model = NetworkSettings(config["model"], data.name).to_evaluate()
+        name, data, seed = config["model"], config["data"]["name"], config["data"]["split_seed"]
+        model, data = NetworkSettings(name, data).to_evaluate(), DataSettings(data, seed)
     except (KeyError, TypeError) as error:
         raise DamagedFileError(
             f"{workdir / CONFIG_FILE} is not a configuration: {error}"

@@ -199,7 +199,8 @@ def alone():
 @pytest.mark.usefixtures("standard_promotion")
 def test_statistics_of_batch_norm_are_part_of_what_is_stored(tmp_path):
     splits = digits(0)
-    outcome = train_and_compress(with_batch_norm(**{"biases.bits": 5}), splits, UNWATCHED)
+    settings = settings_of(with_batch_norm(**{"biases.bits": 5}))
+    outcome = train_and_compress(settings, splits, UNWATCHED)
     metrics = classification_metrics(Normalized().apply)
     for params in outcome:  # of guessing, 90 % are wrong
         assert error(metrics, params, splits.validation) < 25
@@ -218,9 +219,8 @@ def test_statistics_of_batch_norm_are_part_of_what_is_stored(tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
 def test_both_loops_make_the_same_network(alone):
-    on_the_device = train_and_compress(
-        with_batch_norm(**SHORT, loop="device"), digits(0), UNWATCHED
-    )
+    settings = settings_of(with_batch_norm(**SHORT, loop="device"))
+    on_the_device = train_and_compress(settings, digits(0), UNWATCHED)
     for by_python, by_device in zip(alone, on_the_device, strict=True):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
