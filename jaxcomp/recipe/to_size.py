@@ -209,7 +209,11 @@ class QuantizeToSize(_ToSize):
             weights = select(now.params, mask_or_weights(None, about.network))
             left = sum(int(jnp.count_nonzero(w)) for w in weights)
             first = _ALMOST * left / sum(w.size for w in weights)
-            fits = self.projected(now, about, None, first=first)
+            # Of weights that have one magnitude now, those go first that were smaller before.
+            rank = jax.tree.map(
+                lambda new, old: jnp.where(new == 0, 0, old), now.params, before.params
+            )
+            fits = self.projected(now, about, None, rank, first)
             now, size = fits.rounded, fits.file_bytes
         if size < _NEAR * most:
             about.tell(
