@@ -315,6 +315,7 @@ def test_the_table_has_every_public_function_of_the_mathematics():
         "DeadUnits",
         "Live",
         "added_penalty",
+        "penalty_states",
         "largest",
     }
     # What takes descriptions of layers has its errors in tests/prune.

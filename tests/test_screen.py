@@ -11,7 +11,7 @@ import jaxcomp
 from jaxcomp.cli import main
 from jaxcomp.printable import printable, table_cell
 from jaxcomp.screen import PlainConsole
-from tests.helpers import RESULTS, ROOT
+from tests.helpers import ROOT
 
 HOSTILE = "w[/]\x1b]0;title\x07[bold]x\r\n:smile:\x9b2J\u202e\\[bias]"
 SHOWN = "w[/]\\x1b]0;title\\x07[bold]x\\r\\n:smile:\\x9b2J\\u202e\\[bias]"
@@ -77,9 +77,6 @@ def test_every_error_is_one_line(file, tmp_path, capsys):
     np.savez(text, **{HOSTILE.replace("/", "-"): np.array([{}], object)})
     other = tmp_path / "other.npz"
     np.savez(other, w=np.ones(1))
-    record = tmp_path / f"{file.name}.json"
-    record.write_text(json.dumps({"penalties": [], HOSTILE: 1}))
-    (tmp_path / "models.json").write_text(json.dumps({"config": {"model": HOSTILE}}))
     for arguments in (
         ["inspect", f"{file}.none"],
         ["inspect", damaged],
@@ -88,28 +85,9 @@ def test_every_error_is_one_line(file, tmp_path, capsys):
         ["decompress", file, "-o", tmp_path / HOSTILE / "x.npz"],
         ["compress", text, "-o", tmp_path / "x.jxc"],
         ["compress", other, "-o", tmp_path / HOSTILE],
-        ["table", record],
-        ["table", f"{record}.none"],
-        ["table", tmp_path / "models.json", RESULTS / "mnist_lenet300.json"],
     ):
         assert main(list(map(str, arguments))) == 1
         shown = capsys.readouterr()
         assert shown.out == ""
         assert shown.err.endswith("\n")
         assert shown.err[:-1].isprintable(), arguments
-
-
-def test_cells_of_a_table_of_results_stay_cells(tmp_path, capsys):
-    record = json.loads((RESULTS / "mnist_lenet300.json").read_text())
-    model = record["config"]["model"]
-    record["config"]["name"] = f"a|b{HOSTILE}"
-    path, published = tmp_path / "a|b.json", tmp_path / "published.json"
-    path.write_text(json.dumps(record))
-    row = {"method": f"|{HOSTILE}", "source": f"{HOSTILE}|", "test_error": 1.0}
-    published.write_text(json.dumps({model: [row]}))
-    assert main(["table", str(path), "--published", str(published)]) == 0
-    shown = capsys.readouterr().out
-    assert only_lines(shown)
-    lines = shown.splitlines()
-    assert len(lines) == 4  # headings, the line below, our row and the published one
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {8}

@@ -1,5 +1,7 @@
 """The command that prints tables of records."""
 
+import json
+import re
 import sys
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from experiments.report.documents import TABLES
 from experiments.report.table import main
 from tests.helpers import RESULTS
+from tests.test_screen import HOSTILE, only_lines
 
 LENET300 = RESULTS / "mnist_lenet300.json"
 PUBLISHED = "--published", RESULTS / "published.json"
@@ -52,3 +55,28 @@ def test_what_cannot_be_used_is_named(shown, tmp_path):
     ):
         with pytest.raises(SystemExit, match=message):
             shown(*arguments)
+
+
+def test_every_error_is_one_line(shown, tmp_path):
+    record = tmp_path / f"{HOSTILE.replace('/', '-')}.json"
+    record.write_text(json.dumps({"penalties": [], HOSTILE: 1}))
+    (tmp_path / "models.json").write_text(json.dumps({"config": {"model": HOSTILE}}))
+    for arguments in ([record], [f"{record}.none"], [tmp_path / "models.json", LENET300]):
+        with pytest.raises(SystemExit) as stop:
+            shown(*arguments)
+        assert stop.value.code.isprintable(), arguments
+
+
+def test_cells_stay_cells(shown, tmp_path):
+    record = json.loads(LENET300.read_text())
+    model = record["config"]["model"]
+    record["config"]["name"] = f"a|b{HOSTILE}"
+    path, published = tmp_path / "a|b.json", tmp_path / "published.json"
+    path.write_text(json.dumps(record))
+    row = {"method": f"|{HOSTILE}", "source": f"{HOSTILE}|", "test_error": 1.0}
+    published.write_text(json.dumps({model: [row]}))
+    out = shown(path, "--published", published)
+    assert only_lines(out)
+    lines = out.splitlines()
+    assert len(lines) == 4  # headings, the line below, our row and the published one
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {8}
