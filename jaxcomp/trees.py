@@ -61,7 +61,7 @@ def replace_leaves(tree: PyTree, named: Mapping[str, Any]) -> PyTree:
 
 @dataclass(frozen=True)
 class MaskTable:
-    """What `weight_mask` chooses of a tree, leaf by leaf; printed, it is a table."""
+    """Lists what `weight_mask` chooses of a tree, leaf by leaf; printed, it is a table."""
 
     choices: tuple[Choice, ...]
 

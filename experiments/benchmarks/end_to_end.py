@@ -33,7 +33,7 @@ from experiments.benchmarks.network import Start, start
 from experiments.benchmarks.paired import Work, in_turns
 from experiments.benchmarks.record import Record, cells_of, row_of
 from experiments.training.trainer import on_device
-from jaxcomp.data import Examples, Stream, shuffled_batches, shuffled_indices
+from jaxcomp.data import Examples, Split, Stream, shuffled_indices
 from jaxcomp.models import MODELS
 from jaxcomp.screen import PlainConsole
 from jaxcomp.train import TrainState, fit, fit_scan, init_state, make_scan, make_step
@@ -59,7 +59,7 @@ class Setting(NamedTuple):
 
     name: str
     start: Start
-    examples: Examples | Stream
+    examples: Split
     batch: Examples
 
 
@@ -134,7 +134,7 @@ def _rows(setting: Setting, options: argparse.Namespace) -> Iterator[dict[str, A
     plain = optax.adam(1e-3)
     lying = _Training(setting, plain).on_one_batch(options.steps)
     about = {"network": setting.name, "batch": len(setting.batch.labels)}
-    ways = ["stream"] if isinstance(setting.examples, Stream) else ["memory"]
+    ways = ["memory" if setting.examples.in_memory else "stream"]
     if ways == ["memory"] and _scans(setting.name):
         ways.append("device")
     for way in ways:
@@ -184,18 +184,14 @@ class _Training:
         ends = {"steps": steps, "look_every": steps}
         if way == "device":
             scan, placed = make_scan(*self._how), jax.device_put(examples)
-            order = shuffled_indices(len(examples.labels), batch_size, 0)
+            order = shuffled_indices(examples.number, batch_size, 0)
 
             def scanned() -> jax.Array:
                 self._state = fit_scan(scan, self._state, placed, order, **ends)
                 return self._state.loss
 
             return scanned
-        step = make_step(*self._how)
-        if way == "stream":
-            batches = examples.shuffled_batches(batch_size, seed=0)
-        else:
-            batches = shuffled_batches(examples, batch_size, 0)
+        step, batches = make_step(*self._how), examples.shuffled_batches(batch_size, seed=0)
 
         def call() -> jax.Array:
             self._state = fit(step, self._state, batches, **ends)

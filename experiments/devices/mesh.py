@@ -36,10 +36,10 @@ class RulesError(ValueError):
 
 
 class Placement:
-    """Where states and batches of a training are: on one device, or spread over a mesh."""
+    """Puts states and batches of a training on one device, or spreads them over a mesh."""
 
     def __init__(self, settings: MeshSettings, batch_size: int, *, by_rules: bool):
-        """With `by_rules`, parameters are spread by those of the settings."""
+        """Take the mesh; with `by_rules`, parameters are spread by the rules of the settings."""
         self._mesh = mesh_of(settings, batch_size)
         self._rules = settings.rules if by_rules else ()
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from experiments.report.records import records_of
+from experiments.report.records import RESULTS, records_of
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, VERMILLION
 from jaxcomp.files import replacing
 
@@ -45,9 +45,8 @@ class Bytes(NamedTuple):
 
 def main() -> None:
     """The command."""
-    folder = Path("experiments/results")
-    figure = draw(records_in(folder))
-    with replacing(folder / FIGURE) as temporary:
+    figure = draw(records_in(RESULTS))
+    with replacing(RESULTS / FIGURE) as temporary:
         figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
 
 

@@ -221,7 +221,8 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
     that diverges there is the message alone. On the test split all endings are judged; without it,
     that by which settings are chosen.
     """
-    metrics = classification_metrics(settings_of(config).network.to_evaluate().apply)
+    settings = settings_of(config)
+    metrics = classification_metrics(settings.network.to_evaluate().apply)
 
     def judged(params: PyTree) -> dict[str, float]:
         result = {
@@ -231,12 +232,11 @@ def run(config: ConfigDict, splits: Splits, *, test: bool) -> dict[str, Any]:
         return {**result, "test_error": error(metrics, params, splits.test)} if test else result
 
     try:
-        sparse = train_sparse(settings_of(config), splits, UNWATCHED)
+        sparse = train_sparse(settings, splits, UNWATCHED)
         results = {"float": judged(settled(sparse.penalized))}
         for name in ENDINGS if test else (JUDGED,):
-            settings = settings_of(ending(config, name))
-            compressed = compress(settings, UNWATCHED, sparse).compressed
-            params, size = through_file(compressed)
+            ended = compress(settings_of(ending(config, name)), UNWATCHED, sparse)
+            params, size = through_file(ended.compressed)
             results[name] = {**judged(params), "bytes": size}
     except NonFiniteLossError as reason:
         return {"diverged": str(reason)}

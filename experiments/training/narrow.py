@@ -9,7 +9,7 @@ import jaxcomp
 from experiments.settings.networks import NetworkSettings, SettingError
 from experiments.training.objective import variables
 from jaxcomp.data import Split
-from jaxcomp.prune import Live, expand, first_units, live_units, remove_dead_units, shrink
+from jaxcomp.prune import Live, expand, first_units, live_units, shrink
 from jaxcomp.tracing import Network, NotAChainError
 
 PyTree = Any
@@ -64,11 +64,6 @@ def of_live_units(settings: NetworkSettings, params: PyTree, network: Network) -
         return _of(settings, live_units(params, network), params)
     except NotAChainError:
         return Narrow(settings.to_train())  # units that are joined are trained as zeros
-
-
-def without_dead_units(params: PyTree, network: Network) -> PyTree:
-    """Return settled parameters with zeros for units that cannot matter."""
-    return remove_dead_units(params, network).params
 
 
 def _of(settings: NetworkSettings, live: Live, like: PyTree) -> Narrow:

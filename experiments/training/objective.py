@@ -148,9 +148,9 @@ def _trained(
 
 
 def classification_metrics(apply: Apply) -> Callable[[PyTree, Examples], dict[str, jax.Array]]:
-    """For each example of a batch its accuracy and cross-entropy in bits; of settled parameters.
+    """Return a function to the accuracy and the cross-entropy in bits of each example.
 
-    For text they are means over the places of an example.
+    It takes settled parameters and a batch. For text they are means over the places of an example.
     """
 
     @jax.jit

@@ -25,7 +25,7 @@ class Stream:
     in_memory = False
 
     def __init__(self, rows: Sequence[dict[str, Any]], indices: np.ndarray, size: int):
-        """Of the `rows` at `indices`.
+        """Take the `rows` at `indices`.
 
         Args:
           rows: by index, dicts with an `image`, uint8 [height, width, 3], and a `label`.

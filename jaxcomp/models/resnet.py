@@ -24,7 +24,7 @@ class BasicBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """From [n, height, width, c] to [n, height / stride, width / stride, channels]."""
+        """Map [n, height, width, c] to [n, height / stride, width / stride, channels]."""
         conv, norm = conv_and_norm(self.dtype, self.train)
         y = nn.relu(norm()(conv(self.channels, (3, 3), self.stride, padding=1)(x)))
         y = norm()(conv(self.channels, (3, 3), padding=1)(y))
@@ -48,7 +48,7 @@ class BottleneckBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """From [n, height, width, c] to [n, height / stride, width / stride, 4 * channels]."""
+        """Map [n, height, width, c] to [n, height / stride, width / stride, 4 * channels]."""
         conv, norm = conv_and_norm(self.dtype, self.train)
         y = nn.relu(norm()(conv(self.channels, (1, 1))(x)))
         y = nn.relu(norm()(conv(self.channels, (3, 3), self.stride, padding=1)(y)))

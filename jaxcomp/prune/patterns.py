@@ -23,7 +23,7 @@ from jaxcomp.prune.largest import largest
 
 
 class Pattern(Protocol):
-    """What is kept or pruned as one."""
+    """Says which weights are kept or pruned as one."""
 
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope

@@ -14,7 +14,7 @@ from jaxcomp.numerics import accumulation_dtype, safe_quotient
 
 @dataclass(frozen=True)
 class StructuredMagnitude:
-    """What `structured_magnitude` gives: a function of weights that knows their axes."""
+    """Scores weights whose axes it knows; `structured_magnitude` makes it."""
 
     strength: float
     axes: Axes | None = None

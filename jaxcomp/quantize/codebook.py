@@ -89,7 +89,7 @@ def _centroids(values: np.ndarray, free: int) -> np.ndarray:
 
 
 def _giants(values: np.ndarray, free: int) -> np.ndarray:
-    """Where the fewer than `free` values are that are `_GIANT` times as large as all others.
+    """Find the fewer than `free` values that are `_GIANT` times as large as all others.
 
     Beside their squares those of the others vanish in float64, so they are put aside: each is a
     value of its own.

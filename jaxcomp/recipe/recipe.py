@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +100,10 @@ class Recipe:
         notes: list[str] = []
         about = About(optimizer, network, judge, notes.append)
         reports = []
-        with ExitStack() as stack:
-            watching = Watching(total, None if folder is None else Path(folder))
-            watching.check_same_run(f"{self!r}", (params, model_state, key))
-            stack.enter_context(watching)
-            train = Loop(loss, batches, key, watching.watch, look_every)
+        watching = Watching(total, None if folder is None else Path(folder))
+        watching.check_same_run(f"{self!r}", (params, model_state, key))
+        with watching.running() as watch:
+            train = Loop(loss, batches, key, watch, look_every)
             for phase in self.phases:
                 begin = time.monotonic()
                 trained = phase.run(trained, about, train)

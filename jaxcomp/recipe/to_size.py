@@ -1,7 +1,6 @@
 """Phases that end at a number of bytes: of the file that would be written, measured on the way."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -156,10 +155,10 @@ class SparsifyToSize(_ToSize):
                 learning_rate=self.learning_rate,
             )
             tuned = tune.run(pruned, about, train)
-            return judge(tuned.params, tuned.model_state), strength, found
+            return _lost(judge, tuned), strength, found
 
         trials = [tried(number, strength) for number, strength in enumerate(_STRENGTHS, 1)]
-        _, strength, best = _least(trials)
+        _, strength, best = min(trials, key=lambda trial: trial[0])
         density = _MORE[1] * self.projected(best, about, _FOUR, first=first).density
         rest = self.steps - len(_STRENGTHS) * (steps + round(_TUNING * self.steps))
         return sparsify(self.name, rest, density, strength).run(before, about, train)
@@ -182,7 +181,7 @@ class QuantizeToSize(_ToSize):
         """Return the network, whose file has the size."""
         judge = judge_of(about)
 
-        def trained(now: Trained, few: Few, name: str, share: float, rate: float = 1.0) -> Trained:
+        def trained(now: Trained, few: Few, name: str, share: float, rate: float) -> Trained:
             phase = Quantize(
                 name=name,
                 steps=round(share * self.steps),
@@ -192,15 +191,22 @@ class QuantizeToSize(_ToSize):
             )
             return phase.run(now, about, train)
 
+        def tried(now: Trained, few: Few, name: str, share: float) -> tuple[float, Trained]:
+            done = trained(now, few, f"{self.name}-{few.name}{name}", share, 1.0)
+            return _lost(judge, done), done
+
+        def lost(few: Few) -> float:
+            return trials[few][0]
+
         first = self.projected(before, about, _TERNARY).density
         trials = {}
         for few in _VALUES:
             fits = self.projected(before, about, few, first=first)
-            trials[few] = trained(fits.pruned, few, f"{self.name}-{few.name}", _TRIAL_OF_VALUES)
-        for few in _by_loss(judge, trials)[:_FINALISTS]:
-            trials[few] = trained(trials[few], few, f"{self.name}-{few.name}-on", _FINAL)
-        few = _by_loss(judge, trials)[0]
-        now = trials[few]
+            trials[few] = tried(fits.pruned, few, "", _TRIAL_OF_VALUES)
+        for few in sorted(trials, key=lost)[:_FINALISTS]:
+            trials[few] = tried(trials[few][1], few, "-on", _FINAL)
+        few = min(trials, key=lost)
+        now = trials[few][1]
         for number, (share, rate) in enumerate(_ROUNDS, 1):
             name = self.name if number == len(_ROUNDS) else f"{self.name}-round-{number}"
             now = trained(self._refilled(now, before, about, few), few, name, share, rate)
@@ -237,16 +243,7 @@ class QuantizeToSize(_ToSize):
         return file_bytes(stored.params, stored.model_state)
 
 
-def _by_loss(judge: Judge, trials: Mapping[Few, Trained]) -> list[Few]:
-    """Return the kinds of values by how little networks lose."""
-
-    def lost(few: Few) -> float:
-        loss = judge(trials[few].params, trials[few].model_state)
-        return loss if math.isfinite(loss) else math.inf
-
-    return sorted(trials, key=lost)
-
-
-def _least(trials: list[tuple[float, Any, Any]]) -> tuple[float, Any, Any]:
-    """Return the trial of the lowest loss."""
-    return min(trials, key=lambda trial: trial[0] if math.isfinite(trial[0]) else math.inf)
+def _lost(judge: Judge, trained: Trained) -> float:
+    """Return the loss on the validation batches; infinity where it is not finite."""
+    loss = judge(trained.params, trained.model_state)
+    return loss if math.isfinite(loss) else math.inf

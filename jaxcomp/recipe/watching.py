@@ -1,10 +1,10 @@
 """Watching a run of a recipe: a progress bar, points of the curves, checkpoints."""
 
 import re
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import jax
 
@@ -12,7 +12,7 @@ from jaxcomp import strict_json
 from jaxcomp.recipe.bar import TrainingBar
 from jaxcomp.recipe.curves import Curves
 from jaxcomp.recipe.progress import Progress
-from jaxcomp.recipe.watch import both
+from jaxcomp.recipe.watch import Watch, both
 from jaxcomp.screen import PlainConsole
 from jaxcomp.train.checksum import checksum
 
@@ -22,11 +22,10 @@ _RUN, _HISTORY, _STATES = "run.json", "history.jsonl", "checkpoints"
 
 
 class Watching:
-    """Shows a run on a terminal, and keeps it in a folder (used as a context).
+    """Shows a run on a terminal, and keeps it in a folder.
 
     Attributes:
       points: of the curves.
-      watch: who sees the states of the run; within the context.
     """
 
     def __init__(self, total_steps: int, folder: Path | None) -> None:
@@ -71,19 +70,15 @@ class Watching:
             self._folder.mkdir(parents=True, exist_ok=True)
             strict_json.write(file, this)
 
-    def __enter__(self) -> Self:
+    @contextmanager
+    def running(self) -> Iterator[Watch]:
+        """Give who sees the states of the run, for its time."""
         with ExitStack() as stack:
-            self.watch = stack.enter_context(self._curves).watch
+            watch = stack.enter_context(self._curves).watch
             if self._folder is not None:
                 saved = stack.enter_context(Progress(self._folder / _STATES, _SECONDS))
-                self.watch = both(self.watch, saved.watch)
-            self._open = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
-    ) -> None:
-        self._open.close()
+                watch = both(watch, saved.watch)
+            yield watch
 
     def last_loss(self, phase: str) -> float | None:
         """Return the last training loss that was seen of a phase; None if there is none."""

@@ -108,7 +108,7 @@ def _check_counts(steps: int, look_every: int) -> None:
 
 
 def _parts(steps: int, look_every: int) -> Iterator[tuple[int, int]]:
-    """Between two looks: how many steps have been made, and how many are to be made."""
+    """Yield, between two looks, how many steps have been made, and how many are to be made."""
     for done in range(0, steps, look_every):
         yield done, min(look_every, steps - done)
 

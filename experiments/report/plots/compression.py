@@ -31,7 +31,7 @@ Layers = Mapping[str, np.ndarray]
 def compression_figure(
     dense: Layers, penalized: Layers, compressed: Layers, history: Sequence[Mapping[str, Any]]
 ) -> Figure:
-    """What a run did to a network: its weights before and after, its sparsity, its curves.
+    """Draw what a run did to a network: weights before and after, sparsity, curves.
 
     Args:
       dense: weight arrays by layer name, trained without the penalty.

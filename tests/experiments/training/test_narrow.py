@@ -13,7 +13,7 @@ from experiments.training.objective import variables
 from experiments.training.recipe import check_by_layer
 from jaxcomp.data import Examples
 from jaxcomp.models import MODELS
-from jaxcomp.prune import apply_mask, top_k_mask
+from jaxcomp.prune import apply_mask, remove_dead_units, top_k_mask
 
 SHAPES = {
     "lenet_300_100": (20, 784),
@@ -53,7 +53,7 @@ def test_a_pruned_network_computes_the_same_without_its_dead_units(name):
     images = jax.random.normal(jax.random.key(0), SHAPES[name])
     params = jax.jit(model.init)(jax.random.key(1), images)["params"]
     params = apply_mask(params, top_k_mask(params, 0.003))
-    alive = narrow.without_dead_units(params, traced(configured(name))[1])
+    alive = remove_dead_units(params, traced(configured(name))[1]).params
     count = [sum(np.count_nonzero(w) for w in jax.tree.leaves(p)) for p in (params, alive)]
     assert count[1] < count[0]
     apply = jax.jit(lambda p: model.apply(variables(p), images))
