@@ -2,7 +2,9 @@
 
 Qwix stores no files. Its levels and steps are written as `.jxc`, and through zstd, with biases of 8
 bits. What Qwix calibrates are dense layers with one contracted axis: convolutions and embeddings
-are rounded to nearest, and stay float32 where it does not round them at all.
+are rounded to nearest, and stay float32 where it does not round them at all. A table of embeddings
+that is multiplied with, too, it reads in the shape of its transpose, with the entries in another
+order: it is rounded to nearest here, with a step for each row.
 """
 
 import importlib.util
@@ -27,6 +29,7 @@ from jaxcomp.compression.arrays import Array
 from jaxcomp.quantize import scalar
 
 SETTINGS: tuple[dict[str, Any], ...] = ({"levels": "int8"}, {"levels": "int4"})
+_BITS = {"int8": 8, "int4": 4}
 
 
 def coded(
@@ -57,7 +60,7 @@ def coded(
             failed = f"{type(error).__name__}: {error}"[:300]
             yield Coded(setting, None, None, failed)
             continue
-        arrays = _stored(quantized)
+        arrays = _stored(quantized, params, _BITS[setting["levels"]])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.jxc"
             size, values = _write(path, arrays), jaxcomp.load(path)
@@ -83,23 +86,25 @@ def _quantized(
     return gptq.quantize_params(params, shapes, stats["quant_stats"])
 
 
-def _stored(quantized: Params) -> dict[tuple[str, ...], Array]:
+def _stored(quantized: Params, params: Params, bits: int) -> dict[tuple[str, ...], Array]:
     """Return what is stored of each array, by its names from the outside in."""
     found: dict[tuple[str, ...], Array] = {}
 
-    def add(names: tuple[str, ...], one: Any) -> None:
+    def add(names: tuple[str, ...], one: Any, given: Any) -> None:
         if isinstance(one, dict):
             for name, inner in one.items():
-                add((*names, name), inner)
+                add((*names, name), inner, given[name])
         elif hasattr(one, "array"):  # levels, and steps of the same number of axes
             levels, steps = np.asarray(one.array.qvalue).astype(np.int8), one.array.scale
             found[names] = FewValued(levels, np.asarray(steps, np.float32))
+            if levels.shape != given.shape:  # a tied embedding; see above
+                found[names] = scalar.bits_levels(given, bits, axis=0)
         elif one.ndim == 1:
             found[names] = scalar.bits_levels(np.asarray(one), bits=BIAS_BITS)
         else:
             found[names] = np.asarray(one)
 
-    add((), quantized)
+    add((), quantized, params)
     return found
 
 

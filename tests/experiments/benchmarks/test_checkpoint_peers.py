@@ -14,7 +14,7 @@ from experiments.benchmarks.subject import Subject
 from jaxcomp.codec.levels import FewValued
 from jaxcomp.compression import compress
 from jaxcomp.compression.arrays import Arrays, in_memory, values_of
-from jaxcomp.models import LeNet300100
+from jaxcomp.models import LeNet300100, Transformer
 from jaxcomp.quantize.scalar import bits_levels, codebook_levels, step_levels
 from jaxcomp.trees import named_leaves
 from tests.helpers import small_params
@@ -164,6 +164,22 @@ def test_levels_of_qwix_are_within_a_step_and_smaller_files_are_coarser():
     for file, share in zip(files, (0.05, 0.05, 0.5, 0.5), strict=True):
         w, found = own["Dense_0"]["kernel"], file.params["Dense_0"]["kernel"]
         assert 0 < np.linalg.norm(found - w) < share * np.linalg.norm(w)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Flax, in Qwix
+def test_a_tied_embedding_is_rounded_as_the_network_has_it():
+    """Qwix gives it back in the shape of its transpose, with the entries in another order."""
+    pytest.importorskip("qwix")
+    model = Transformer(classes=7, width=8, depth=1, heads=2)
+    tokens = np.random.default_rng(0).integers(0, 7, (16, 4))
+    own = jax.tree.map(np.asarray, model.init(jax.random.key(0), tokens[:1])["params"])
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        files = list(qwix_peer.coded(model, own, [(tokens,)]))
+    for file, share in zip(files, (0.02, 0.02, 0.3, 0.3), strict=True):
+        assert file.failed is None
+        for name, w in named_leaves(own).items():
+            assert np.linalg.norm(named_leaves(file.params)[name] - w) < share * np.linalg.norm(w)
 
 
 def test_two_levels_of_4_bits_are_in_a_byte():
