@@ -6,7 +6,6 @@ loss of quality files are written of those whose levels have the lowest entropy.
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,17 +26,17 @@ from jaxcomp.compression.arrays import (
     values_of,
 )
 from jaxcomp.compression.data_free import Quantizer, bits_of, round_alone
-from jaxcomp.quantize.scalar import codebook_levels, step_levels
+from jaxcomp.quantizers import QUANTIZERS
 
-Setting = dict[str, Any]  # options of the command: `bits`, `per_unit`, `step`, `levels`, `lambda`
+Setting = dict[str, Any]  # options of the command: `bits`, `per_unit`, `step`, `codebook`, `lambda`
 
 BIAS_BITS = 8
 _BITS = (8, 7, 6, 5, 4, 3)
-_LEVELS = (64, 32, 24, 16, 12, 8, 6, 4)
+_VALUES = (64, 32, 24, 16, 12, 8, 6, 4)
 _QUARTERS = range(52, 3, -1)  # of an octave: steps as shares of the largest weight
 # Lambda is in squared steps: the finer these are, the larger is what pays.
 _TRADES = (0.0, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
-_TRADES_OF_LEVELS = (0.0, 0.3, 1.0)
+_TRADES_OF_CODEBOOKS = (0.0, 0.3, 1.0)
 _BEYOND = 1.5  # times the largest loss: coarser settings are not looked at
 _WRITTEN = 3  # files for each loss
 
@@ -58,8 +57,8 @@ def rows_of_settings(params: Params) -> Iterator[list[Setting]]:
         yield [{"bits": bits, "lambda": trade} for bits in _BITS]
         yield [{"bits": bits, "per_unit": True, "lambda": trade} for bits in _BITS]
         yield [{"step": step, "lambda": trade} for step in steps]
-    for trade in _TRADES_OF_LEVELS:
-        yield [{"levels": levels, "lambda": trade} for levels in _LEVELS]
+    for trade in _TRADES_OF_CODEBOOKS:
+        yield [{"codebook": values, "lambda": trade} for values in _VALUES]
 
 
 def rounded(arrays: Arrays, setting: Setting) -> Stored:
@@ -110,8 +109,5 @@ def coded(subject: Subject) -> Iterator[Coded]:
 
 
 def _quantizer(setting: Setting) -> Quantizer:
-    if "step" in setting:
-        return partial(step_levels, step=setting["step"])
-    if "levels" in setting:
-        return partial(codebook_levels, levels=setting["levels"])
-    return bits_of(setting["bits"])
+    [name] = QUANTIZERS.keys() & setting.keys()
+    return QUANTIZERS[name].rounding(setting[name])

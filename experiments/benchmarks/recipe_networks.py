@@ -30,7 +30,7 @@ from jaxcomp.trees import weight_mask
 
 PyTree = Any
 _DENSE, _SPARSE, _FINE = 0.25, 0.4, 0.1  # of the steps; few-valued weights have the rest
-_LEVELS, _BIAS_BITS = 2, 6
+_MAGNITUDES, _BIAS_BITS = 2, 6
 _TRIES = 3  # densities, of which the largest is taken whose file is small enough
 METHODS = ("for_size", "by_hand", "int8_zstd19")
 
@@ -90,15 +90,15 @@ def _for_size(subject: Subject, times: int, key: jax.Array) -> tuple[PyTree, PyT
 
 def _by_hand(subject: Subject, times: int, key: jax.Array) -> tuple[PyTree, PyTree, int]:
     rate, steps = {"learning_rate": subject.learning_rate}, subject.steps
-    levels = {"levels": _LEVELS, "bias_bits": _BIAS_BITS}
+    few = {"number": _MAGNITUDES, "bias_bits": _BIAS_BITS}
 
     def phases(density: float) -> list[Phase]:
         last = 1 - _DENSE - _SPARSE - _FINE
         return [
             _pruning(subject, density),
             FineTune(steps=round(_FINE * steps), **rate),
-            Quantize(steps=round(0.8 * last * steps), **rate, **levels),
-            Quantize(name="settle", steps=round(0.2 * last * steps), **levels),
+            Quantize(steps=round(0.8 * last * steps), **rate, **few),
+            Quantize(name="settle", steps=round(0.2 * last * steps), **few),
             Store(bias_bits=_BIAS_BITS),
         ]
 

@@ -48,7 +48,7 @@ def get_config() -> ConfigDict:
     config.prune.steps = 5_250
 
     config.finetune.steps = 0
-    config.quantize.levels = 2
+    config.quantize.number = 2
     config.quantize.steps = 7_000
     config.quantize.learning_rate = 5e-4
 

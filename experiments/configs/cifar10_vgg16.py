@@ -47,7 +47,7 @@ def get_config() -> ConfigDict:
     config.prune.steps = 8_750
 
     config.quantize.learning_rate = 0.0005
-    config.quantize.levels = 2
+    config.quantize.number = 2
     config.quantize.steps = 5_250
     config.settle.learning_rate = 0.0005
     config.settle.steps = 1_000

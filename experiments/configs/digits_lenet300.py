@@ -71,8 +71,9 @@ def get_config() -> ConfigDict:
     config.gap.learning_rate = 1e-3
 
     config.quantize = ConfigDict()  # signs, levels and rounded biases, straight through
-    config.quantize.levels = 1  # magnitudes in each tensor: 1 is ternary
-    config.quantize.by_layer = ()  # or one number for each layer; () for `levels` in all
+    config.quantize.quantizer = "levels"  # or "bits"
+    config.quantize.number = 1  # magnitudes in each tensor, 1 is ternary; or bits
+    config.quantize.by_layer = ()  # or one number for each layer; () for `number` in all
     config.quantize.level = "theorem"  # how that one is fitted
     config.quantize.per = "tensor"  # or "unit"
     config.quantize.steps = 2_000

@@ -43,7 +43,7 @@ def get_config() -> ConfigDict:
     config.prune.steps = 50 * _PASS
 
     config.finetune.steps = 0
-    config.quantize.levels = 15
+    config.quantize.number = 15
     config.quantize.steps = 20 * _PASS
     config.quantize.learning_rate = 1e-4
     config.stored = "bfloat16"

@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
     config.prune.structure = 0.25
 
     config.quantize.learning_rate = 0.004
-    config.quantize.levels = 2
+    config.quantize.number = 2
     config.quantize.steps = 4_000
 
     config.train.steps = 1  # no dense network is needed

@@ -41,7 +41,7 @@ def get_config() -> ConfigDict:
     config.prune.structure = 0.1
 
     config.finetune.steps = 0
-    config.quantize.levels = 6
+    config.quantize.number = 6
     config.quantize.steps = 34_000
     config.quantize.learning_rate = 1e-3
 

@@ -46,7 +46,7 @@ def get_config() -> ConfigDict:
     config.prune.structure = 0.1
 
     config.quantize.learning_rate = 0.001
-    config.quantize.levels = 3
+    config.quantize.number = 3
     config.quantize.steps = 34_000
     config.settle.steps = 1_000  # without them the file is what the last step of rounding was
 

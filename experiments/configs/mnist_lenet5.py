@@ -43,7 +43,7 @@ def get_config() -> ConfigDict:
     config.prune.widths = (12, 30, 120)
 
     config.quantize.learning_rate = 0.001
-    config.quantize.levels = 2
+    config.quantize.number = 2
     config.quantize.steps = 4_000
 
     config.train.learning_rate = 0.002

@@ -45,7 +45,7 @@ def get_config() -> ConfigDict:
 
     config.quantize.by_layer = (4, 4, 2, 4)  # the third has half of the weights
     config.quantize.learning_rate = 0.0005
-    config.quantize.levels = 2
+    config.quantize.number = 2
     config.quantize.steps = 10_000
     config.settle.steps = 1_000  # without them the file is what the last step of rounding was
 

@@ -46,7 +46,7 @@ def get_config() -> ConfigDict:
 
     config.quantize.by_layer = (3, 3, 2, 3)
     config.quantize.learning_rate = 0.0002
-    config.quantize.levels = 2
+    config.quantize.number = 2
     config.quantize.steps = 10_000
     config.settle.steps = 1_000  # without them the file is what the last step of rounding was
     config.stored = "bfloat16"

@@ -41,7 +41,7 @@ def get_config() -> ConfigDict:
     config.prune.steps = 2_000
 
     config.finetune.steps = 0
-    config.quantize.levels = 7
+    config.quantize.number = 7
     config.quantize.steps = 3_000
     config.quantize.learning_rate = 5e-4
     config.biases.bits = 8

@@ -12,6 +12,7 @@ from jaxcomp.losses import ARRAY_SCOPES, GROUPS, SCOPES
 from jaxcomp.models import MODELS
 from jaxcomp.quantize import LEVELS, PER
 from jaxcomp.quantize.uniform import MAX_BITS
+from jaxcomp.quantizers import QUANTIZERS, TRAINED
 from jaxcomp.recipe.penalties import NAMES, PROX
 
 LOOPS = ("auto", "python", "device")
@@ -28,6 +29,7 @@ CHOICES = {
     "penalty.groups": ("none", *GROUPS),
     "penalty.start": ("init", "dense"),
     "prune.scope": ARRAY_SCOPES,
+    "quantize.quantizer": TRAINED,
     "quantize.level": LEVELS,
     "quantize.per": PER,
 }
@@ -106,6 +108,7 @@ def _check_together(values: dict[str, object]) -> None:
             f"are pruned, at most penalty.steps={values['penalty.steps']}"
         )
     _check_model(values)
+    _check_quantizer(values)
     _check_layers(values)
     if values["optimizer"] != "adam" and not _is_any_optimizers(values):
         raise ValueError(
@@ -142,13 +145,22 @@ def _check_model(values: dict[str, object]) -> None:
         ) from error
 
 
+def _check_quantizer(values: dict[str, object]) -> None:
+    """Refuse numbers that a quantizer does not take."""
+    name, per = values["quantize.quantizer"], values["quantize.per"]
+    by_layer = {f"quantize.by_layer[{i}]": n for i, n in enumerate(values["quantize.by_layer"])}
+    for key, number in {"quantize.number": values["quantize.number"], **by_layer}.items():
+        try:
+            QUANTIZERS[name].check(key, number)
+        except TypeError as error:
+            raise ValueError(f"quantize.quantizer={name!r}: {error}") from error
+    if per == "unit" and not QUANTIZERS[name].trained.per_unit:
+        raise ValueError(f"quantize.per={per!r}: {name} are of a whole tensor, set it to 'tensor'")
+
+
 def _check_layers(values: dict[str, object]) -> None:
     """Refuse lists with a number for each layer that cannot be right for any network."""
-    name, widths, levels = values["model"], values["prune.widths"], values["quantize.by_layer"]
-    if any(not isinstance(m, int) or m < 1 for m in levels):
-        raise ValueError(
-            f"quantize.by_layer={levels}: a number of magnitudes, at least 1, for each layer, or ()"
-        )
+    name, widths = values["model"], values["prune.widths"]
     if not widths:
         return
     if values["penalty.start"] != "init":

@@ -84,7 +84,7 @@ class RecipeSettings:
     store: Store
     begin_dense: bool = False  # whether the penalty begins with the dense network
     widths: tuple[int, ...] = ()  # hidden units to start the penalty with; () for all
-    levels_by_layer: tuple[int, ...] = ()  # magnitudes in each layer; () for the same in all
+    numbers_by_layer: tuple[int, ...] = ()  # of the quantizer; () for the same in all
 
     @property
     def steps(self) -> int:
@@ -141,7 +141,8 @@ def settings_of(config: ConfigDict) -> Settings:
 def _recipe(config: ConfigDict) -> RecipeSettings:
     penalty, prune, quantize = config.penalty, config.prune, config.quantize
     rounded = {
-        "levels": quantize.levels,
+        "quantizer": quantize.quantizer,
+        "number": quantize.number,
         "level": quantize.level,
         "per": quantize.per,
         "bias_bits": config.biases.bits,

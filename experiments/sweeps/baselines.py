@@ -88,9 +88,9 @@ PENALTIES: dict[str, tuple[Changes, tuple[float, ...]]] = {
 GAP = 1e-3
 JUDGED = "two levels"  # the ending by which settings are chosen
 ENDINGS: dict[str, Changes] = {
-    JUDGED: {"quantize.levels": 2},
-    "ternary": {"quantize.levels": 1},
-    "ternary, gap": {"quantize.levels": 1, "gap.weight": GAP},
+    JUDGED: {"quantize.number": 2},
+    "ternary": {"quantize.number": 1},
+    "ternary, gap": {"quantize.number": 1, "gap.weight": GAP},
 }
 GAP_SHARE = 0.4  # of the steps of an ending with the gap
 

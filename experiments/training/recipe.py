@@ -125,8 +125,8 @@ def compress(settings: Settings, watch: Watch, sparse: Sparse) -> Outcome:
 
 
 def _with_layers(recipe: RecipeSettings, network: tracing.Network) -> RecipeSettings:
-    """Return the recipe with the numbers of levels by the names of the layers."""
-    by_layer = dict(zip(network.weights, recipe.levels_by_layer, strict=False))
+    """Return the recipe with the numbers of the quantizer by the names of the layers."""
+    by_layer = dict(zip(network.weights, recipe.numbers_by_layer, strict=False))
 
     def named(phase: Quantize) -> Quantize:
         return replace(phase, by_layer=by_layer)
@@ -155,9 +155,10 @@ def _density(density: float, small: PyTree, large: PyTree) -> float:
 
 def check_by_layer(settings: Settings, network: tracing.Network) -> None:
     """Raise a SettingError unless `quantize.by_layer` is empty or has a number for each layer."""
-    levels, layers = settings.recipe.levels_by_layer, network.weights
-    if levels and len(levels) != len(layers):
+    numbers, layers = settings.recipe.numbers_by_layer, network.weights
+    if numbers and len(numbers) != len(layers):
         raise SettingError(
-            f"quantize.by_layer={levels}: a number of magnitudes for each of the {len(layers)} "
+            f"quantize.by_layer={numbers}: a number of {settings.recipe.quantize.quantizer} for "
+            f"each of the {len(layers)} "
             f"layers of {settings.network.name} ({', '.join(layers)}), or ()"
         )

@@ -3,19 +3,23 @@
 import argparse
 import os
 import re
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.progress import Progress
 
 from jaxcomp import strict_json
 from jaxcomp.cli.errors import fail
 from jaxcomp.files import check_replaceable, replacing
+from jaxcomp.quantizers import AT_ONCE, QUANTIZERS
 from jaxcomp.screen import PlainConsole
 
 _UNITS = {"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _LARGE = 50_000_000  # bytes from which on there is time to watch a bar
+_PER_UNIT = tuple(name for name in AT_ONCE if QUANTIZERS[name].at_once.per_unit)
+_WITH_MOMENTS = ("ternary", "codebook")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -45,16 +49,14 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         help="with --prune: keep at least this share of each tensor, and one weight of it",
     )
     few = parser.add_mutually_exclusive_group()
-    few.add_argument(
-        "--ternary", action="store_true", help="round weights to the nearest -c, 0 and c"
-    )
-    few.add_argument("--levels", type=int, help="round weights to the best codebook of this size")
-    few.add_argument("--bits", type=int, help="round weights to the steps of this many bits")
-    few.add_argument("--step", type=float, help="round weights to multiples of this step")
+    for name in AT_ONCE:
+        quantizer = QUANTIZERS[name]
+        takes = {"action": "store_true"} if quantizer.number is None else {"type": quantizer.number}
+        few.add_argument(f"--{name}", help=f"round weights to {quantizer.to}", **takes)
     parser.add_argument(
         "--per-unit",
         action="store_true",
-        help="with --ternary or --bits: a step for each output unit (channel of a convolution)",
+        help=f"with {_any_of(_PER_UNIT)}: a step for each output unit (channel of a convolution)",
     )
     parser.add_argument(
         "--unit-axis",
@@ -78,7 +80,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         metavar="FILE.npz",
         help="round weights by what they do: moments of their inputs, as `jaxcomp.save_moments` or "
         "another framework writes them, with one of --max-kl, --size and --lambda (the loss that a "
-        "bit is worth), and --ternary or --levels if values have to be few",
+        "bit is worth), and --ternary or --codebook if values have to be few",
     )
     parser.add_argument(
         "--max-kl",
@@ -128,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         _check(options)
-        quantizers = _quantizers(options)
+        chosen = _quantizer(options)
         moments = Moments(options.moments) if options.moments else None
     except (ValueError, OSError) as error:
         return fail(options.output, error)
@@ -145,12 +147,12 @@ def run(options: argparse.Namespace) -> int:
                 keep_state=options.keep_state,
                 sparsity=options.prune,
                 floor=options.floor,
-                quantizer=None if moments else quantizers[0],
+                quantizer=None if moments else _rounding(chosen),
                 values=_values(options) if moments else None,
                 per_unit=options.per_unit,
                 units_on=options.unit_axis,
                 trade=options.trade,
-                bias_quantizer=quantizers[1],
+                bias_quantizer=_rounding(options.bias_bits and ("bits", options.bias_bits)),
                 calibration=moments,
                 max_kl=options.max_kl,
                 size=options.size,
@@ -185,8 +187,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is read."""
-    from jaxcomp.quantize.codebook import MAX_LEVELS
-    from jaxcomp.quantize.uniform import MAX_BITS
+    from jaxcomp.quantize.uniform import check_bits
 
     if Path(options.output).suffix != ".jxc":
         raise ValueError("the output must be a .jxc file")
@@ -214,35 +215,31 @@ def _check(options: argparse.Namespace) -> None:
             re.compile(getattr(options, name) or "")
         except re.error as error:
             raise ValueError(f"--{name} is not a regular expression: {error}") from error
-    for name, value, largest in (
-        ("--bits", options.bits, MAX_BITS),
-        ("--bias-bits", options.bias_bits, MAX_BITS),
-        ("--levels", options.levels, MAX_LEVELS),
-    ):
-        if value is not None and not 2 <= value <= largest:
-            raise ValueError(f"{name} must be from 2 to {largest}, got {value}")
-    if options.step is not None and not 0 < options.step < float("inf"):
-        raise ValueError(f"--step must be positive and finite, got {options.step}")
+    rounds = _quantizer(options)
+    if rounds and rounds[1] is not None:
+        QUANTIZERS[rounds[0]].check(f"--{rounds[0]}", rounds[1])
+    if options.bias_bits is not None:
+        check_bits("--bias-bits", options.bias_bits)
     if not 0 <= options.trade < float("inf"):
         raise ValueError(f"--lambda must be at least 0 and finite, got {options.trade}")
-    rounds = options.ternary or options.levels or options.bits or options.step
     goals = [options.max_kl is not None, options.size is not None, bool(options.trade)]
     if options.moments:
-        if options.bits or options.step or options.prune or options.per_unit:
+        given = [f"--{rounds[0]}"] if rounds and rounds[0] not in _WITH_MOMENTS else []
+        given += ["--prune"] * bool(options.prune) + ["--per-unit"] * options.per_unit
+        if given:
             raise ValueError(
-                "--moments chooses zeros and steps by itself: leave out --bits, --step, --prune "
-                "and --per-unit"
+                f"--moments chooses zeros and steps by itself: leave out {' and '.join(given)}"
             )
-        if options.levels == 2:
-            raise ValueError("--levels must be at least 3 with --moments, got 2")
+        if options.codebook == 2:
+            raise ValueError("--codebook must be at least 3 with --moments, got 2")
         if sum(goals) != 1:
             raise ValueError("--moments needs one of --max-kl, --size and --lambda")
     elif any(goals[:2]):
         raise ValueError("--max-kl and --size need --moments")
     elif options.trade and not rounds:
-        raise ValueError("--lambda needs one of --ternary, --levels, --bits and --step")
-    if options.per_unit and not (options.ternary or options.bits):
-        raise ValueError("--per-unit needs --ternary or --bits")
+        raise ValueError(f"--lambda needs one of {_any_of(AT_ONCE)}")
+    if options.per_unit and not (rounds and rounds[0] in _PER_UNIT):
+        raise ValueError(f"--per-unit needs {_any_of(_PER_UNIT)}")
     if options.unit_axis is not None and not (options.per_unit or options.moments):
         raise ValueError("--unit-axis needs --per-unit or --moments")
 
@@ -255,27 +252,28 @@ def _bytes(text: str) -> int:
     return int(float(parts[1]) * _UNITS[parts[2]])
 
 
-def _quantizers(options: argparse.Namespace) -> tuple:
-    """Return the quantizers of weights and of biases; None stores exactly."""
-    from jaxcomp.quantize import scalar
+def _quantizer(options: argparse.Namespace) -> tuple[str, float | None] | None:
+    """Return the name of the quantizer that was chosen, and its number."""
+    for name in AT_ONCE:
+        value = getattr(options, name)
+        if value is not None and value is not False:
+            return name, None if value is True else value
+    return None
 
-    weights = biases = None
-    if options.ternary:
-        weights = scalar.ternary_levels
-    elif options.levels is not None:
-        weights = partial(scalar.codebook_levels, levels=options.levels)
-    elif options.bits is not None:
-        weights = partial(scalar.bits_levels, bits=options.bits)
-    elif options.step is not None:
-        weights = partial(scalar.step_levels, step=options.step)
-    if options.bias_bits is not None:
-        biases = partial(scalar.bits_levels, bits=options.bias_bits)
-    return weights, biases
+
+def _rounding(chosen: tuple[str, float | None] | None) -> Callable[..., Any] | None:
+    """Return what rounds an array; None if it is stored exactly."""
+    return chosen and QUANTIZERS[chosen[0]].rounding(chosen[1])
 
 
 def _values(options: argparse.Namespace) -> int | None:
     """Return how many values a weight array may have."""
-    return 3 if options.ternary else options.levels
+    return 3 if options.ternary else options.codebook
+
+
+def _any_of(names: Sequence[str]) -> str:
+    """Return options as one of them is asked for."""
+    return " or ".join(f"--{name}" for name in names)
 
 
 def _bar(takes_time: bool) -> Progress:

@@ -46,7 +46,7 @@ def summarize(before: int, done: Compressed) -> None:
             _warn(f"the relative error of {t.name!r} without its largest weights is {error:.0%}")
     if much:
         _warn(
-            "less is lost with more --bits or --levels, --per-unit, --floor for --prune, or by "
+            "less is lost with more --bits or --codebook, --per-unit, --floor for --prune, or by "
             "--exclude NAME --keep-state, which stores a tensor exactly"
         )
 

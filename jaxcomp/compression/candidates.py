@@ -10,12 +10,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from jaxcomp.arguments import check_number
 from jaxcomp.compression.arrays import Arrays, Stored, Written, as_stored, entropy_bytes
 from jaxcomp.compression.data_free import Quantizer, bits_of, round_alone
 from jaxcomp.compression.rounding import TERNARY
 from jaxcomp.compression.search import last_that_is_good
-from jaxcomp.quantize.codebook import MAX_LEVELS, fit_codebook
+from jaxcomp.quantize.codebook import check_values, fit_codebook
 from jaxcomp.quantize.scalar import codebook_levels, step_levels, ternary_levels
 
 _RIVAL_BITS = (8, 7, 6, 5, 4, 3, 2)
@@ -223,8 +222,7 @@ def rivals_of(values: int | None, largest: float) -> list[list[Quantizer]]:
         if not largest:
             return [bits]
         return [bits, [partial(step_levels, step=largest * share) for share in _RIVAL_STEPS]]
-    wanted = f"from {TERNARY} to {MAX_LEVELS}"
-    check_number("values", values, wanted, lambda k: TERNARY <= k <= MAX_LEVELS, integer=True)
+    check_values("values", values, least=TERNARY)
     if values == TERNARY:
         return [[ternary_levels]]
     fit_codebook(np.zeros(1), values)  # tells before the work if its library is missing

@@ -14,6 +14,12 @@ _BINS = 2**13  # of equal count, and as many of equal width
 _GIANT = 2.0**20
 
 
+def check_values(name: str, values: int, least: int = 2) -> None:
+    """Raise an error that names the argument unless a codebook can have so many values."""
+    wanted = f"from {least} to {MAX_LEVELS}"
+    check_number(name, values, wanted, lambda k: least <= k <= MAX_LEVELS, integer=True)
+
+
 def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
     """The best codebook of at most `levels` values.
 
@@ -34,8 +40,7 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
       ValueError: if `levels` is outside that range.
       ImportError: if kmeans1d is not installed.
     """
-    wanted = f"from 2 to {MAX_LEVELS}"
-    check_number("levels", levels, wanted, lambda k: 2 <= k <= MAX_LEVELS, integer=True)
+    check_values("levels", levels)
     _library()
     values = np.sort(w[w != 0].astype(np.float64))
     zero = np.zeros(int(values.size < w.size))

@@ -115,10 +115,35 @@ def few_levels(
         infinities are no part of the levels, and stay NaN or become the largest level.
       TypeError: if `levels` is no integer, or a selected leaf is not of a real floating-point type.
     """
-    wanted = "a number of magnitudes, at least 1"
-    check_number("levels", levels, wanted, lambda m: m >= 1, integer=True)
+    check_magnitudes("levels", levels)
     source = {"network": network, "layout": layout}
     return _quantize(params, lambda w: fit_levels(w, levels), per, mask, "few_levels", **source)
+
+
+def trained_levels(
+    params: PyTree, levels: int, *, level: Level = "theorem", **options: Any
+) -> PyTree:
+    """Return the tree of `ternarize` for one level, which `level` fits, else of `few_levels`.
+
+    Args:
+      params: tree of arrays in which pruned weights are exactly zero.
+      levels: how many magnitudes, at least 1.
+      level: as `ternarize`.
+      options: as both.
+
+    Raises:
+      ValueError, TypeError: as both.
+    """
+    check_magnitudes("levels", levels)
+    if levels == 1:
+        return ternarize(params, level=level, **options)
+    return few_levels(params, levels, **options)
+
+
+def check_magnitudes(name: str, levels: int) -> None:
+    """Raise an error that names the argument unless weights can have so many magnitudes."""
+    wanted = "a number of magnitudes, at least 1"
+    check_number(name, levels, wanted, lambda m: m >= 1, integer=True)
 
 
 @partial(jax.jit, static_argnums=1)  # outside of `jit`, a loop is compiled at each call

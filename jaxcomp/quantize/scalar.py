@@ -7,7 +7,7 @@ import numpy as np
 from jaxcomp.codec.grid import MAX_LEVEL
 from jaxcomp.codec.levels import FewValued
 from jaxcomp.quantize.codebook import fit_codebook, nearest
-from jaxcomp.quantize.uniform import MAX_BITS
+from jaxcomp.quantize.uniform import check_bits, check_step
 
 # What the largest level stands for, as shares of the largest weight; the step of all weights first.
 _SHARES = 2.0 ** (-np.arange(1, 33) / 4)
@@ -56,8 +56,7 @@ def step_levels(w: np.ndarray, step: float) -> FewValued:
       ValueError: if the step is not positive and finite, or so small that a weight is more than
         32,767 steps from zero.
     """
-    if not 0 < step < math.inf:
-        raise ValueError(f"step must be positive and finite, got {step}")
+    check_step("step", step)
     with np.errstate(over="ignore"):
         own = np.array(step).astype(w.dtype)
     _check_step(w, own, MAX_LEVEL)
@@ -79,8 +78,7 @@ def bits_levels(w: np.ndarray, bits: int, *, axis: int | None = None) -> FewValu
     Raises:
       ValueError: if `bits` is outside that range.
     """
-    if not 2 <= bits <= MAX_BITS:
-        raise ValueError(f"bits must be from 2 to {MAX_BITS}, got {bits}")
+    check_bits("bits", bits)
     largest = 2 ** (bits - 1) - 1
     magnitudes = _slices(np.abs(w), axis)
     top = magnitudes.max(axis=1, initial=0).astype(np.float64)

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.tree_util import register_dataclass
 
 from jaxcomp.parametrized import Parametrized
-from jaxcomp.quantize.uniform import step_of_bits, uniform
+from jaxcomp.quantize.uniform import check_bits, step_of_bits, uniform
+from jaxcomp.trees import Mask, PyTree, resolve_mask
 
 
 @register_dataclass
@@ -70,6 +72,27 @@ class Rounded(Parametrized):
     def mask(self, keep: jax.Array) -> "Rounded":
         """Return `keep` for the latent numbers."""
         return Rounded(keep, self.bits)
+
+
+def trained_bits(params: PyTree, bits: int, *, mask: Mask | None = None, **options: Any) -> PyTree:
+    """Return the tree with a `Rounded` in place of each weight that has entries.
+
+    Args:
+      params: tree of arrays.
+      bits: from 2 to 8, as `jaxcomp.quantize.step_of_bits`.
+      mask: which leaves are rounded (see `jaxcomp.compressibility_tree`).
+      options: are those of levels, which this has no use for.
+
+    Raises:
+      ValueError: if `bits` is outside that range, or the mask does not fit.
+    """
+    del options
+    check_bits("bits", bits)
+    return jax.tree.map(
+        lambda w, chosen: Rounded(w, bits) if chosen and w.size else w,
+        params,
+        resolve_mask(mask, params),
+    )
 
 
 def _broadcast(level: jax.Array, latent: jax.Array) -> jax.Array:

@@ -23,7 +23,7 @@ def uniform(w: jax.Array, step: float | jax.Array) -> jax.Array:
       TypeError: if `w` is not of a real floating-point type.
     """
     if not getattr(step, "shape", ()):
-        check_number("step", step, "positive and finite", lambda s: s > 0)
+        check_step("step", step)
     check_array("w", w)
     wide = w.astype(accumulation_dtype(w))
     step = jnp.asarray(step, wide.dtype)
@@ -45,9 +45,19 @@ def step_of_bits(w: jax.Array, bits: int) -> jax.Array:
     Raises:
       ValueError: if `bits` is outside that range.
     """
-    wanted = f"from 2 to {MAX_BITS}"
-    check_number("bits", bits, wanted, lambda b: 2 <= b <= MAX_BITS, integer=True)
+    check_bits("bits", bits)
     check_array("w", w)
     largest = jnp.max(jnp.abs(w.astype(accumulation_dtype(w))))
     step = jnp.where(largest > 0, largest, 1) / (2 ** (bits - 1) - 1)
     return jnp.maximum(step.astype(w.dtype), jnp.finfo(w.dtype).smallest_normal)
+
+
+def check_bits(name: str, bits: int) -> None:
+    """Raise an error that names the argument unless it is a number of bits, from 2 to 8."""
+    wanted = f"from 2 to {MAX_BITS}"
+    check_number(name, bits, wanted, lambda b: 2 <= b <= MAX_BITS, integer=True)
+
+
+def check_step(name: str, step: float) -> None:
+    """Raise an error that names the argument unless it is a step."""
+    check_number(name, step, "positive and finite", lambda s: s > 0)

@@ -44,7 +44,7 @@ def with_rounded_biases(
     )
 
 
-def check_bits(name: str, bits: int) -> None:
+def check_bias_bits(name: str, bits: int) -> None:
     """Raise an error that names the argument unless arrays can have so many bits, or 0."""
     wanted = f"from 2 to {MAX_BITS}, or 0 for none"
     check_number(name, bits, wanted, lambda b: b == 0 or 2 <= b <= MAX_BITS, integer=True)

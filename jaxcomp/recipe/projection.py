@@ -72,7 +72,10 @@ def largest_that_fits(make: Callable[[float], Projected], most: int, first: floa
       TooSmallError: if no density is small enough; it says what takes the bytes.
     """
     density, below, above = min(1.0, first), None, None  # what fits, and what does not
-    flat = False  # whether two densities make one file: more weights than there are
+    before, flat = (
+        None,
+        False,
+    )  # the one before; whether densities allow more weights than there are
     for _ in range(_TRIES):
         found = make(density)
         if found.file_bytes <= most:
@@ -82,7 +85,8 @@ def largest_that_fits(make: Callable[[float], Projected], most: int, first: floa
         else:
             flat = above is not None and found.file_bytes == above.file_bytes
             above = found
-        density = _next(density, most * math.sqrt(_CLOSE), below, above, halve=flat)
+        density = _next(found, before, most * math.sqrt(_CLOSE), below, above, bisect=flat)
+        before = found
     if below is None:
         kept = sum(int(jnp.sum(leaf != 0)) for leaf in jax.tree.leaves(above.pruned.params))
         raise TooSmallError(
@@ -94,18 +98,29 @@ def largest_that_fits(make: Callable[[float], Projected], most: int, first: floa
 
 
 def _next(
-    density: float,
+    last: Projected,
+    before: Projected | None,
     most: float,
     below: Projected | None,
     above: Projected | None,
     *,
-    halve: bool,
+    bisect: bool,
 ) -> float:
-    """Return the next density to look at, of one that fits and one that does not."""
-    if below is None:
-        return density / _FURTHER
-    if above is None:
-        return min(1.0, density * _FURTHER)
-    share = (most - below.file_bytes) / (above.file_bytes - below.file_bytes)
-    within = 0.5 if halve else min(max(share, _MARGIN), 1 - _MARGIN)
-    return below.density + within * (above.density - below.density)
+    """Return the next density to look at: by the secant method, of logarithms.
+
+    Bytes are nearly a power of the density.
+    """
+    move = wanted = math.log(most / last.file_bytes)
+    if before is not None:
+        rise = math.log(last.file_bytes / before.file_bytes)
+        run = math.log(last.density / before.density)
+        move = wanted * run / rise if rise * run > 0 else math.copysign(math.inf, wanted)
+    if below is None or above is None:
+        far = math.log(_FURTHER)
+        return min(1.0, last.density * math.exp(max(-far, min(far, move))))
+    low, high = math.log(below.density), math.log(above.density)
+    if bisect:
+        return math.exp((low + high) / 2)
+    margin = _MARGIN * (high - low)
+    place = math.log(last.density) + move
+    return math.exp(max(low + margin, min(high - margin, place)))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxcomp.arguments import check_choice
 from jaxcomp.parametrized import values
-from jaxcomp.recipe.biases import check_bits, with_rounded_biases
+from jaxcomp.recipe.biases import check_bias_bits, with_rounded_biases
 from jaxcomp.recipe.phase import About, Phase, Train, Trained
 from jaxcomp.recipe.sparsify import without_dead_units
 
@@ -34,7 +34,7 @@ class Store(Phase):
 
     def __post_init__(self) -> None:
         check_choice("dtype", self.dtype, DTYPES)
-        check_bits("bias_bits", self.bias_bits)
+        check_bias_bits("bias_bits", self.bias_bits)
 
     def run(self, before: Trained, about: About, train: Train) -> Trained:
         """Return the network as a file holds it; see `Phase.run`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from jaxcomp.arguments import check_number
-from jaxcomp.recipe.biases import check_bits
+from jaxcomp.recipe.biases import check_bias_bits
 from jaxcomp.recipe.phase import About, PhaseOfSteps, Train, Trained, judge_of
 from jaxcomp.recipe.projection import TooSmallError
 from jaxcomp.recipe.result import file_bytes
@@ -35,7 +35,7 @@ class ShrinkToQuality(PhaseOfSteps):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("loss_at_most", self.loss_at_most, "a loss", math.isfinite)
-        check_bits("bias_bits", self.bias_bits)
+        check_bias_bits("bias_bits", self.bias_bits)
 
     def run(self, before: Trained, about: About, train: Train) -> Trained:
         """Return the smallest network that was good enough.

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcomp.arguments import check_number
-from jaxcomp.recipe.biases import check_bits
+from jaxcomp.recipe.biases import check_bias_bits
 from jaxcomp.recipe.dense import FineTune
 from jaxcomp.recipe.phase import About, Judge, PhaseOfSteps, Train, Trained, judge_of
 from jaxcomp.recipe.projection import Projected, largest_that_fits, project
@@ -34,18 +34,18 @@ _CLOSE, _NEAR = 0.97, 0.95  # of the bytes that are allowed: good enough, and wo
 class Few(NamedTuple):
     """Says which values weights have, as `Quantize` does."""
 
-    levels: int = 1
-    bits: int = 0
+    quantizer: str
+    number: int
 
     @property
     def name(self) -> str:
         """Return it as a part of the name of a phase."""
-        return f"{self.bits}-bits" if self.bits else f"{self.levels}-levels"
+        return f"{self.number}-{self.quantizer}"
 
 
 # Few values take few bits each, so that more weights are left; many are easier to train.
-_TERNARY, _TWO, _FOUR = Few(1), Few(2), Few(4)
-_VALUES = (_TERNARY, _TWO, _FOUR, Few(8), Few(bits=5), Few(bits=7))
+_TERNARY, _TWO, _FOUR = (Few("levels", number) for number in (1, 2, 4))
+_VALUES = (_TERNARY, _TWO, _FOUR, Few("levels", 8), Few("bits", 5), Few("bits", 7))
 
 
 class Size(NamedTuple):
@@ -91,7 +91,7 @@ class _ToSize(PhaseOfSteps):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.size.check()
-        check_bits("bias_bits", self.bias_bits)
+        check_bias_bits("bias_bits", self.bias_bits)
 
     def projected(
         self,
@@ -169,9 +169,9 @@ class QuantizeToSize(_ToSize):
     """Train few-valued weights, as many as the size allows.
 
     Several kinds of values are tried: the more values there are, the fewer weights are left. The
-    two that lose least on the validation batches are trained further, and the better one to the
-    end. Where the file has become smaller on the way, weights come back; where it is too large,
-    more are pruned.
+    two that lose least on the validation batches are trained further, and the better one in rounds.
+    Where the file has become smaller on the way, weights come back for the next round; where it is
+    too large in the end, some are left out. What loses least of all rounds is returned.
     """
 
     name: str = "quantize"
@@ -206,21 +206,18 @@ class QuantizeToSize(_ToSize):
         for few in sorted(trials, key=lost)[:_FINALISTS]:
             trials[few] = tried(trials[few][1], few, "-on", _FINAL)
         few = min(trials, key=lost)
-        now = trials[few][1]
+        most, now = self.size.of(before.params), trials[few][1]
+        size = self._bytes(now, about)
+        fitting = [self._cut(now, size, before, about)]
         for number, (share, rate) in enumerate(_ROUNDS, 1):
             name = self.name if number == len(_ROUNDS) else f"{self.name}-round-{number}"
-            now = trained(self._refilled(now, before, about, few), few, name, share, rate)
-        most, size = self.size.of(before.params), self._bytes(now, about)
-        if size > most:
-            weights = select(now.params, mask_or_weights(None, about.network))
-            left = sum(int(jnp.count_nonzero(w)) for w in weights)
-            first = _ALMOST * left / sum(w.size for w in weights)
-            # Of weights that have one magnitude now, those go first that were smaller before.
-            rank = jax.tree.map(
-                lambda new, old: jnp.where(new == 0, 0, old), now.params, before.params
-            )
-            fits = self.projected(now, about, None, rank, first)
-            now, size = fits.rounded, fits.file_bytes
+            if not _CLOSE * most <= size <= most:
+                now = self._refilled(now, before, about, few)
+            now = trained(now, few, name, share, rate)
+            size = self._bytes(now, about)
+            fitting.append(self._cut(now, size, before, about))
+        near = [one for one in fitting if one[1] >= _NEAR * most] or fitting
+        now, size = min(near, key=lambda one: _lost(judge, one[0]))
         if size < _NEAR * most:
             about.tell(
                 f"The file could have {most:,} bytes and has {size:,}: it holds all weights that "
@@ -228,11 +225,20 @@ class QuantizeToSize(_ToSize):
             )
         return now
 
+    def _cut(self, now: Trained, size: int, before: Trained, about: About) -> tuple[Trained, int]:
+        """Return a network of few values with as many weights as fit, and its bytes."""
+        if size <= self.size.of(before.params):
+            return now, size
+        weights = select(now.params, mask_or_weights(None, about.network))
+        left = sum(int(jnp.count_nonzero(w)) for w in weights)
+        first = _ALMOST * left / sum(w.size for w in weights)
+        # Many have one magnitude now: of them, those go first that were smaller before.
+        rank = jax.tree.map(jnp.multiply, now.params, before.params)
+        fits = self.projected(now, about, None, rank, first)
+        return fits.rounded, fits.file_bytes
+
     def _refilled(self, now: Trained, before: Trained, about: About, few: Few) -> Trained:
         """Return a network of the size, with weights as they were before where there is room."""
-        most = self.size.of(before.params)
-        if _CLOSE * most <= self._bytes(now, about) <= most:
-            return now
         merged = jax.tree.map(
             lambda new, old: jnp.where(new == 0, old, new), now.params, before.params
         )

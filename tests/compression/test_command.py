@@ -64,7 +64,7 @@ def test_ternary_on_the_command_line(checkpoint, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("option", "values"), [("--levels=16", 16), ("--bits=4", 15), ("--step=0.5", 20)]
+    ("option", "values"), [("--codebook=16", 16), ("--bits=4", 15), ("--step=0.5", 20)]
 )
 def test_few_values_on_the_command_line(checkpoint, tmp_path, option, values):
     file = tmp_path / "model.jxc"
@@ -136,12 +136,12 @@ MODEL = ["compress", "model.safetensors", "-o", "x.jxc"]
     [
         ([*MODEL, "--bits=9"], "--bits must be from 2 to 8, got 9"),
         ([*MODEL, "--bias-bits=1"], "--bias-bits must be from 2 to 8, got 1"),
-        ([*MODEL, "--levels=1"], "from 2 to 256, got 1"),
+        ([*MODEL, "--codebook=1"], "from 2 to 256, got 1"),
         ([*MODEL, "--step=0"], "positive and finite"),
         ([*MODEL, "--step=1e-9"], "give a larger step"),
         ([*MODEL, "--lambda=1"], "--lambda needs one of --ternary"),
         ([*MODEL, "--bits=4", "--lambda=-1"], "--lambda must be at least 0"),
-        ([*MODEL, "--levels=4", "--per-unit"], "--per-unit needs --ternary or --bits"),
+        ([*MODEL, "--codebook=4", "--per-unit"], "--per-unit needs --ternary or --bits"),
         ([*MODEL, "--bits=4", "--unit-axis=0"], "--unit-axis needs --per-unit"),
         ([*MODEL, "--bits=4", "--per-unit", "--unit-axis=2"], "2 axes, and none of number 2: give"),
         ([*MODEL, "--prune=2"], r"in [0, 1), got 2.0"),

@@ -70,7 +70,7 @@ def test_prices_that_are_tried_are_shown_on_a_terminal(folder, capsys, monkeypat
     assert "a bit at 0.001: loss" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("option", "values"), [(["--ternary"], 3), (["--levels", "5"], 5)])
+@pytest.mark.parametrize(("option", "values"), [(["--ternary"], 3), (["--codebook", "5"], 5)])
 def test_few_values(folder, option, values):
     command = ["compress", "model.safetensors", "-o", "small.jxc", "--moments", "moments.npz"]
     assert main([*command, "--lambda", "1e-3", *option]) == 0
@@ -92,7 +92,10 @@ def test_a_size(folder):
         (["--max-kl", "0.1"], "--max-kl and --size need --moments"),
         (["--moments", "moments.npz"], "--moments needs one of --max-kl, --size and --lambda"),
         (["--moments", "moments.npz", "--max-kl", "1", "--bits", "4"], "chooses zeros and steps"),
-        (["--moments", "moments.npz", "--max-kl", "1", "--levels", "2"], "must be at least 3 with"),
+        (
+            ["--moments", "moments.npz", "--max-kl", "1", "--codebook", "2"],
+            "must be at least 3 with",
+        ),
         (["--moments", "model.safetensors", "--max-kl", "1"], "is no .npz file of moments"),
         (["--moments", "nothing.npz", "--max-kl", "1"], "nothing.npz"),
     ],

@@ -33,7 +33,7 @@ def run(recipe, network, **options):
 def few_trials(monkeypatch):
     """Fewer kinds of values and strengths than there are, since each compiles programs."""
     monkeypatch.setattr(to_size, "_STRENGTHS", (1e-3,))
-    monkeypatch.setattr(to_size, "_VALUES", (to_size.Few(4), to_size.Few(bits=5)))
+    monkeypatch.setattr(to_size, "_VALUES", (to_size.Few("levels", 4), to_size.Few("bits", 5)))
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_what_stands_in_the_way_is_told(network):
 @pytest.mark.usefixtures("few_trials")
 def test_the_smallest_file_of_a_loss(network, monkeypatch):
     monkeypatch.setattr(to_quality, "_STAGES", 3)
-    monkeypatch.setattr(to_size, "_VALUES", (to_size.Few(2),))
+    monkeypatch.setattr(to_size, "_VALUES", (to_size.Few("levels", 2),))
     done = run(for_quality(loss_at_most=0.15, steps=1500, learning_rate=1e-2), network)
     end = done.phases[-1]
     assert end.validation <= 0.15
@@ -112,11 +112,11 @@ def test_numbers_that_cannot_be_are_refused_at_once(make, message):
 
 @pytest.mark.parametrize(
     ("few", "magnitudes"),
-    [({"levels": 1}, 1), ({"levels": 3}, 3), ({"bits": 3}, 3), (None, 672)],
+    [(("levels", 1), 1), (("levels", 3), 3), (("bits", 3), 3), (None, 672)],
 )
 def test_a_projection_is_the_file_that_would_be_written(network, few, magnitudes):
     params = start()
-    quantize = None if few is None else Quantize(steps=0, **few)
+    quantize = None if few is None else Quantize(steps=0, quantizer=few[0], number=few[1])
     found = project(Trained(params), About(network=network), 0.3, quantize, 6, params)
     kernels = [found.rounded.params[name]["kernel"] for name in ("in", "out")]
     assert sum(map(np.count_nonzero, kernels)) <= round(0.3 * 672)

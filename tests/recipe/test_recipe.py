@@ -32,8 +32,8 @@ RECIPE = Recipe(
     Sparsify(steps=120, learning_rate=1e-2, density=0.2, strength=1e-3, prune_steps=80),
     FineTune(steps=60, learning_rate=1e-2),
     TernaryGap(steps=20, strength=1e-4),
-    Quantize(steps=120, learning_rate=1e-2, levels=2, bias_bits=6),
-    Quantize(name="settle", steps=40, levels=2, bias_bits=6),
+    Quantize(steps=120, learning_rate=1e-2, number=2, bias_bits=6),
+    Quantize(name="settle", steps=40, number=2, bias_bits=6),
     Store(bias_bits=6),
 )
 
@@ -176,11 +176,15 @@ def test_a_run_that_was_stopped_is_resumed_and_ends_with_the_same_bytes(
             "magnitude=1 is a term",
         ),
         (lambda: TernaryGap(steps=1, strength=-1), "strength must be at least 0"),
-        (lambda: Quantize(steps=1, levels=0), "levels must be a number of magnitudes"),
+        (lambda: Quantize(steps=1, number=0), "number must be a number of magnitudes"),
         (lambda: Quantize(steps=1, by_layer={"a": 0}), "a must be a number of magnitudes"),
         (lambda: Quantize(steps=1, bias_bits=1), "bias_bits must be from 2 to 8"),
-        (lambda: Quantize(steps=1, bits=9), "bits must be from 2 to 8"),
-        (lambda: Quantize(steps=1, bits=4, levels=2), "bits=4 are in place of levels"),
+        (lambda: Quantize(steps=1, quantizer="bits", number=9), "number must be from 2 to 8"),
+        (lambda: Quantize(steps=1, quantizer="step"), "unknown quantizer 'step'"),
+        (
+            lambda: Quantize(steps=1, quantizer="bits", number=4, per="unit"),
+            "unknown per 'unit': choose from 'tensor'",
+        ),
         (lambda: Store(dtype="int8"), "unknown dtype 'int8'"),
         (lambda: Recipe(), "phases need names of their own, got none"),
         (lambda: Recipe(Dense(steps=1), Dense(steps=1)), "got dense, dense: give one by name="),
@@ -202,7 +206,8 @@ def test_a_layer_that_is_not_there():
 
 
 def test_bits_make_multiples_of_a_step():
-    for kernel in jaxcomp.trees.select(values(Quantize(steps=1, bits=4).quantized(start())), None):
+    few = values(Quantize(steps=1, quantizer="bits", number=4).quantized(start()))
+    for kernel in jaxcomp.trees.select(few, None):
         numbers = np.asarray(kernel / step_of_bits(kernel, 4))
         np.testing.assert_allclose(numbers, np.round(numbers), atol=1e-5)
         assert np.abs(numbers).max() == pytest.approx(7)

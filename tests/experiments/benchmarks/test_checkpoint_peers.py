@@ -40,7 +40,7 @@ def subject(quality, losses=(0.1, 0.5, 1.0)):
             {"quantizer": partial(bits_levels, bits=5), "per_unit": True},
         ),
         ({"step": 0.1, "lambda": 0.0}, {"quantizer": partial(step_levels, step=0.1)}),
-        ({"levels": 7, "lambda": 0.0}, {"quantizer": partial(codebook_levels, levels=7)}),
+        ({"codebook": 7, "lambda": 0.0}, {"quantizer": partial(codebook_levels, levels=7)}),
     ],
 )
 def test_data_free_settings_do_what_the_command_does(tmp_path, setting, options):

@@ -50,7 +50,7 @@ def test_all_endings_have_as_many_steps(config, name):
     own = baselines.ending(config, name)
     assert own.gap.steps + own.quantize.steps == config.quantize.steps
     assert (own.gap.steps > 0) == (own.gap.weight > 0) == ("gap" in name)
-    assert own.quantize.levels == (2 if name == "two levels" else 1)
+    assert own.quantize.number == (2 if name == "two levels" else 1)
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def config() -> ConfigDict:
     ("text", "expected"),
     [
         ("prune.density=0.01:0.1:log", optuna.distributions.FloatDistribution(0.01, 0.1, log=True)),
-        ("quantize.levels=1:3", optuna.distributions.IntDistribution(1, 3)),
+        ("quantize.number=1:3", optuna.distributions.IntDistribution(1, 3)),
         ("penalty.name=l1,l2", optuna.distributions.CategoricalDistribution(["l1", "l2"])),
         ("penalty.l2=0,1e-4", optuna.distributions.CategoricalDistribution([0.0, 1e-4])),
     ],
@@ -47,7 +47,7 @@ def test_what_can_be_varied(config, text, expected):
     [
         ("prune.density", "is not KEY="),
         ("prune.densitty=0:1", "no key 'prune.densitty': it has .*prune.density"),
-        ("quantize.levels=1:2.5", "quantize.levels=2.5: the value must be of type int"),
+        ("quantize.number=1:2.5", "quantize.number=2.5: the value must be of type int"),
         ("penalty.l2=0:1:exp", "only :log"),
         ("penalty.name=l1:l2", "list what it can be"),
         ("penalty.l2=1:0", "low.*high"),
@@ -60,7 +60,7 @@ def test_what_cannot(config, text, message):
 
 def command(monkeypatch, workdir, trials, *more):
     fixed = [word for text in SHORT for word in ("--set", text)]
-    vary = ["--vary", "prune.density=0.02:0.2:log", "--vary", "quantize.levels=1,2"]
+    vary = ["--vary", "prune.density=0.02:0.2:log", "--vary", "quantize.number=1,2"]
     words = ["search", *fixed, *vary, f"--trials={trials}", f"--workdir={workdir}", *more]
     monkeypatch.setattr(sys, "argv", words)
     search.main()

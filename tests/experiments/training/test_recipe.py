@@ -167,7 +167,7 @@ def with_batch_norm(**changes):
             "prune.steps": 100,
             "prune.density": 0.5,
             "finetune.steps": 0,
-            "quantize.levels": 2,
+            "quantize.number": 2,
             "quantize.steps": 150,
             "stored": "bfloat16",
             "biases.bits": 0,
