@@ -2,6 +2,10 @@
 
 In float32 a sum of squares overflows at entries of 1e+20 and vanishes at 1e-23, long before the
 quotient of norms does.
+
+Some lines are as they are for the programs that XLA makes of them. Each names the row of
+`experiments.benchmarks.step_cost` that shows what it is for: of `add_compressibility`, the time and
+bytes of an `update`, or the time to `compile` one of a thousand arrays.
 """
 
 from collections.abc import Sequence
@@ -62,8 +66,8 @@ def _scaled_norms_jvp(
 ) -> tuple[ScaledNorms, ScaledNorms]:
     (arrays,), (changes,) = primals, tangents
     norms = _scaled_norms(arrays)
-    # Compilers compute products of scalars where they are used, once more for each array; they
-    # store quotients.
+    # Row "compile": XLA computes products of scalars where they are used, once more for each array;
+    # it stores quotients.
     scale = jnp.where(norms.scale == 0, jnp.inf, norms.scale)
     each = [_derivatives(w, 1 / scale, change) for w, change in zip(arrays, changes, strict=True)]
     l1, squares = (jax.lax.optimization_barrier(sum(terms)) for terms in zip(*each, strict=True))
@@ -77,7 +81,8 @@ _compiled_norms = jax.jit(_scaled_norms)
 def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:
     """Look at the weights a second time where plain sums do not do, which is rare.
 
-    On CPUs each sum is a loop over the weights, and a search for the scale would be two more.
+    On CPUs each sum is a loop over the weights, and a search for the scale would be two more (row
+    "update", on a CPU).
     """
     plain = _all_sums(arrays, jnp.ones((), arrays[0].dtype))
     factor = _range_factor(arrays, plain[1])
@@ -88,7 +93,7 @@ def _by_one_read(arrays: Sequence[jax.Array]) -> ScaledNorms:
     """Take the sums of weights that are scaled up and down beside the plain ones.
 
     On accelerators a branch waits for the device, and arithmetic hides behind the reading of the
-    weights.
+    weights (row "update", on a GPU).
     """
     plain, down, squares, squares_up, squares_down = _total([_scaled_sums(w) for w in arrays])
     factor = _range_factor(arrays, squares)
@@ -158,8 +163,8 @@ def _all_sums(arrays: Sequence[jax.Array], factor: jax.Array) -> Sums:
 def _total(parts: Sequence[jax.Array]) -> jax.Array:
     """The sum of the parts.
 
-    Without the barriers compilers put the code of all parts into that for each of many arrays, and
-    take time that grows with the square of their number.
+    Without the barriers XLA puts the code of all parts into that for each of many arrays, and takes
+    time that grows with the square of their number (row "compile").
     """
     barrier = jax.lax.optimization_barrier
     return barrier(barrier(jnp.stack(parts)).sum(0))
@@ -170,7 +175,8 @@ def _total(parts: Sequence[jax.Array]) -> jax.Array:
 
 @jax.jit
 def _sums(w: jax.Array, factor: jax.Array) -> Sums:
-    # Not of one `factor * w`: what two sums have in common is stored, a copy of all weights.
+    # Row "update": not of one `factor * w`, as XLA stores what two sums have in common, a copy of
+    # all weights.
     return jnp.sum(jnp.abs(w) * factor), jnp.sum(jnp.square(w * factor))
 
 

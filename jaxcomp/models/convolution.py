@@ -15,8 +15,9 @@ def convolution(
     """Stands in for `jax.lax.conv_general_dilated` in `nn.Conv`, with strides of 1.
 
     On CPUs it is made of products of matrices where XLA is slower. Without padding: with few
-    channels it is about twice as fast. With padding: for images smaller than the kernel, which XLA
-    goes through in plain loops, about fifty times; for others it is XLA's.
+    channels it is more than twice as fast. With padding: for images smaller than the kernel, which
+    XLA goes through in plain loops, more than twenty times; for others it is XLA's. The rows of
+    `experiments.benchmarks.convolutions` show both.
 
     Args:
       images: shape [n, height, width, channels].

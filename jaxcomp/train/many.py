@@ -31,7 +31,8 @@ def make_many(
 
     Networks of one seed see the same batches. Where a loss is not finite, its state says so in
     `first_bad_step`; the others are not touched by it. Convolutions in a loop of XLA are slow on
-    CPUs: there, train such networks one by one.
+    CPUs (row "in a loop" of `experiments.benchmarks.convolutions`): there, train such networks one
+    by one.
 
     Args:
       loss: of parameters, a batch and a weight, such as `f(params, batch) + weight * P(params)`.

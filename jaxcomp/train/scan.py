@@ -21,7 +21,8 @@ def make_scan(
     """A compiled function that makes as many steps as it is given batches.
 
     Each step is that of `jaxcomp.train.make_step` with the same arguments. Convolutions in a loop
-    of XLA are slow on CPUs: there, call the step from Python.
+    of XLA are slow on CPUs (row "in a loop" of `experiments.benchmarks.convolutions`): there, call
+    the step from Python.
 
     Returns:
       A function of a state, whose memory is given away; the examples, a tree of arrays with the

@@ -149,8 +149,9 @@ def prune_gradually(
     ) -> list[jax.Array]:
         tiny = jnp.finfo(jnp.float32).tiny
 
-        # Of the parameters before the step: updates that a branch reads are stored at each step,
-        # ranked or not, where they are otherwise a part of one pass over the parameters.
+        # Of the parameters before the step: XLA stores updates that a branch reads at each step,
+        # ranked or not, where they are otherwise a part of one pass over the parameters (row
+        # "prune_gradually" of `experiments.benchmarks.step_cost`).
         def ranked() -> list[jax.Array]:
             scores = []
             for p, keep, own in zip(leaves, old, axes, strict=True):
