@@ -62,8 +62,8 @@ WRONG = {
         jaxcomp.add_compressibility,
         (*NUMBER, -1, np.float32(-1)),
     ),
-    ("add_compressibility", "magnitude"): (
-        lambda v: jaxcomp.add_compressibility(1.0, magnitude=v),
+    ("add_compressibility", "level_strength"): (
+        lambda v: jaxcomp.add_compressibility(1.0, level_strength=v),
         (*NUMBER, -1, jnp.float32(-1), jnp.sin),
     ),
     ("add_compressibility", "scope"): (lambda v: jaxcomp.add_compressibility(1.0, scope=v), CHOICE),

@@ -33,7 +33,7 @@ CALLS = {
     "its gradient": lambda: lambda: jax.grad(jaxcomp.compressibility_tree)(small_params()),
     "per unit": lambda: lambda: penalty_tree(small_params(), "hoyer_square", scope="unit"),
     "add_compressibility": lambda: update(
-        lambda: jaxcomp.add_compressibility(0.1, scope="tensor", magnitude=1.0)
+        lambda: jaxcomp.add_compressibility(0.1, scope="tensor", level_strength=1.0)
     ),
     "control_weight": lambda: update(
         lambda: jaxcomp.control_weight(jaxcomp.add_compressibility, 10)

@@ -12,7 +12,7 @@ import pytest
 import jaxcomp
 from experiments.report import documents
 from experiments.report.documents import DOCUMENTS, TABLES, record_of, written
-from experiments.sweeps.baselines import PENALTIES
+from experiments.sweeps.baselines import ARMS
 from jaxcomp.cli import main
 from jaxcomp.trees import named_leaves
 from tests.helpers import ROOT
@@ -204,7 +204,7 @@ def test_results_have_five_seeds_and_files_that_are_as_accurate_as_what_was_writ
 
 def test_every_penalty_has_the_seeds_and_the_tries_that_the_text_says():
     record = record_of("penalties_mnist")
-    assert [row["penalty"] for row in record["penalties"]] == list(PENALTIES)
+    assert [row["penalty"] for row in record["penalties"]] == list(ARMS)
     assert sum(len(row["tried"]) for row in record["penalties"]) == 228
     for row in record["penalties"]:
         for setting in ("weight", "learning_rate"):

@@ -123,7 +123,7 @@ OPTIONS = {
     "updates by the ratio of units": (
         once(
             lambda **source: optax.chain(
-                jaxcomp.add_compressibility(1.0, scope="unit", magnitude=0.0, **source),
+                jaxcomp.add_compressibility(1.0, scope="unit", level_strength=0.0, **source),
                 optax.sgd(1.0),
             )
         ),

@@ -38,7 +38,7 @@ def get_config() -> ConfigDict:
     config.distill.temperature = 4.0
 
     config.penalty.name = "none"
-    config.penalty.magnitude = 0.0
+    config.penalty.level_strength = 0.0
     config.penalty.l2 = 5e-4
     config.penalty.start = "dense"
     config.penalty.steps = 10_500

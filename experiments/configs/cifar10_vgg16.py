@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
 
     config.penalty.l2 = 0.0005
     config.penalty.learning_rate = 0.05
-    config.penalty.magnitude = 0.0
+    config.penalty.level_strength = 0.0
     config.penalty.name = "none"
     config.penalty.start = "dense"
     config.penalty.steps = 17_500

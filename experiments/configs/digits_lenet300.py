@@ -42,12 +42,12 @@ def get_config() -> ConfigDict:
     config.distill.weight = 0.0  # the rest is that of the labels
     config.distill.temperature = 2.0
 
-    config.penalty = ConfigDict()  # weight * (P + magnitude * c) + l2 * ||w||^2 / 2
+    config.penalty = ConfigDict()  # strength * (P + level_strength * c) + l2 * ||w||^2 / 2
     config.penalty.name = "l1_over_l2"
-    config.penalty.weight = 0.03
+    config.penalty.strength = 0.03
     config.penalty.scope = "global"
     config.penalty.groups = "none"
-    config.penalty.magnitude = 100.0  # of l1_over_l2 only
+    config.penalty.level_strength = 100.0  # of l1_over_l2 only
     config.penalty.l2 = 0.0
     config.penalty.decoupled = False  # True: Adam does not scale it, as the weight decay of AdamW
     config.penalty.start = "init"  # or "dense"
@@ -66,7 +66,7 @@ def get_config() -> ConfigDict:
     config.finetune.learning_rate = 5e-3
 
     config.gap = ConfigDict()  # the ternary gap of the survivors, ramped up to this weight
-    config.gap.weight = 0.0
+    config.gap.strength = 0.0
     config.gap.steps = 0
     config.gap.learning_rate = 1e-3
 

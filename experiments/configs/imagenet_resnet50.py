@@ -32,8 +32,8 @@ def get_config() -> ConfigDict:
     config.train.learning_rate = 0.4
     config.train.l2 = 5e-5
 
-    config.penalty.weight = 1e-3
-    config.penalty.magnitude = 0.0
+    config.penalty.strength = 1e-3
+    config.penalty.level_strength = 0.0
     config.penalty.l2 = 5e-5
     config.penalty.start = "dense"
     config.penalty.steps = 80 * _PASS

@@ -27,10 +27,10 @@ def get_config() -> ConfigDict:
     config.name = "mnist_baselines"
 
     config.penalty.learning_rate = 0.008
-    config.penalty.magnitude = 0.0
+    config.penalty.level_strength = 0.0
     config.penalty.name = "l2"
     config.penalty.steps = 8_000
-    config.penalty.weight = 0.0002
+    config.penalty.strength = 0.0002
 
     config.prune.density = 0.015  # 3,993 weights
     config.prune.steps = 5_000

@@ -30,8 +30,8 @@ def get_config() -> ConfigDict:
     config.distill.temperature = 2.0
 
     config.penalty.name = "prox_ratio"
-    config.penalty.weight = 1e-5
-    config.penalty.magnitude = 0.0
+    config.penalty.strength = 1e-5
+    config.penalty.level_strength = 0.0
     config.penalty.l2 = 2e-4
     config.penalty.steps = 80_000
     config.penalty.learning_rate = 8e-3

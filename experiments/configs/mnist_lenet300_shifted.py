@@ -36,10 +36,10 @@ def get_config() -> ConfigDict:
 
     config.penalty.l2 = 0.0002
     config.penalty.learning_rate = 0.004
-    config.penalty.magnitude = 0.0
+    config.penalty.level_strength = 0.0
     config.penalty.name = "prox_ratio"
     config.penalty.steps = 120_000
-    config.penalty.weight = 1e-05
+    config.penalty.strength = 1e-05
 
     config.prune.density = 0.0091  # 2,422 weights
     config.prune.steps = 80_000

@@ -32,10 +32,10 @@ def get_config() -> ConfigDict:
 
     config.penalty.l2 = 0.0002
     config.penalty.learning_rate = 0.004
-    config.penalty.magnitude = 0.0
+    config.penalty.level_strength = 0.0
     config.penalty.name = "none"
     config.penalty.steps = 6_000
-    config.penalty.weight = 1e-05
+    config.penalty.strength = 1e-05
 
     config.prune.density = 0.0072  # 3,100 weights
     config.prune.steps = 4_000

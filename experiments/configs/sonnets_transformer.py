@@ -29,9 +29,9 @@ def get_config() -> ConfigDict:
     config.distill.weight = 0.5
 
     config.penalty.name = "l1_over_l2"
-    config.penalty.weight = 1e-3
+    config.penalty.strength = 1e-3
     config.penalty.scope = "global"
-    config.penalty.magnitude = 0.0
+    config.penalty.level_strength = 0.0
     config.penalty.l2 = 1e-4
     config.penalty.start = "dense"
     config.penalty.steps = 4_000

@@ -36,20 +36,20 @@ CHOICES = {
 _MAY_BE_ZERO = (
     "seed",
     "data.split_seed",
-    "penalty.weight",
+    "penalty.strength",
     "data.train_on_validation",
     "data.shift",
     "data.flip",
     "train.l2",
     "dropout.input_dropout",
     "dropout.hidden_dropout",
-    "penalty.magnitude",
+    "penalty.level_strength",
     "penalty.l2",
     "penalty.decoupled",
     "penalty.steps",
     "prune.steps",
     "prune.structure",
-    "gap.weight",
+    "gap.strength",
     "gap.steps",
     "distill.weight",
     "quantize.steps",
@@ -97,9 +97,9 @@ def _check_together(values: dict[str, object]) -> None:
     if values["penalty.scope"] == "unit" and values["penalty.groups"] != "none":
         raise ValueError("penalty.scope='unit' does not go with penalty.groups: choose one of them")
     plain_ratio = values["penalty.name"] == "l1_over_l2" and values["penalty.groups"] == "none"
-    if values["penalty.magnitude"] and not plain_ratio:
+    if values["penalty.level_strength"] and not plain_ratio:
         raise ValueError(
-            f"penalty.magnitude={values['penalty.magnitude']} is a term of l1_over_l2 without "
+            f"penalty.level_strength={values['penalty.level_strength']} is for l1_over_l2 without "
             "groups: set it to 0, and use penalty.l2 with other penalties"
         )
     if values["prune.steps"] > values["penalty.steps"]:

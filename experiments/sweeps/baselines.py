@@ -2,7 +2,7 @@
 
 python -m experiments.sweeps.baselines [--config FILE] [--seeds 5] [--only NAME ...] [--workdir DIR]
 
-A run trains a sparse network with one of `PENALTIES`, and makes a file of it in each of the ways
+A run trains a sparse network with one of `ARMS`, and makes a file of it in each of the ways
 of `ENDINGS`. For each penalty weights and learning rates are tried on one seed, by one rule: a grid
 of as many as for every other, and further ones while the best are at its edge (`explored`). Those
 with the lowest error of the file with two levels on the validation split are then run on the other
@@ -52,13 +52,13 @@ Axes = tuple[tuple[float, ...], ...]
 
 
 def _penalty(name: str, scope: str = "global", **changes: Any) -> Changes:
-    settings = {"name": name, "scope": scope, "magnitude": 0.0, "l2": 0.0, "decoupled": False}
+    settings = {"name": name, "scope": scope, "level_strength": 0.0, "l2": 0.0, "decoupled": False}
     return {f"penalty.{key}": value for key, value in {**settings, **changes}.items()}
 
 
-# What each penalty changes, and the weights that are tried first.
+# The arms of the comparison: what each penalty changes, and the strengths that are tried first.
 _RATIO, _BY_ITSELF = (3e-4, 1e-3, 3e-3), (0.3, 1.0, 3.0)
-PENALTIES: dict[str, tuple[Changes, tuple[float, ...]]] = {
+ARMS: dict[str, tuple[Changes, tuple[float, ...]]] = {
     "none": (_penalty("none"), (0.0,)),
     "none + l2": (_penalty("none", l2=RIDGE), (0.0,)),
     "l2": (_penalty("l2"), (5e-5, 2e-4, 8e-4)),
@@ -69,12 +69,12 @@ PENALTIES: dict[str, tuple[Changes, tuple[float, ...]]] = {
     "Hoyer-square + l2": (_penalty("hoyer_square", l2=RIDGE), (1e-6, 1e-5, 1e-4)),
     "l1/l2": (_penalty("l1_over_l2"), _RATIO),
     "l1/l2 decoupled": (_penalty("l1_over_l2", decoupled=True), _BY_ITSELF),
-    "l1/l2 + 1000 c": (_penalty("l1_over_l2", magnitude=1_000.0), (1e-4, 3e-4, 1e-3)),
+    "l1/l2 + 1000 c": (_penalty("l1_over_l2", level_strength=1_000.0), (1e-4, 3e-4, 1e-3)),
     "l1/l2 + l2": (_penalty("l1_over_l2", l2=RIDGE), _RATIO),
     "l1/l2 per tensor": (_penalty("l1_over_l2", "tensor"), _RATIO),
     "l1/l2 per tensor decoupled": (_penalty("l1_over_l2", "tensor", decoupled=True), _BY_ITSELF),
     "l1/l2 per tensor + 1000 c": (
-        _penalty("l1_over_l2", "tensor", magnitude=1_000.0),
+        _penalty("l1_over_l2", "tensor", level_strength=1_000.0),
         (1e-4, 3e-4, 1e-3),
     ),
     "l1/l2 per tensor + l2": (_penalty("l1_over_l2", "tensor", l2=RIDGE), _RATIO),
@@ -90,7 +90,7 @@ JUDGED = "two levels"  # the ending by which settings are chosen
 ENDINGS: dict[str, Changes] = {
     JUDGED: {"quantize.number": 2},
     "ternary": {"quantize.number": 1},
-    "ternary, gap": {"quantize.number": 1, "gap.weight": GAP},
+    "ternary, gap": {"quantize.number": 1, "gap.strength": GAP},
 }
 GAP_SHARE = 0.4  # of the steps of an ending with the gap
 
@@ -103,7 +103,7 @@ def main() -> None:
         "--config", type=Path, default=CONFIG, help=f"what is shared [{CONFIG.name}]"
     )
     parser.add_argument("--seeds", type=int, default=5)
-    names = list(PENALTIES)
+    names = list(ARMS)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     parser.add_argument("--workdir", type=Path, default=Path("runs/baselines"))
     options = parser.parse_args()
@@ -126,7 +126,7 @@ def main() -> None:
     rows = []
     for name in track(options.only, "penalties", refresh_per_second=1):
         tried = explored(
-            (PENALTIES[name][1], LEARNING_RATES),
+            (ARMS[name][1], LEARNING_RATES),
             lambda one, name=name: validation_error(made(name, one, TUNING_SEED, test=False)),
         )
         best = min(tried, key=tried.__getitem__)
@@ -195,8 +195,8 @@ def configured(
     config: ConfigDict, name: str, weight: float, learning_rate: float, seed: int
 ) -> ConfigDict:
     """The configuration of the first half of a run."""
-    own = {"penalty.weight": weight, "penalty.learning_rate": learning_rate, "seed": seed}
-    return changed(config, {**PENALTIES[name][0], **own})
+    own = {"penalty.strength": weight, "penalty.learning_rate": learning_rate, "seed": seed}
+    return changed(config, {**ARMS[name][0], **own})
 
 
 def changed(config: ConfigDict, changes: Changes) -> ConfigDict:
@@ -210,7 +210,7 @@ def changed(config: ConfigDict, changes: Changes) -> ConfigDict:
 def ending(config: ConfigDict, name: str) -> ConfigDict:
     """The configuration of the second half; all endings have the same number of steps."""
     steps = config.quantize.steps
-    gap = round(GAP_SHARE * steps) if "gap.weight" in ENDINGS[name] else 0
+    gap = round(GAP_SHARE * steps) if "gap.strength" in ENDINGS[name] else 0
     return changed(config, {**ENDINGS[name], "gap.steps": gap, "quantize.steps": steps - gap})
 
 

@@ -47,7 +47,7 @@ MODEL, BATCH_SIZE, LEARNING_RATE = "lenet_300_100", 128, 1e-3
 RARE = 1e-3  # pixels that are not zero in fewer of the training images count as hardly ever lit
 ZERO = 0.01  # weights up to c / 100 count as zero in the composite condition
 
-PENALTIES: dict[str, Callable[[PyTree], jax.Array]] = {
+TERMS: dict[str, Callable[[PyTree], jax.Array]] = {
     "none": lambda params: jnp.zeros(()),
     "l1": lambda params: penalty_tree(params, "l1"),
     "l2": lambda params: penalty_tree(params, "l2"),
@@ -121,7 +121,7 @@ def train(
     model: nn.Module, splits: Splits, name: str, weight: float, seed: int, steps: int
 ) -> dict[str, Any]:
     """One run: its curves, and how well its end obeys the composite condition."""
-    penalty = PENALTIES[name]
+    penalty = TERMS[name]
     data_loss, metrics = cross_entropy(model.apply), classification_metrics(model.apply)
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
     params = model.init(jax.random.key(seed), splits.train.inputs[:1])["params"]

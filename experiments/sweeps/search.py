@@ -11,7 +11,7 @@ Prints the Pareto front, and writes it with a figure into the workdir. For examp
 
 python -m experiments.sweeps.search --config experiments/configs/mnist_lenet300.py \
     --set data.train_on_validation=False --vary penalty.name=l1,l1_over_l2 \
-    --vary penalty.weight=1e-6:1e-2:log --vary prune.density=0.007:0.02:log
+    --vary penalty.strength=1e-6:1e-2:log --vary prune.density=0.007:0.02:log
 """
 
 import argparse

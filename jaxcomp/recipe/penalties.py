@@ -28,7 +28,7 @@ class Penalty(NamedTuple):
     strength: float
     scope: Scope
     groups: Groups | None
-    magnitude: float  # times the ternary level, beside l1_over_l2
+    level_strength: float  # times the ternary level, beside l1_over_l2
     l2: float
     decoupled: bool  # True: Adam does not scale it, as the weight decay of AdamW
 
@@ -37,10 +37,10 @@ class Penalty(NamedTuple):
         check_choice("penalty", self.name, NAMES)
         if self.groups is not None:
             check_choice("groups", self.groups, GROUPS)
-        if self.magnitude and (self.name != "l1_over_l2" or self.groups is not None):
+        if self.level_strength and (self.name != "l1_over_l2" or self.groups is not None):
             raise ValueError(
-                f"magnitude={self.magnitude} is a term of l1_over_l2 without groups: set it to 0, "
-                f"and use l2 with {self.name}"
+                f"level_strength={self.level_strength} is for l1_over_l2 without groups: set it to "
+                f"0, and use l2 with {self.name}"
             )
 
     def optimizer(self, by: Optimizer, network: Network | None) -> Optimizer:
@@ -70,7 +70,7 @@ class Penalty(NamedTuple):
             return add_penalty(GATES, self.strength)
         options = {"scope": self.scope, "network": network}
         if self.name == "l1_over_l2" and self.groups is None:
-            return add_compressibility(self.strength, magnitude=self.magnitude, **options)
+            return add_compressibility(self.strength, level_strength=self.level_strength, **options)
         return add_penalty(self.name, self.strength, groups=self.groups, **options)
 
     def _with_prox(self, ridge: optax.GradientTransformation, by: Optimizer) -> Optimizer:

@@ -27,7 +27,7 @@ class Sparsify(TrainingPhase):
       strength: what the penalty is multiplied with, at least 0.
       scope: of the penalty, as `jaxcomp.add_penalty`.
       groups: of the penalty, as `jaxcomp.add_penalty`.
-      magnitude: as `jaxcomp.add_compressibility`, for `l1_over_l2` without groups.
+      level_strength: as `jaxcomp.add_compressibility`, for `l1_over_l2` without groups.
       l2: strength of `||w||^2 / 2` in the loss, at least 0.
       decoupled: whether Adam leaves the penalty as it is, as AdamW does with weight decay.
       prune_steps: steps in which the density falls, as a polynomial of degree 3 (Zhu and Gupta,
@@ -43,7 +43,7 @@ class Sparsify(TrainingPhase):
     strength: float = 0.0
     scope: Scope = "global"
     groups: Groups | None = None
-    magnitude: float = 0.0
+    level_strength: float = 0.0
     l2: float = 0.0
     decoupled: bool = False
     prune_steps: int = 0
@@ -53,7 +53,7 @@ class Sparsify(TrainingPhase):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_density(self.density)
-        for name in ("strength", "magnitude", "l2", "structure"):
+        for name in ("strength", "level_strength", "l2", "structure"):
             check_number(name, getattr(self, name), "at least 0", lambda value: value >= 0)
         check_choice("prune_scope", self.prune_scope, ARRAY_SCOPES)
         wanted = f"from 0 to steps, {self.steps}"
@@ -91,7 +91,7 @@ class Sparsify(TrainingPhase):
             self.strength,
             self.scope,
             self.groups,
-            self.magnitude,
+            self.level_strength,
             self.l2,
             self.decoupled,
         )

@@ -153,18 +153,18 @@ def add_compressibility(
     strength: optax.ScalarOrSchedule,
     *,
     scope: Scope = "global",
-    magnitude: float = 0.0,
+    level_strength: float = 0.0,
     mask: Mask | None = None,
     network: Network | None = None,
     layout: Layout | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Add the gradient of the compressibility penalty to the updates.
 
-    The case of `jaxcomp.add_penalty` that this library is about, with a term for the magnitudes.
+    The case of `jaxcomp.add_penalty` that this library is about, with a term for the ternary level.
 
     Trains on :math:`f(w) + \lambda \, (L(w) + \gamma \, c(w))` with the loss
     :math:`L = \|w\|_1 / \|w\|_2`, the ternary level :math:`c = \|w\|_2^2 / \|w\|_1`,
-    :math:`\lambda` the `strength` and :math:`\gamma` the `magnitude`.
+    :math:`\lambda` the `strength` and :math:`\gamma` the `level_strength`.
 
     Place it *before* the preconditioner and whatever must have the last word *after* it::
 
@@ -201,8 +201,8 @@ def add_compressibility(
       strength: :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
       scope: `"global"` for one ratio over all selected weights, `"tensor"` or `"unit"` for the sum
         of the ratios of the tensors, or of their output units.
-      magnitude: :math:`\gamma \ge 0`, the strength of the extra term. The ratio does not see the
-        scale of the weights, and alone lets them grow; this term resists it.
+      level_strength: :math:`\gamma \ge 0`, the strength of the extra term. The ratio does not see
+        the scale of the weights, and alone lets them grow; this term resists it.
       mask: which leaves are penalized, as in optax: a tree of bools with the structure of the
         parameters or a prefix of it, or a function from parameters to one. The default leaves
         biases, normalization parameters and scalars alone; a mask that is given is taken as it is,
@@ -220,11 +220,11 @@ def add_compressibility(
       penalty itself is computed in float32 or wider.
 
     Raises:
-      ValueError: if `scope` is unknown, if a constant `strength` or `magnitude` is negative or not
-        finite; at `init`, if the mask selects nothing, or (of units) as
+      ValueError: if `scope` is unknown, if a constant `strength` or `level_strength` is negative or
+        not finite; at `init`, if the mask selects nothing, or (of units) as
         `jaxcomp.compressibility_tree`; at the first update, if no parameters are given.
-      TypeError: if `strength` is neither a number nor a schedule, or `magnitude` no number; at the
-        first update, if a selected leaf is not of a real floating-point type.
+      TypeError: if `strength` is neither a number nor a schedule, or `level_strength` no number; at
+        the first update, if a selected leaf is not of a real floating-point type.
 
     Example:
       >>> import jax.numpy as jnp
@@ -238,18 +238,18 @@ def add_compressibility(
     """
     check_scope(scope)
     check_source(network, layout)
-    if callable(magnitude):
-        raise TypeError(f"magnitude must be a number, not a schedule: got {magnitude!r}")
-    check_strength("magnitude", magnitude)
-    with_magnitude = isinstance(magnitude, jax.core.Tracer) or magnitude != 0
+    if callable(level_strength):
+        raise TypeError(f"level_strength must be a number, not a schedule: got {level_strength!r}")
+    check_strength("level_strength", level_strength)
+    with_level = isinstance(level_strength, jax.core.Tracer) or level_strength != 0
 
     def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
         known = {"mask": True, "network": network, "layout": layout}
         ratio = compressibility_tree(weights, scope=scope, **known)
-        if not with_magnitude:
+        if not with_level:
             return ratio, ratio
         level = level_tree(weights, scope=scope, **known)
-        return ratio + jnp.asarray(magnitude, level.dtype) * level, ratio
+        return ratio + jnp.asarray(level_strength, level.dtype) * level, ratio
 
     return _penalize(
         "add_compressibility",

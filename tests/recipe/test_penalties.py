@@ -19,7 +19,7 @@ def penalty_of(**changes):
         "strength": 0.0,
         "scope": "global",
         "groups": None,
-        "magnitude": 0.0,
+        "level_strength": 0.0,
         "l2": 0.0,
         "decoupled": False,
     }
@@ -77,12 +77,12 @@ def test_what_adam_is_given_is_the_loss_with_l2_and_with_the_penalty_unless_deco
     assert_close(updates_of(penalty, gradients, params), expected)
 
 
-def test_groups_and_the_magnitude_term():
+def test_groups_and_the_level_term():
     params = small_params()
     expected = slope_of(lambda p: 0.1 * penalty_tree(p, "l1_over_l2", groups="input"), params)
     assert_close(gradient(strength=0.1, groups="input"), expected)
     expected = slope_of(lambda p: 0.1 * (penalty_tree(p, "l1_over_l2") + 3 * level_tree(p)), params)
-    assert_close(gradient(strength=0.1, magnitude=3.0), expected)
+    assert_close(gradient(strength=0.1, level_strength=3.0), expected)
 
 
 @pytest.mark.parametrize("decoupled", [False, True])

@@ -172,8 +172,8 @@ def test_a_run_that_was_stopped_is_resumed_and_ends_with_the_same_bytes(
         (lambda: Sparsify(steps=1, density=0.1, penalty="l3"), "unknown penalty 'l3'"),
         (lambda: Sparsify(steps=1, density=0.1, prune_steps=2), "prune_steps must be from 0 to"),
         (
-            lambda: Sparsify(steps=1, density=0.1, penalty="l1", magnitude=1),
-            "magnitude=1 is a term",
+            lambda: Sparsify(steps=1, density=0.1, penalty="l1", level_strength=1),
+            "level_strength=1 is for l1_over_l2",
         ),
         (lambda: TernaryGap(steps=1, strength=-1), "strength must be at least 0"),
         (lambda: Quantize(steps=1, number=0), "number must be a number of magnitudes"),

@@ -44,7 +44,7 @@ def as_adam_is_written(tx):
 
 
 TRANSFORMS = {
-    "add_compressibility": lambda: jaxcomp.add_compressibility(0.1, magnitude=1.0),
+    "add_compressibility": lambda: jaxcomp.add_compressibility(0.1, level_strength=1.0),
     "add_compressibility per tensor": lambda: jaxcomp.add_compressibility(0.1, scope="tensor"),
     "add_penalty l2": lambda: jaxcomp.add_penalty("l2", 0.1),
     **OF_UNITS,

@@ -25,17 +25,17 @@ def updated(tx, updates, params):
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize("magnitude", [0.0, 2.0])
-def test_equals_the_gradient_of_the_whole_objective_under_sgd(scope, magnitude):
+@pytest.mark.parametrize("level_strength", [0.0, 2.0])
+def test_equals_the_gradient_of_the_whole_objective_under_sgd(scope, level_strength):
     params = small_params()
 
     def objective(p):
         loss = jaxcomp.compressibility_tree(p, scope=scope)
-        penalty = 0.3 * (loss + magnitude * level_tree(p, scope=scope))
+        penalty = 0.3 * (loss + level_strength * level_tree(p, scope=scope))
         return data_loss(p) + penalty, (penalty, loss)
 
     tx = optax.chain(
-        jaxcomp.add_compressibility(0.3, scope=scope, magnitude=magnitude), optax.sgd(1.0)
+        jaxcomp.add_compressibility(0.3, scope=scope, level_strength=level_strength), optax.sgd(1.0)
     )
 
     @jax.jit
@@ -117,9 +117,9 @@ def test_a_schedule_is_read_at_the_step_of_the_update():
 def test_inside_inject_hyperparams():
     params = small_params()
     tx = optax.inject_hyperparams(jaxcomp.add_compressibility, static_args=("mask", "scope"))(
-        strength=0.3, scope="tensor", magnitude=1.0
+        strength=0.3, scope="tensor", level_strength=1.0
     )
-    plain = jaxcomp.add_compressibility(0.3, scope="tensor", magnitude=1.0)
+    plain = jaxcomp.add_compressibility(0.3, scope="tensor", level_strength=1.0)
     got, _ = updated(tx, zeros_like(params), params)
     expected, _ = updated(plain, zeros_like(params), params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8), got, expected)
@@ -131,8 +131,8 @@ def test_bad_strengths_are_refused(bad):
         ValueError, match=f"strength must be finite and not negative, .*, got {bad}"
     ):
         jaxcomp.add_compressibility(bad)
-    with pytest.raises(ValueError, match="magnitude must be finite"):
-        jaxcomp.add_compressibility(1.0, magnitude=bad)
+    with pytest.raises(ValueError, match="level_strength must be finite"):
+        jaxcomp.add_compressibility(1.0, level_strength=bad)
 
 
 def test_an_unknown_scope_is_refused_at_once():
@@ -170,7 +170,7 @@ def test_penalty_sparsifies_a_regression():
 def test_the_penalties_of_a_chain_are_logged_as_their_sum():
     parts = [
         jaxcomp.add_compressibility(0.5),
-        jaxcomp.add_compressibility(0.25, scope="tensor", magnitude=2.0),
+        jaxcomp.add_compressibility(0.25, scope="tensor", level_strength=2.0),
         jaxcomp.add_penalty("l2", 0.1),
     ]
     params = small_params()

@@ -28,7 +28,7 @@ def test_every_configuration_can_be_used_and_is_named_after_its_file(path):
         ("data.name", "svhn", "digits, mnist"),
         ("penalty.scope", "row", "tensor, global"),
         ("quantize.level", "median", "theorem, least_squares"),
-        ("penalty.weight", -1.0, "at least 0"),
+        ("penalty.strength", -1.0, "at least 0"),
         ("train.learning_rate", 0.0, "greater than 0"),
         ("train.learning_rate", float("nan"), "finite"),
         ("batch_size", 0, "greater than 0"),
@@ -56,7 +56,7 @@ def test_values_that_cannot_work(key, value, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"penalty.name": "l1"}, "magnitude=100.0 is a term of l1_over_l2"),
+        ({"penalty.name": "l1"}, "level_strength=100.0 is for l1_over_l2"),
         ({"penalty.scope": "unit", "penalty.groups": "input"}, "choose one of them"),
         ({"prune.structure": 0.3}, "set prune.steps"),
         ({"prune.widths": (300,)}, "one number for each hidden layer, from 1 to \\(300, 100\\)"),
@@ -77,7 +77,7 @@ def test_values_that_cannot_work(key, value, message):
         ({"model": "resnet_20", "dropout.hidden_dropout": 0.5}, "resnet_20 has none, set it to 0"),
         ({"optimizer": "sgd", "penalty.decoupled": True}, "or penalty.decoupled to False"),
         (
-            {"optimizer": "sgd", "penalty.name": "prox_soft", "penalty.magnitude": 0.0},
+            {"optimizer": "sgd", "penalty.name": "prox_soft", "penalty.level_strength": 0.0},
             "or penalty.decoupled to True",
         ),
         (
@@ -104,7 +104,7 @@ def test_values_that_do_not_go_together(changes, message):
 
 def test_zero_is_allowed_where_it_means_without():
     config = load(DEFAULT)
-    config.penalty.weight = 0.0
+    config.penalty.strength = 0.0
     config.finetune.steps = 0
     check(config)
 

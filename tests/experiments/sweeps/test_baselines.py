@@ -31,15 +31,15 @@ def config():
 
 
 def test_every_penalty_tries_as_many_weights():
-    for name, (_, weights) in baselines.PENALTIES.items():
+    for name, (_, weights) in baselines.ARMS.items():
         assert len(set(weights)) == (1 if name.startswith("none") else 3), name
 
 
-@pytest.mark.parametrize("name", baselines.PENALTIES)
+@pytest.mark.parametrize("name", baselines.ARMS)
 def test_every_penalty_can_be_configured_and_changes_only_what_is_its_own(config, name):
-    weight = baselines.PENALTIES[name][1][-1]
+    weight = baselines.ARMS[name][1][-1]
     own = baselines.configured(config, name, weight, 2e-3, 7)
-    assert (own.seed, own.penalty.weight, own.penalty.learning_rate) == (7, weight, 2e-3)
+    assert (own.seed, own.penalty.strength, own.penalty.learning_rate) == (7, weight, 2e-3)
     assert own.penalty.decoupled == ("decoupled" in name)
     for shared in ("prune", "gap", "quantize", "finetune", "biases", "data", "distill"):
         assert own[shared] == config[shared]
@@ -49,7 +49,7 @@ def test_every_penalty_can_be_configured_and_changes_only_what_is_its_own(config
 def test_all_endings_have_as_many_steps(config, name):
     own = baselines.ending(config, name)
     assert own.gap.steps + own.quantize.steps == config.quantize.steps
-    assert (own.gap.steps > 0) == (own.gap.weight > 0) == ("gap" in name)
+    assert (own.gap.steps > 0) == (own.gap.strength > 0) == ("gap" in name)
     assert own.quantize.number == (2 if name == "two levels" else 1)
 
 
@@ -100,7 +100,7 @@ def test_the_command_chooses_on_validation_and_makes_no_run_twice(tmp_path, monk
     made = []
 
     def run(config, splits, *, test):
-        made.append((config.penalty.weight, config.penalty.learning_rate, config.seed, test))
+        made.append((config.penalty.strength, config.penalty.learning_rate, config.seed, test))
         error = 2.0 if made[-1][:2] == (2e-4, 8e-3) else 3.0
         return {baselines.JUDGED: {"validation_error": error, "test_error": 2.5 + len(made)}}
 

@@ -117,7 +117,7 @@ def test_values_that_do_not_go_together_are_passed_over(tmp_path, monkeypatch, c
     with pytest.raises(SystemExit, match="in no trial do the values go together"):
         command(monkeypatch, tmp_path, 2, "--vary", "penalty.name=l1")
     out = capsys.readouterr().out
-    assert out.count("magnitude=100.0 is a term of l1_over_l2") == 2
+    assert out.count("level_strength=100.0 is for l1_over_l2") == 2
 
 
 def test_what_is_trained_on_cannot_be_chosen_by(tmp_path, monkeypatch, capsys):

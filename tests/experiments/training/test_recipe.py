@@ -160,7 +160,7 @@ def with_batch_norm(**changes):
             "train.l2": 1e-4,
             "distill.weight": 0.5,
             "penalty.name": "none",
-            "penalty.magnitude": 0.0,
+            "penalty.level_strength": 0.0,
             "penalty.start": "dense",
             "penalty.steps": 150,
             "penalty.learning_rate": 0.05,
