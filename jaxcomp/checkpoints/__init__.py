@@ -6,6 +6,7 @@
 | `.npz`         | names as they are                                          | yes  | yes     |
 | `.msgpack`     | nested dicts, from `flax.serialization.to_bytes`           | yes  | no      |
 | `checkpoint_5` | the same, from `flax.training.checkpoints`; or its folder  | yes  | no      |
+| a folder       | shards: `.safetensors` files with a `.index.json` of names | yes  | yes     |
 | a folder       | nested dicts and lists, from Orbax                         | yes  | no      |
 
 Dicts without entries stay where they are. Text, and what is no array of a zip archive, is left out:
@@ -16,7 +17,7 @@ from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry
 from jaxcomp.checkpoints.reading import open_checkpoint, read_checkpoint
 from jaxcomp.checkpoints.selection import check_any, of_network, part_of
 from jaxcomp.checkpoints.units import UnitAxis, describe_axes, unit_axis
-from jaxcomp.checkpoints.writing import check_writable, keeps_arrays, write_checkpoint
+from jaxcomp.checkpoints.writing import check_writable, write_checkpoint
 
 __all__ = [
     "Checkpoint",
@@ -26,7 +27,6 @@ __all__ = [
     "check_any",
     "check_writable",
     "describe_axes",
-    "keeps_arrays",
     "of_network",
     "open_checkpoint",
     "part_of",

@@ -47,6 +47,7 @@ class Checkpoint:
     empty: tuple[Names, ...] = ()  # where there are dicts without entries
     metadata: Mapping[str, str] = field(default_factory=dict)  # text about the whole
     remarks: tuple[str, ...] = ()  # what of it is in none of these, and why
+    shard_of: Mapping[Names, str] = field(default_factory=dict)  # the file, if there are several
 
     @property
     def nbytes(self) -> int:

@@ -15,6 +15,7 @@ from jaxcomp.checkpoints.msgpack_file import open_msgpack
 from jaxcomp.checkpoints.npz_file import open_npz
 from jaxcomp.checkpoints.orbax_folder import open_orbax
 from jaxcomp.checkpoints.safetensors_file import open_safetensors
+from jaxcomp.checkpoints.shards import INDEX, indexes, open_shards
 from jaxcomp.codec.names import EMPTY, NestedDict, Unflattened
 from jaxcomp.files import naming
 
@@ -25,8 +26,7 @@ _OPENERS = {".safetensors": open_safetensors, ".npz": open_npz, ".msgpack": open
 def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
     """A checkpoint to load arrays from, one at a time, inside a `with` statement.
 
-    Of `.safetensors` and `.npz` files and of Orbax folders only the array at hand is in memory; a
-    `.msgpack` file is read whole.
+    Only the array at hand is in memory, but a `.msgpack` file is read whole.
 
     Raises:
       CheckpointError: if the path is of no known kind, it is not what its kind says, or it holds
@@ -72,6 +72,13 @@ def read_checkpoint(path: str | os.PathLike) -> NestedDict:
 def _choose(path: Path) -> tuple[str, Callable[[Path], AbstractContextManager[Checkpoint]]]:
     if path.suffix in _OPENERS:
         return path.suffix, _OPENERS[path.suffix]
+    if path.name.endswith(INDEX):
+        return INDEX, open_shards
+    if path.suffix == ".gguf":
+        raise CheckpointError(
+            "GGUF files are not read: they have types of their own. Take the checkpoint that this "
+            "one was made of"
+        )
     if path.is_file() and _legacy_step(path) is not None:
         return "flax", open_msgpack
     if path.is_dir():
@@ -79,12 +86,18 @@ def _choose(path: Path) -> tuple[str, Callable[[Path], AbstractContextManager[Ch
         if files:
             last = max(files, key=_legacy_step)
             return "flax", lambda _: open_msgpack(last)
+        found = indexes(path)
+        if len(found) > 1:
+            names = ", ".join(index.name for index in found)
+            raise CheckpointError(f"the folder has several indexes, give one of them: {names}")
+        if found:
+            return INDEX, lambda _: open_shards(found[0])
         return "Orbax", open_orbax
     if not path.suffix and not path.exists():
         raise FileNotFoundError(2, "No such file or directory", str(path))
     raise CheckpointError(
-        f"cannot read checkpoints of type {path.suffix!r}: choose from {', '.join(_OPENERS)}, or "
-        "the folder of an Orbax checkpoint"
+        f"cannot read checkpoints of type {path.suffix!r}: choose from {', '.join(_OPENERS)}, "
+        f"{INDEX}, or the folder of shards or of an Orbax checkpoint"
     )
 
 

@@ -1,10 +1,12 @@
 """`.safetensors` files: a header of names, types and shapes, then the arrays."""
 
 import json
+import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -12,7 +14,6 @@ import numpy as np
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry, entry
 
-_METADATA = "__metadata__"  # its entry in the header
 _TYPES = {
     "BOOL": "bool",
     **{f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
@@ -24,6 +25,8 @@ _TYPES = {
 _NAMES = {name: stored for stored, name in _TYPES.items()} | {"bfloat16": "BF16"}
 _METADATA = "__metadata__"  # of the header, beside the arrays
 _ALIGNMENT = 8  # bytes
+_WIDTHS = (8, 4, 2, 1)  # bytes of an entry
+_TOGETHER = 2**20  # bytes that are copied at a time
 
 
 @contextmanager
@@ -51,31 +54,46 @@ def open_safetensors(path: Path) -> Iterator[Checkpoint]:
 
 def write_safetensors(
     path: Path, arrays: Iterable[tuple[str, np.ndarray]], metadata: Mapping[str, str]
-) -> None:
-    """Write a file. All arrays are in memory: their shapes come first.
+) -> dict[str, int]:
+    """Write a file, array by array; return the bytes of each array.
 
-    Not by the library, which writes a temporary file of its own.
+    Not by the library, which has all arrays in memory, as their shapes come first. They are written
+    to temporary files without names, one for each width of types, and then put together.
 
     Raises:
       CheckpointError: if an array has the name of the metadata.
     """
-    # Wide types first, so that each array is aligned.
-    found = dict(sorted(arrays, key=lambda item: -item[1].itemsize))
-    if _METADATA in found:
-        raise CheckpointError(f"an array in a .safetensors file cannot have the name {_METADATA!r}")
     header: dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
-    end = 0
-    for name, array in found.items():
-        begin, end = end, end + array.nbytes
-        stored, shape = _NAMES[array.dtype.name], list(array.shape)
-        header[name] = {"dtype": stored, "shape": shape, "data_offsets": [begin, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for array in found.values():
+    sizes: dict[str, int] = {}
+    with ExitStack() as stack:
+        parts = {width: stack.enter_context(TemporaryFile(dir=path.parent)) for width in _WIDTHS}
+        places = {}
+        for name, array in arrays:
+            if name == _METADATA:
+                raise CheckpointError(
+                    f"an array in a .safetensors file cannot have the name {_METADATA!r}"
+                )
+            stored, part = _NAMES[array.dtype.name], parts[array.itemsize]
+            places[name] = stored, array.shape, array.itemsize, part.tell()
+            sizes[name] = array.nbytes
             little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-            file.write(little.reshape(-1).view(np.uint8))
+            part.write(little.reshape(-1).view(np.uint8))
+        # Wide types first, so that each array is aligned.
+        starts, end = {}, 0
+        for width, part in parts.items():
+            starts[width], end = end, end + part.tell()
+        for name, (stored, shape, width, begin) in places.items():
+            begin += starts[width]
+            offsets = [begin, begin + sizes[name]]
+            header[name] = {"dtype": stored, "shape": list(shape), "data_offsets": offsets}
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % _ALIGNMENT)
+        with open(path, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            for part in parts.values():
+                part.seek(0)
+                shutil.copyfileobj(part, file, _TOGETHER)
+    return sizes
 
 
 def _read_header(file: BinaryIO) -> tuple[int, dict[str, Any]]:

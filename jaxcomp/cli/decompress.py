@@ -13,10 +13,16 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "decompress",
         help="turn a .jxc file into a checkpoint",
-        description="Turn a .jxc file into a .safetensors or .npz checkpoint.",
+        description="Turn a .jxc file into a .safetensors or .npz checkpoint or, if it was made of "
+        "a folder of shards, into such a folder.",
     )
     parser.add_argument("file", help="the .jxc file to read")
-    parser.add_argument("-o", "--output", required=True, help="the checkpoint to write")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        help="the checkpoint to write: a .safetensors or .npz file, or a new folder",
+    )
     add_max_memory(parser)
     return parser
 
@@ -26,7 +32,6 @@ def run(options: argparse.Namespace) -> int:
     from jaxcomp.checkpoints import (
         CheckpointError,
         check_writable,
-        keeps_arrays,
         write_checkpoint,
     )
 
@@ -34,9 +39,8 @@ def run(options: argparse.Namespace) -> int:
         if os.path.realpath(options.output) == os.path.realpath(options.file):
             raise CheckpointError("the output is a link to the .jxc file, which would be lost")
         check_writable(options.output)
-        keeps = keeps_arrays(options.output)
         metadata = codec.metadata(options.file, limits=limits(options))
-        arrays = codec.arrays(options.file, limits=limits(options), keeps=keeps)
+        arrays = codec.arrays(options.file, limits=limits(options))
         write_checkpoint(options.output, arrays, metadata)
     except codec.FormatError as error:
         return fail(options.file, error)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcomp.checkpoints import Checkpoint, Entry, check_any, of_network
+from jaxcomp.checkpoints.shards import SHARDS, shards_text
 from jaxcomp.codec import Writer
 from jaxcomp.codec.levels import FewValued
 from jaxcomp.codec.metadata import names_of
@@ -72,7 +73,11 @@ class Arrays:
             for names, one in zip(checkpoint.empty, chosen[len(entries) :], strict=True)
             if one or keep_state
         ]
-        self._metadata, self.remarks = _metadata_that_fits(checkpoint)
+        metadata = dict(checkpoint.metadata)
+        if checkpoint.shard_of:
+            metadata[SHARDS] = shards_text(checkpoint, self.stored)
+        self._metadata, remarks = _metadata_that_fits(metadata)
+        self.remarks = checkpoint.remarks + remarks
 
     def write(
         self, path: str | os.PathLike, after: Round, progress: Callable[[int], None]
@@ -134,10 +139,10 @@ def _is_bias(entry: Entry) -> bool:
     return floating and entry.elements > 0 and not is_variance(entry.name)
 
 
-def _metadata_that_fits(checkpoint: Checkpoint) -> tuple[dict[str, str], tuple[str, ...]]:
+def _metadata_that_fits(given: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the metadata that a file can hold, and remarks on all that it does not."""
-    metadata, remarks = {}, list(checkpoint.remarks)
-    for key, text in checkpoint.metadata.items():
+    metadata, remarks = {}, []
+    for key, text in given.items():
         try:
             for names in names_of({key: text}):
                 check_names(names)

@@ -154,6 +154,7 @@ MODEL = ["compress", "model.safetensors", "-o", "x.jxc"]
         ([*MODEL, "--report=."], "Is a directory"),
         (["compress", "nowhere.npz", "-o", "x.jxc"], "nowhere.npz: No such file"),
         (["compress", "model.pt", "-o", "x.jxc"], "choose from .safetensors, .npz, .msgpack"),
+        (["compress", "model.gguf", "-o", "x.jxc"], "GGUF files are not read"),
         (["compress", "model.safetensors", "-o", "model.safetensors"], "must be a .jxc file"),
         (["compress", "model.safetensors", "-o", "nowhere/x.jxc"], "nowhere/x.jxc: No such file"),
         (["decompress", "model.safetensors", "-o", "x.npz"], "not a .jxc file"),
