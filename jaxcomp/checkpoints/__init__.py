@@ -5,6 +5,8 @@
 | `.safetensors` | names as they are, such as `layer.0.weight`, and metadata  | yes  | yes     |
 | `.npz`         | names as they are                                          | yes  | yes     |
 | `.msgpack`     | nested dicts, from `flax.serialization.to_bytes`           | yes  | no      |
+| `.onnx`        | names of the initializers of a graph                       | yes  | no      |
+| `.h5`          | nested groups, from Keras: `.weights.h5` too               | yes  | no      |
 | `checkpoint_5` | the same, from `flax.training.checkpoints`; or its folder  | yes  | no      |
 | a folder       | shards: `.safetensors` files with a `.index.json` of names | yes  | yes     |
 | a folder       | nested dicts and lists, from Orbax                         | yes  | no      |

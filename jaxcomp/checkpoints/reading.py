@@ -11,22 +11,30 @@ from pathlib import Path
 import numpy as np
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry
+from jaxcomp.checkpoints.hdf5_file import open_hdf5
 from jaxcomp.checkpoints.msgpack_file import open_msgpack
 from jaxcomp.checkpoints.npz_file import open_npz
+from jaxcomp.checkpoints.onnx_file import open_onnx
 from jaxcomp.checkpoints.orbax_folder import open_orbax
 from jaxcomp.checkpoints.safetensors_file import open_safetensors
 from jaxcomp.checkpoints.shards import INDEX, indexes, open_shards
 from jaxcomp.codec.names import EMPTY, NestedDict, Unflattened
 from jaxcomp.files import naming
 
-_OPENERS = {".safetensors": open_safetensors, ".npz": open_npz, ".msgpack": open_msgpack}
+_OPENERS = {
+    ".safetensors": open_safetensors,
+    ".npz": open_npz,
+    ".msgpack": open_msgpack,
+    ".onnx": open_onnx,
+    ".h5": open_hdf5,
+}
 
 
 @contextmanager
 def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
     """A checkpoint to load arrays from, one at a time, inside a `with` statement.
 
-    Only the array at hand is in memory, but a `.msgpack` file is read whole.
+    Only the array at hand is in memory, but `.msgpack` and `.onnx` files are read whole.
 
     Raises:
       CheckpointError: if the path is of no known kind, it is not what its kind says, or it holds

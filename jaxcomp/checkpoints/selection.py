@@ -7,7 +7,8 @@ from jaxcomp.checkpoints.checkpoint import CheckpointError
 from jaxcomp.codec.names import Names
 
 PARAMS = "params"
-STATE = ("opt_state", "batch_stats", "step", "ema")
+# Of Flax and optax; of Keras and PyTorch.
+STATE = ("opt_state", "batch_stats", "step", "ema", "optimizer", "optimizer_weights")
 _DEPTH = 2  # parts of a name: at the top, or in one dict around all
 
 

@@ -54,7 +54,8 @@ def compress(
     the caller to measure.
 
     Of the state of a training only the network is written: what lies under `params`, or, where
-    there is no such name, what does not lie under `opt_state`, `batch_stats`, `step` or `ema`.
+    there is no such name, what does not lie under `opt_state`, `batch_stats`, `step` or another
+    name of `jaxcomp.checkpoints.selection.STATE`.
     Weights are those of `jaxcomp.trees.weight_mask`; others are stored exactly, unless
     `bias_quantizer` is given. Scales of quantized weights and variances are stored exactly in any
     case. Without a calibration one array at a time is in memory, and the compressed bytes.

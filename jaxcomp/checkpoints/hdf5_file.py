@@ -1,0 +1,49 @@
+"""`.h5` files: arrays in groups, as Keras writes the weights of a network."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry, entry
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Checkpoint]:
+    """The arrays of a file under the names of their groups; each is read when it is loaded.
+
+    Raises:
+      CheckpointError: if an array is in another file, which a file from elsewhere could name at
+        will.
+    """
+    library = _library()
+    with library.File(path, "r") as file:
+        entries, remarks = [], []
+
+        def visit(name: str, item: Any) -> None:
+            if not isinstance(item, library.Dataset):
+                return
+            if item.external or item.is_virtual:
+                raise CheckpointError(f"{name!r} is in another file: make one file of both")
+            if item.shape is None or item.dtype.kind not in "biufV":
+                remarks.append(f"{name!r} is no array of numbers, and left out")
+            else:
+                entries.append(entry(tuple(name.split("/")), item.shape, item.dtype))
+
+        file.visititems(visit)  # follows no links to other files
+
+        def load(wanted: Entry) -> np.ndarray:
+            return file["/".join(wanted.names)][()]
+
+        yield Checkpoint(tuple(entries), load, remarks=tuple(remarks))
+
+
+def _library() -> ModuleType:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError('this needs h5py: pip install "jaxcomp[keras]"') from error
+    return h5py

@@ -1,0 +1,44 @@
+"""`.onnx` files: the initializers of a graph."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from jaxcomp.checkpoints.checkpoint import Checkpoint, Entry, entry
+
+
+@contextmanager
+def open_onnx(path: Path) -> Iterator[Checkpoint]:
+    """The initializers of a file, in their order, under their names.
+
+    The graph is in memory, and its small arrays; those that are in files of their own beside it are
+    read when they are loaded.
+    """
+    library = _library()
+    model = library.load(path, load_external_data=False)
+    tensors, remarks = {}, []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == library.TensorProto.STRING:
+            remarks.append(f"{tensor.name!r} is text, and left out")
+        else:
+            tensors[(tensor.name,)] = tensor
+    if model.graph.sparse_initializer:
+        remarks.append(f"{len(model.graph.sparse_initializer)} sparse initializers are left out")
+    entries = tuple(
+        entry(names, tuple(tensor.dims), library.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+        for names, tensor in tensors.items()
+    )
+
+    def load(wanted: Entry):
+        return library.numpy_helper.to_array(tensors[wanted.names], base_dir=str(path.parent))
+
+    yield Checkpoint(entries, load, remarks=tuple(remarks))
+
+
+def _library() -> ModuleType:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError('this needs onnx: pip install "jaxcomp[onnx]"') from error
+    return onnx
