@@ -1,6 +1,7 @@
 """`jaxcomp inspect FILE`: what a file holds, tensor by tensor."""
 
 import argparse
+from typing import NamedTuple
 
 from rich import box
 from rich.table import Table
@@ -10,6 +11,11 @@ from jaxcomp.cli.errors import fail
 from jaxcomp.cli.memory import add_max_memory, limits
 from jaxcomp.codec.names import joined
 from jaxcomp.screen import PlainConsole
+
+_FEW, _AS_IS = "few values", "as is"  # ways of storing
+_BAR, _WIDTH = "#", 20  # characters of the largest
+
+Row = tuple[codec.TensorInfo, float | None]  # with its relative error, if that was asked for
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -21,6 +27,9 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     parser.add_argument("file", help="the .jxc file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--sort", choices=("file", "bytes"), default="file", help="in what order [%(default)s]"
+    )
     add_max_memory(parser)
     parser.add_argument(
         "--original",
@@ -42,11 +51,47 @@ def run(options: argparse.Namespace) -> int:
             errors = _errors(options)
         except (ValueError, ImportError, OSError) as error:
             return fail(options.original, error)
+    rows = list(zip(info.tensors, errors or [None] * len(info.tensors), strict=True))
+    if options.sort == "bytes":
+        rows.sort(key=lambda row: -row[0].payload_bytes)
     if options.json:
-        print(strict_json.dumps(_as_dict(info, errors), indent=1))
+        print(strict_json.dumps(_as_dict(info, rows), indent=1))
     else:
-        PlainConsole().print(_as_table(info, options.file, errors))
+        console = PlainConsole()
+        console.print(_as_table(info, options.file, rows))
+        for kind in _kinds(info):
+            console.print(kind.sentence)
     return 0
+
+
+class Kind(NamedTuple):
+    """The tensors of a file that are stored in one way."""
+
+    kind: str
+    tensors: int
+    elements: int
+    payload_bytes: float
+
+    @property
+    def sentence(self) -> str:
+        """Return what there is of it, for a person."""
+        several = self.tensors != 1
+        how = "of few values" if self.kind == _FEW else "as they are" if several else "as it is"
+        return (
+            f"{self.tensors:,} tensor{'s' * several} {how}: {self.elements:,} entries in "
+            f"{self.payload_bytes:,.0f} bytes"
+        )
+
+
+def _kinds(info: codec.FileInfo) -> list[Kind]:
+    """Return the totals of each way of storing that occurs."""
+    found = []
+    for kind in (_FEW, _AS_IS):
+        own = [one for one in info.tensors if (one.values is None) == (kind == _AS_IS)]
+        if own:
+            elements, size = sum(t.elements for t in own), sum(t.payload_bytes for t in own)
+            found.append(Kind(kind, len(own), elements, size))
+    return found
 
 
 def _errors(options: argparse.Namespace) -> list[float]:
@@ -64,14 +109,16 @@ def _errors(options: argparse.Namespace) -> list[float]:
         return errors
 
 
-def _as_dict(info: codec.FileInfo, errors: list[float] | None) -> dict:
-    tensors = [tensor._asdict() for tensor in info.tensors]
-    for tensor, error in zip(tensors, errors or (), strict=False):
-        tensor["relative_error"] = error
-    return {**info._asdict(), "tensors": tensors}
+def _as_dict(info: codec.FileInfo, rows: list[Row]) -> dict:
+    tensors = [
+        tensor._asdict() | ({} if error is None else {"relative_error": error})
+        for tensor, error in rows
+    ]
+    kinds = [kind._asdict() for kind in _kinds(info)]
+    return {**info._asdict(), "tensors": tensors, "kinds": kinds}
 
 
-def _as_table(info: codec.FileInfo, name: str, errors: list[float] | None) -> Table:
+def _as_table(info: codec.FileInfo, name: str, rows: list[Row]) -> Table:
     elements = sum(tensor.elements for tensor in info.tensors)
     title = f"{name}, format version {info.version}"
     table = Table(title=title, show_footer=True, box=box.SIMPLE, padding=0)
@@ -84,17 +131,21 @@ def _as_table(info: codec.FileInfo, name: str, errors: list[float] | None) -> Ta
         ("bits", _bits(info.file_bytes, elements)),
     ):
         table.add_column(heading, footer, justify="right")
-    if errors is not None:
+    table.add_column("share")
+    with_errors = any(error is not None for _, error in rows)
+    if with_errors:
         table.add_column("error", "", justify="right")
-    for i, tensor in enumerate(info.tensors):
+    largest = max((tensor.payload_bytes for tensor in info.tensors), default=1)
+    for tensor, error in rows:
         table.add_row(
             tensor.name,
             "x".join(map(str, tensor.shape)) or "scalar",
             f"{tensor.nonzeros:,}",
-            "as is" if tensor.values is None else str(tensor.values),
+            _AS_IS if tensor.values is None else str(tensor.values),
             f"{tensor.payload_bytes:,.0f}",
             _bits(tensor.payload_bytes, tensor.elements),
-            *(() if errors is None else (f"{errors[i]:.2%}",)),
+            _BAR * max(1, round(_WIDTH * tensor.payload_bytes / largest)),
+            *((f"{error:.2%}",) if with_errors else ()),
         )
     return table
 
