@@ -1,4 +1,4 @@
-"""Checkpoints of other programs, array by array, and back; no pickle.
+"""Checkpoints of other programs, array by array, and back; nothing is executed.
 
 | path           | what                                                       | read | written |
 |----------------|------------------------------------------------------------|------|---------|
@@ -7,6 +7,7 @@
 | `.msgpack`     | nested dicts, from `flax.serialization.to_bytes`           | yes  | no      |
 | `.onnx`        | names of the initializers of a graph                       | yes  | no      |
 | `.h5`          | nested groups, from Keras: `.weights.h5` too               | yes  | no      |
+| `.pt`, `.bin`  | dicts of tensors, by PyTorch, where it is installed; `.pth` | yes  | no      |
 | `checkpoint_5` | the same, from `flax.training.checkpoints`; or its folder  | yes  | no      |
 | a folder       | shards: `.safetensors` files with a `.index.json` of names | yes  | yes     |
 | a folder       | nested dicts and lists, from Orbax                         | yes  | no      |

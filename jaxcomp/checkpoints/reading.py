@@ -18,6 +18,7 @@ from jaxcomp.checkpoints.onnx_file import open_onnx
 from jaxcomp.checkpoints.orbax_folder import open_orbax
 from jaxcomp.checkpoints.safetensors_file import open_safetensors
 from jaxcomp.checkpoints.shards import INDEX, indexes, open_shards
+from jaxcomp.checkpoints.torch_file import open_torch
 from jaxcomp.codec.names import EMPTY, NestedDict, Unflattened
 from jaxcomp.files import naming
 
@@ -27,6 +28,7 @@ _OPENERS = {
     ".msgpack": open_msgpack,
     ".onnx": open_onnx,
     ".h5": open_hdf5,
+    **dict.fromkeys((".pt", ".pth", ".bin"), open_torch),
 }
 
 

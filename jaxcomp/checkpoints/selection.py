@@ -7,8 +7,11 @@ from jaxcomp.checkpoints.checkpoint import CheckpointError
 from jaxcomp.codec.names import Names
 
 PARAMS = "params"
-# Of Flax and optax; of Keras and PyTorch.
-STATE = ("opt_state", "batch_stats", "step", "ema", "optimizer", "optimizer_weights")
+STATE = (
+    *("opt_state", "batch_stats", "step", "ema"),  # of Flax and optax
+    *("optimizer", "optimizer_weights"),  # of Keras, the first of PyTorch too
+    *("optimizer_state_dict", "optimizer_states"),  # of PyTorch and Lightning
+)
 _DEPTH = 2  # parts of a name: at the top, or in one dict around all
 
 

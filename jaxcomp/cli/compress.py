@@ -27,11 +27,11 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "compress",
         help="store a checkpoint in a .jxc file",
-        description="Store a .safetensors (or the folder of its shards), .npz, .onnx, Keras .h5 or "
-        "flax .msgpack file or an Orbax folder in a .jxc file. Without options nothing is rounded: "
-        "weights that are few-valued get small, exactly. Of the state of a training only the "
-        "network is stored: what is under `params`, or, where there is no such name, not under "
-        "`opt_state`, `optimizer`, `batch_stats`, `step` or `ema`.",
+        description="Store a .safetensors (or the folder of its shards), .npz, .onnx, Keras .h5, "
+        "PyTorch .pt or flax .msgpack file or an Orbax folder in a .jxc file. Without options "
+        "nothing is rounded: weights that are few-valued get small, exactly. Of the state of a "
+        "training only the network is stored: what is under `params`, or, where there is no such "
+        "name, not under `opt_state`, `optimizer`, `batch_stats`, `step` or `ema`.",
     )
     parser.add_argument("checkpoint", help="the checkpoint to read")
     parser.add_argument("-o", "--output", required=True, help="the .jxc file to write")

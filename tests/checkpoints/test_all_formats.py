@@ -135,8 +135,8 @@ def test_dicts_without_entries_stay_where_they_are(tmp_path):
 
 
 def test_unknown_types_name_the_choices(tmp_path):
-    with pytest.raises(CheckpointError, match=r"cannot read .*'\.pt'.*\.safetensors, \.npz"):
-        read_checkpoint(tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match=r"cannot read .*'\.tflite'.*\.safetensors, \.npz"):
+        read_checkpoint(tmp_path / "model.tflite")
     with pytest.raises(CheckpointError, match=r"cannot write .*'\.msgpack'"):
         write_checkpoint(tmp_path / "model.msgpack", [])
     with pytest.raises(CheckpointError, match=r"\.npz cannot hold|bfloat16"):

@@ -153,7 +153,7 @@ MODEL = ["compress", "model.safetensors", "-o", "x.jxc"]
         ([*MODEL, "--report=model.safetensors"], "--report needs a file of its own"),
         ([*MODEL, "--report=."], "Is a directory"),
         (["compress", "nowhere.npz", "-o", "x.jxc"], "nowhere.npz: No such file"),
-        (["compress", "model.pt", "-o", "x.jxc"], "choose from .safetensors, .npz, .msgpack"),
+        (["compress", "model.tflite", "-o", "x.jxc"], "choose from .safetensors, .npz"),
         (["compress", "model.gguf", "-o", "x.jxc"], "GGUF files are not read"),
         (["compress", "model.safetensors", "-o", "model.safetensors"], "must be a .jxc file"),
         (["compress", "model.safetensors", "-o", "nowhere/x.jxc"], "nowhere/x.jxc: No such file"),
