@@ -34,9 +34,22 @@ def test_inspect_shows_every_tensor_and_the_whole(path, capsys, monkeypatch):
     ]
     sizes = {one.name: one.payload_bytes for one in codec.describe(path).tensors}
     for name, size in sizes.items():
-        assert rows[name][6] == "#" * max(1, round(20 * size / max(sizes.values())))
+        assert rows[name][6] == "#" * max(1, round(10 * size / max(sizes.values())))
     assert rows["steps"][1] == "scalar"
     assert f"{path.stat().st_size:,}" in rows["421"]
+
+
+def test_long_names_are_folded_and_leave_numbers_alone(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "/".join(["a_name_of_some_length"] * 4)
+    jaxcomp.save(tmp_path / "m.jxc", {name: np.zeros((123, 456))})
+    assert main(["inspect", str(tmp_path / "m.jxc")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    [row] = [line for line in lines if "123x456" in line]
+    assert row.split()[1:4] == ["123x456", "0", "1"]
+    folded = "".join(line.split()[0] for line in lines if "a_name" in line or "length" in line)
+    assert name in folded.replace("…", "")
 
 
 def test_inspect_sorts_by_bytes(path, capsys):

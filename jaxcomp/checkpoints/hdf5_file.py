@@ -13,7 +13,7 @@ from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry, e
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Checkpoint]:
-    """The arrays of a file under the names of their groups; each is read when it is loaded.
+    """Yield the arrays of a file under the names of their groups; each is read when it is loaded.
 
     Raises:
       CheckpointError: if an array is in another file, which a file from elsewhere could name at

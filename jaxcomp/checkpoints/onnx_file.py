@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from jaxcomp.checkpoints.checkpoint import Checkpoint, Entry, entry
 
 
 @contextmanager
 def open_onnx(path: Path) -> Iterator[Checkpoint]:
-    """The initializers of a file, in their order, under their names.
+    """Yield the initializers of a file, in their order, under their names.
 
     The graph is in memory, and its small arrays; those that are in files of their own beside it are
     read when they are loaded.
@@ -30,7 +32,7 @@ def open_onnx(path: Path) -> Iterator[Checkpoint]:
         for names, tensor in tensors.items()
     )
 
-    def load(wanted: Entry):
+    def load(wanted: Entry) -> np.ndarray:
         return library.numpy_helper.to_array(tensors[wanted.names], base_dir=str(path.parent))
 
     yield Checkpoint(entries, load, remarks=tuple(remarks))

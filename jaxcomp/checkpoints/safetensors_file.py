@@ -31,7 +31,7 @@ _TOGETHER = 2**20  # bytes that are copied at a time
 
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[Checkpoint]:
-    """The arrays of a file, in the order of their names; each is read when it is loaded."""
+    """Yield the arrays of a file, in the order of their names; each is read when it is loaded."""
     library = _library()
     with open(path, "rb") as file:
         with library.safe_open(path, framework="numpy") as checked:

@@ -35,7 +35,7 @@ def indexes(folder: Path) -> list[Path]:
 
 @contextmanager
 def open_shards(index: Path) -> Iterator[Checkpoint]:
-    """The arrays of all files that an index names, file by file; each is read when it is loaded.
+    """Yield the arrays of all files that an index names; each is read when it is loaded.
 
     Raises:
       CheckpointError: if it is no index, or names files elsewhere or arrays that are not there.

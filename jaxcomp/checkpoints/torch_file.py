@@ -20,7 +20,7 @@ from jaxcomp.codec.names import EMPTY
 
 @contextmanager
 def open_torch(path: Path) -> Iterator[Checkpoint]:
-    """The tensors of a file under the keys of its dicts; what is none is left out.
+    """Yield the tensors of a file under the keys of its dicts; what is none is left out.
 
     Raises:
       CheckpointError: if there is more in it than tensors, numbers and text, or a tensor is sparse.

@@ -35,7 +35,7 @@ def check_writable(path: str | os.PathLike) -> None:
 
 
 def is_folder(path: str | os.PathLike) -> bool:
-    """Whether `write_checkpoint` writes a folder of shards: the path has no suffix."""
+    """Tell whether `write_checkpoint` writes a folder of shards: the path has no suffix."""
     return not Path(path).suffix
 
 

@@ -132,6 +132,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         _check(options)
         chosen = _quantizer(options)
+        biases = None if options.bias_bits is None else ("bits", options.bias_bits)
         moments = Moments(options.moments) if options.moments else None
     except (ValueError, OSError) as error:
         return fail(options.output, error)
@@ -153,7 +154,7 @@ def run(options: argparse.Namespace) -> int:
                 per_unit=options.per_unit,
                 units_on=options.unit_axis,
                 trade=options.trade,
-                bias_quantizer=_rounding(options.bias_bits and ("bits", options.bias_bits)),
+                bias_quantizer=_rounding(biases),
                 calibration=moments,
                 max_kl=options.max_kl,
                 size=options.size,

@@ -13,7 +13,7 @@ from jaxcomp.codec.names import joined
 from jaxcomp.screen import PlainConsole
 
 _FEW, _AS_IS = "few values", "as is"  # ways of storing
-_BAR, _WIDTH = "#", 20  # characters of the largest
+_BAR, _WIDTH = "#", 10  # characters of the largest
 
 Row = tuple[codec.TensorInfo, float | None]  # with its relative error, if that was asked for
 
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class Kind(NamedTuple):
-    """The tensors of a file that are stored in one way."""
+    """Adds up the tensors of a file that are stored in one way."""
 
     kind: str
     tensors: int
@@ -122,7 +122,8 @@ def _as_table(info: codec.FileInfo, name: str, rows: list[Row]) -> Table:
     elements = sum(tensor.elements for tensor in info.tensors)
     title = f"{name}, format version {info.version}"
     table = Table(title=title, show_footer=True, box=box.SIMPLE, padding=0)
-    table.add_column("tensor", f"{elements:,} entries", no_wrap=True)
+    # Of all columns only names are folded where the screen is too narrow.
+    table.add_column("tensor", f"{elements:,} entries", overflow="fold")
     for heading, footer in (
         ("shape", ""),
         ("non-zeros", f"{sum(tensor.nonzeros for tensor in info.tensors):,}"),
@@ -130,11 +131,11 @@ def _as_table(info: codec.FileInfo, name: str, rows: list[Row]) -> Table:
         ("bytes", f"{info.file_bytes:,}"),
         ("bits", _bits(info.file_bytes, elements)),
     ):
-        table.add_column(heading, footer, justify="right")
-    table.add_column("share")
+        table.add_column(heading, footer, justify="right", no_wrap=True)
+    table.add_column("share", no_wrap=True)
     with_errors = any(error is not None for _, error in rows)
     if with_errors:
-        table.add_column("error", "", justify="right")
+        table.add_column("error", "", justify="right", no_wrap=True)
     largest = max((tensor.payload_bytes for tensor in info.tensors), default=1)
     for tensor, error in rows:
         table.add_row(

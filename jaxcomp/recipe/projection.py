@@ -72,10 +72,7 @@ def largest_that_fits(make: Callable[[float], Projected], most: int, first: floa
       TooSmallError: if no density is small enough; it says what takes the bytes.
     """
     density, below, above = min(1.0, first), None, None  # what fits, and what does not
-    before, flat = (
-        None,
-        False,
-    )  # the one before; whether densities allow more weights than there are
+    before, flat = None, False  # `flat`: densities allow more weights than there are
     for _ in range(_TRIES):
         found = make(density)
         if found.file_bytes <= most:
