@@ -1,6 +1,7 @@
 """Scalar quantizers of one numpy array, as levels and what they stand for."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -86,6 +87,7 @@ def bits_levels(w: np.ndarray, bits: int, *, axis: int | None = None) -> FewValu
     whole = step.astype(w.dtype).reshape(_of_slices(w, axis))
     _check_step(w, whole, largest)
     clipped = step * _best_share(magnitudes, np.where(top > 0, top, 1), largest)
+    del magnitudes
     # A step of almost no digits is not the one that was fitted.
     known = np.abs(clipped.astype(w.dtype).astype(np.float64) - clipped) < 0.01 * clipped
     fitted = np.where(known, clipped, step).astype(w.dtype).reshape(whole.shape)
@@ -100,7 +102,7 @@ def codebook_levels(w: np.ndarray, levels: int) -> FewValued:
 def _check_step(w: np.ndarray, step: np.ndarray, largest: int) -> None:
     if not ((step > 0) & (step < np.inf)).all():
         raise ValueError(f"the step is zero or infinite in type {w.dtype}: give another one")
-    beyond = np.rint(np.abs(w).astype(np.float64) / step.astype(np.float64)).max(initial=0)
+    beyond = max((np.abs(part).max(initial=0) for _, part in _in_steps(w, step)), default=0)
     # A step that was rounded down makes the largest weight a little more than the largest level.
     if beyond > largest + 1:
         raise ValueError(
@@ -110,8 +112,29 @@ def _check_step(w: np.ndarray, step: np.ndarray, largest: int) -> None:
 
 
 def _rounded(w: np.ndarray, step: np.ndarray, largest: int) -> FewValued:
-    levels = np.rint(w.astype(np.float64) / step.astype(np.float64))
-    return FewValued(np.clip(levels, -largest, largest).astype(np.int16), step)
+    levels = np.empty(w.shape, np.int16)
+    out = levels.reshape(-1) if step.size == 1 else levels
+    for at, part in _in_steps(w, step):
+        out[at] = np.clip(part, -largest, largest)
+    return FewValued(levels, step)
+
+
+def _in_steps(w: np.ndarray, step: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield where some weights are, and the nearest numbers of steps: networks can fill the memory.
+
+    Args:
+      w: floating-point array of any shape.
+      step: one number for all, where weights are entries of the flat array; or of a shape that
+        broadcasts to that of `w`, with as many axes, where they are rows.
+    """
+    wide = step.astype(np.float64)
+    if step.size == 1:
+        w, wide = w.reshape(-1), wide.reshape(())
+    rows = max(1, _TOGETHER * len(w) // max(1, w.size))
+    for start in range(0, len(w), rows):
+        at = slice(start, start + rows)
+        own = wide[at] if wide.ndim and len(wide) > 1 else wide
+        yield at, np.rint(w[at].astype(np.float64) / own)
 
 
 def _best_share(magnitudes: np.ndarray, top: np.ndarray, largest: int) -> np.ndarray:
@@ -127,7 +150,9 @@ def _best_share(magnitudes: np.ndarray, top: np.ndarray, largest: int) -> np.nda
     """
     least = _squared_errors(magnitudes, top, largest, 1.0)
     best = np.ones(len(magnitudes))
-    norms = np.square(magnitudes / top[:, None], dtype=np.float64).sum(axis=1)
+    norms = np.zeros(len(magnitudes))
+    for at, part in _in_units(magnitudes, top):
+        norms[at] += np.square(part).sum(axis=1)
     lost = least > _LOST**2 * norms
     if not lost.any():
         return best
@@ -146,15 +171,20 @@ def _squared_errors(
     """Squared errors of slices, in units of the squared largest magnitude of each."""
     errors = np.zeros(len(magnitudes))
     step = np.float32(share / largest)
+    for at, whole in _in_units(magnitudes, top):
+        part = whole.astype(np.float32)
+        part -= step * np.minimum(np.rint(part / step), np.float32(largest))
+        errors[at] += np.square(part, out=part).sum(axis=1)
+    return errors
+
+
+def _in_units(magnitudes: np.ndarray, top: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield which slices, and some of their magnitudes in units of the largest of each."""
     rows = max(1, _TOGETHER // max(1, magnitudes.shape[1]))
     for row in range(0, len(magnitudes), rows):
         at = slice(row, row + rows)
         for column in range(0, magnitudes.shape[1], _TOGETHER):
-            part = magnitudes[at, column : column + _TOGETHER] / top[at, None]
-            part = part.astype(np.float32)
-            part -= step * np.minimum(np.rint(part / step), np.float32(largest))
-            errors[at] += np.square(part, out=part).sum(axis=1)
-    return errors
+            yield at, magnitudes[at, column : column + _TOGETHER] / top[at, None]
 
 
 def _slices(w: np.ndarray, axis: int | None) -> np.ndarray:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import jaxcomp
 from jaxcomp.quantize.codebook import EXACT, codebook, fit_codebook
 from jaxcomp.quantize.scalar import bits_levels, codebook_levels, step_levels, ternary_levels
+from tests.checkpoints.claims import memory_of
 from tests.helpers import weights
 
 QUANTIZERS = {
@@ -199,3 +200,14 @@ def test_arrays_without_entries(shape, axis):
     for quantizer in (ternary_levels, lambda w, axis: bits_levels(w, 4, axis=axis)):
         q = quantizer(w, axis=axis).values()
         assert (q.shape, q.dtype) == (shape, np.float32)
+
+
+@pytest.mark.parametrize("shape", [(2048, 2048), (2**22,), (1, 2**22)])
+def test_a_large_array_is_rounded_in_little_memory(shape):
+    """A network may be as large as the memory: no copy of float64 is made."""
+    w = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    own = {"bits": lambda: bits_levels(w, 4), "step": lambda: step_levels(w, 0.01)}
+    for name, rounding in own.items():
+        assert memory_of(rounding) < 1.6 * w.nbytes, name
+    few = bits_levels(w, 4)
+    np.testing.assert_array_equal(few.levels, np.rint(w.astype(np.float64) / few.codebook))
