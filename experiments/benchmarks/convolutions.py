@@ -10,8 +10,8 @@ many calls from Python. Prints a table, and writes all numbers as JSON. About a 
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -62,25 +62,20 @@ def _pairs(steps: int) -> Iterator[tuple[str, Work, Work]]:
             jax.device_put(rng.normal(size=shape).astype(np.float32))
             for shape in (of_images, of_kernel)
         )
-        own, xla = (_passes(one, padding) for one in (convolution, _of_xla))
-        yield name, _call(jax.jit(own), images, kernel), _call(jax.jit(xla), images, kernel)
+        own, xla = (
+            jax.jit(_passes(one, padding)) for one in (convolution, jax.lax.conv_general_dilated)
+        )
+        yield name, partial(own, images, kernel), partial(xla, images, kernel)
         if name == _LOOPED:
-            one, looped = jax.jit(xla), jax.jit(_looped(xla, steps))
-            yield LOOP, _calls(one, images, kernel, steps), _call(looped, images, kernel)
-
-
-def _of_xla(images: jax.Array, kernel: jax.Array, strides: Any, padding: str) -> jax.Array:
-    return jax.lax.conv_general_dilated(
-        images, kernel, strides, padding, dimension_numbers=_NUMBERS
-    )
+            looped = jax.jit(_looped(xla, steps))
+            yield LOOP, _calls(xla, images, kernel, steps), partial(looped, images, kernel)
 
 
 def _passes(one: Convolution, padding: str) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """Return a function to a kernel after a step down the sum of the squared results."""
 
     def loss(kernel: jax.Array, images: jax.Array) -> jax.Array:
-        options = {"dimension_numbers": _NUMBERS} if one is convolution else {}
-        return (one(images, kernel, (1, 1), padding, **options) ** 2).mean()
+        return (one(images, kernel, (1, 1), padding, dimension_numbers=_NUMBERS) ** 2).mean()
 
     return lambda images, kernel: kernel - 0.1 * jax.grad(loss)(kernel, images)
 
@@ -92,10 +87,6 @@ def _looped(
         return jax.lax.fori_loop(0, steps, lambda _, w: one(images, w), kernel)
 
     return many
-
-
-def _call(one: Callable[..., jax.Array], images: jax.Array, kernel: jax.Array) -> Work:
-    return lambda: one(images, kernel)
 
 
 def _calls(one: Callable[..., jax.Array], images: jax.Array, w: jax.Array, steps: int) -> Work:

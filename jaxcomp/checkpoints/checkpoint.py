@@ -16,7 +16,7 @@ class CheckpointError(ValueError):
 
 
 class Entry(NamedTuple):
-    """What is known of an array before it is loaded."""
+    """Describes an array before it is loaded."""
 
     names: Names  # the path to it in nested dicts (str or int keys) and lists (int)
     shape: tuple[int, ...]

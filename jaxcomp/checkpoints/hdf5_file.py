@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry, entry
+from jaxcomp.checkpoints.library import library
 
 
 @contextmanager
@@ -19,12 +19,12 @@ def open_hdf5(path: Path) -> Iterator[Checkpoint]:
       CheckpointError: if an array is in another file, which a file from elsewhere could name at
         will.
     """
-    library = _library()
-    with library.File(path, "r") as file:
+    h5py = library("h5py", "keras")
+    with h5py.File(path, "r") as file:
         entries, remarks = [], []
 
         def visit(name: str, item: Any) -> None:
-            if not isinstance(item, library.Dataset):
+            if not isinstance(item, h5py.Dataset):
                 return
             if item.external or item.is_virtual:
                 raise CheckpointError(f"{name!r} is in another file: make one file of both")
@@ -39,11 +39,3 @@ def open_hdf5(path: Path) -> Iterator[Checkpoint]:
             return file["/".join(wanted.names)][()]
 
         yield Checkpoint(tuple(entries), load, remarks=tuple(remarks))
-
-
-def _library() -> ModuleType:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError('this needs h5py: pip install "jaxcomp[keras]"') from error
-    return h5py

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, Entry, entry
+from jaxcomp.checkpoints.library import library
 
 
 @contextmanager
@@ -17,30 +17,22 @@ def open_onnx(path: Path) -> Iterator[Checkpoint]:
     The graph is in memory, and its small arrays; those that are in files of their own beside it are
     read when they are loaded.
     """
-    library = _library()
-    model = library.load(path, load_external_data=False)
+    onnx = library("onnx", "onnx")
+    model = onnx.load(path, load_external_data=False)
     tensors, remarks = {}, []
     for tensor in model.graph.initializer:
-        if tensor.data_type == library.TensorProto.STRING:
+        if tensor.data_type == onnx.TensorProto.STRING:
             remarks.append(f"{tensor.name!r} is text, and left out")
         else:
             tensors[(tensor.name,)] = tensor
     if model.graph.sparse_initializer:
         remarks.append(f"{len(model.graph.sparse_initializer)} sparse initializers are left out")
     entries = tuple(
-        entry(names, tuple(tensor.dims), library.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+        entry(names, tuple(tensor.dims), onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
         for names, tensor in tensors.items()
     )
 
     def load(wanted: Entry) -> np.ndarray:
-        return library.numpy_helper.to_array(tensors[wanted.names], base_dir=str(path.parent))
+        return onnx.numpy_helper.to_array(tensors[wanted.names], base_dir=str(path.parent))
 
     yield Checkpoint(entries, load, remarks=tuple(remarks))
-
-
-def _library() -> ModuleType:
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError('this needs onnx: pip install "jaxcomp[onnx]"') from error
-    return onnx

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry, entry, leaves
+from jaxcomp.checkpoints.library import library
 from jaxcomp.codec.names import EMPTY, Names, join
 from jaxcomp.late_reads import ignore_late_reads
 
@@ -29,10 +30,7 @@ def open_orbax(path: Path) -> Iterator[Checkpoint]:
       path: the folder of a tree, of a step that holds one tree, or of all steps of a
         `CheckpointManager`, of which the last is taken.
     """
-    try:
-        import orbax.checkpoint as ocp
-    except ImportError as error:
-        raise ImportError('this needs orbax-checkpoint: pip install "jaxcomp[compress]"') from error
+    ocp = library("orbax.checkpoint", "compress")
     import jax
 
     folder = _tree_folder(path.resolve())

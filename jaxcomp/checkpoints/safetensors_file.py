@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry, entry
+from jaxcomp.checkpoints.library import library
 
 _TYPES = {
     "BOOL": "bool",
@@ -32,9 +32,9 @@ _TOGETHER = 2**20  # bytes that are copied at a time
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[Checkpoint]:
     """Yield the arrays of a file, in the order of their names; each is read when it is loaded."""
-    library = _library()
+    safetensors = library("safetensors", "compress")
     with open(path, "rb") as file:
-        with library.safe_open(path, framework="numpy") as checked:
+        with safetensors.safe_open(path, framework="numpy") as checked:
             metadata = checked.metadata() or {}
             found = []
             for name in checked.keys():  # noqa: SIM118, it is not a dict
@@ -100,14 +100,6 @@ def _read_header(file: BinaryIO) -> tuple[int, dict[str, Any]]:
     """Return where the arrays begin, and the header of a file that the library has checked."""
     (length,) = struct.unpack("<Q", file.read(8))
     return 8 + length, json.loads(file.read(length))
-
-
-def _library() -> ModuleType:
-    try:
-        import safetensors
-    except ImportError as error:
-        raise ImportError('this needs safetensors: pip install "jaxcomp[compress]"') from error
-    return safetensors
 
 
 def _dtype(name: str, stored: str) -> np.dtype:

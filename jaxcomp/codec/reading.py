@@ -82,20 +82,18 @@ def metadata(path: str | os.PathLike, *, limits: Limits | None = None) -> dict[s
 
 
 def arrays(
-    path: str | os.PathLike, *, limits: Limits | None = None, keeps: bool = False
+    path: str | os.PathLike, *, limits: Limits | None = None
 ) -> Iterator[tuple[Names, np.ndarray]]:
     """Read a `.jxc` file array by array, each with its names.
 
     Args:
       path: the file.
-      limits: as for `load`.
-      keeps: whether you keep the arrays: memory is then counted for all of them; else for two, the
-        one at hand and the next.
+      limits: as for `load`, but memory is counted for two arrays, the one at hand and the next.
 
     Raises:
       FormatError, ImportError, OSError: as `load`.
     """
-    for names, record, _ in _File(path, limits, keeps=keeps).records():
+    for names, record, _ in _File(path, limits, keeps=False).records():
         if record is not None:
             yield names, record.values()
 

@@ -41,7 +41,7 @@ def make_scan(
 def scanned(
     update: Callable[[State, Any], State],
 ) -> Callable[[State, Any, jax.Array], State]:
-    """From one step on a batch to steps on the batches of an order, whose first axis is steps."""
+    """Make of one step on a batch steps on the batches of an order, whose first axis is steps."""
 
     def steps(state: State, examples: Any, order: jax.Array) -> State:
         def step(state: State, indices: jax.Array) -> tuple[State, None]:
