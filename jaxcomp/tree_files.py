@@ -5,7 +5,7 @@ names are keys, positions and attributes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jaxcomp import codec
@@ -25,13 +25,14 @@ def save(path: str | os.PathLike, tree: PyTree) -> int:
     (ternary output units) with a step for each; zeros of others as a pattern. Nothing is rounded:
     0.0 and -0.0, which a mask that is multiplied makes of negative weights, are two values, and
     cost as much; `jnp.where(w == 0, 0, w)` leaves the one.
+    Arrays that are the same are stored once.
     The file appears whole or not at all: it is written beside its place, then moved there.
 
     Args:
       path: where to write; an existing file is replaced, and its permissions stay. So does a link:
         the file that it points to is replaced.
       tree: leaves are numpy or jax arrays of a boolean, integer or real floating-point type
-        (bfloat16 included). Names in dicts are str or int.
+        (those of ml_dtypes, such as bfloat16 and int4, included). Names in dicts are str or int.
 
     Returns:
       The size of the file in bytes.
@@ -54,7 +55,12 @@ def save(path: str | os.PathLike, tree: PyTree) -> int:
 
 
 def load(
-    path: str | os.PathLike, *, like: PyTree | None = None, limits: Limits | None = None
+    path: str | os.PathLike,
+    *,
+    like: PyTree | None = None,
+    only: Collection[str] | None = None,
+    threads: int | None = None,
+    limits: Limits | None = None,
 ) -> PyTree:
     """Read a `.jxc` file: a nested dict of numpy arrays with their names, shapes and types.
 
@@ -63,15 +69,21 @@ def load(
       like: a tree whose structure is wanted in place of nested dicts, such as the module that was
         stored, with the arrays of the file in place of its own. Leaves that are no arrays, such as
         activation functions, are taken from it. Types are those of the file.
-      limits: of memory and time; by default they are in proportion to the size of the file.
+      only: names of the arrays that are wanted, and of dicts of which all is, parts joined by `/`;
+        of a large file no more is read than they need. None for all.
+      threads: how many work at the same time; None for as many as there are cores. Without numba
+        (the extra `fast`), more than one help little.
+      limits: of memory and time; by default they are in proportion to the size of the file. They
+        are counted as for one thread.
 
     Raises:
       FormatError: if the file is not a whole, untouched `.jxc` file, or is beyond the limits.
-      ValueError: if arrays of the file and of `like` have other names or shapes.
-      ImportError: if it holds bfloat16 arrays and ml_dtypes is not installed.
+      ValueError: if arrays of the file and of `like` have other names or shapes, a name of `only`
+        is not in it, or `threads` is not positive.
+      ImportError: if it holds arrays of types that numpy lacks, and ml_dtypes is not installed.
       OSError: if it cannot be read.
     """
-    nested = codec.load(path, limits=limits)
+    nested = codec.load(path, only=only, threads=threads, limits=limits)
     if like is None:
         return nested
     import jax

@@ -132,11 +132,11 @@ def _measured(what: str, source: str, target: str) -> dict[str, float]:
         tensors = {name: (array, np.array(0.0123, np.float32)) for name, array in levels.items()}
 
         def run() -> Any:
-            return codec.write(target, tensors)
+            return codec.write(target, tensors, threads=1)
     else:
 
         def run() -> Any:
-            return codec.read(target)
+            return codec.read(target, threads=1)
 
     seconds, growth = [], 0
     for repeat in range(REPEATS):

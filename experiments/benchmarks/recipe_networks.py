@@ -32,6 +32,7 @@ PyTree = Any
 _DENSE, _SPARSE, _FINE = 0.25, 0.4, 0.1  # of the steps; few-valued weights have the rest
 _MAGNITUDES, _BIAS_BITS = 2, 6
 _TRIES = 3  # densities, of which the largest is taken whose file is small enough
+_MOST_TRIES = 8  # as long as none is
 METHODS = ("for_size", "by_hand", "int8_zstd19")
 
 
@@ -156,15 +157,15 @@ def _of_density(
         key,
     )
     density, best = 1.0 / times, None
-    for _ in range(_TRIES):
+    for tried in range(1, _MOST_TRIES + 1):
         done = _run(Recipe(*phases(density)), subject, key, dense)
         size = size_of(done.params, done.model_state)
         if size <= most and (best is None or size > best[2]):
             best = done.params, done.model_state, size
+        if best is not None and tried >= _TRIES:
+            return best
         density = min(1.0, 0.98 * density * most / size)
-    if best is None:
-        raise ValueError(f"no file of {most} bytes was found: the last one had {size}")
-    return best
+    raise ValueError(f"no file of {most} bytes was found: the last one had {size}")
 
 
 def _run(recipe: Recipe, subject: Subject, key: jax.Array, start: Any = None) -> Any:

@@ -2,10 +2,21 @@
 
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.limits import Limits
-from jaxcomp.codec.reading import FileInfo, TensorInfo, arrays, describe, load, metadata, read
+from jaxcomp.codec.reading import (
+    File,
+    FileInfo,
+    TensorInfo,
+    arrays,
+    describe,
+    load,
+    metadata,
+    open,
+    read,
+)
 from jaxcomp.codec.writing import Writer, save, write
 
 __all__ = [
+    "File",
     "FileInfo",
     "FormatError",
     "Limits",
@@ -15,6 +26,7 @@ __all__ = [
     "describe",
     "load",
     "metadata",
+    "open",
     "read",
     "save",
     "write",

@@ -18,10 +18,13 @@ from jaxcomp.codec.logistic import COUNT_UNIT, UNIT, Mixer, Odds, clipped, proba
 MAX_MAGNITUDE = 32  # of levels: they are coded one by one
 MAX_WIDTH = 2**19  # columns that are alive: sums over a row fit 64 bits
 CLASSES = 15  # of row densities: 0 for a row of zeros, 8 for the mean
-_CLASS_UNIT = 1893  # log-odds from class to class: ln 2 / 1.5
+CLASS_UNIT = 1893  # log-odds from class to class: ln 2 / 1.5
 _BASES = 192  # of mean densities
 _BASE_UNIT = UNIT // 8
-_HALF = 1 << (PRECISION - 1)
+HALF = 1 << (PRECISION - 1)
+# Where the weights of mixers start.
+ZERO_WEIGHTS, SIGN_WEIGHTS = (0.6, 0.6, 0.4, 0.3), (0.8, 0.5, 0.3)
+MAGNITUDE_WEIGHTS = (0.3, 0.3, 0.3, 0.3)
 
 # Bytes for each column that is alive: of the row at hand, and of counts for each magnitude.
 _MEMORY, _TABLE_MEMORY = 320, 8
@@ -78,13 +81,27 @@ def code_adaptive(
         classes, out = np.zeros(0), (classes > 0).astype(np.int8)[:, None]
     else:
         out = np.zeros((rows, width), np.int8)
-    model = _Rows(width, bounds, base * _BASE_UNIT, settings)
-    for i in np.flatnonzero(classes):
-        density = (int(classes[i]) - 8) * _CLASS_UNIT if settings.densities else 0
-        out[i] = model.code(coder, out, i, density, levels[i] if known else None)
+    base *= _BASE_UNIT
+    alive = np.flatnonzero(classes)
+    density = CLASS_UNIT * (classes[alive].astype(np.int64) - 8) * settings.densities
+    lags = _lags(settings.period)
+    if coder.rows is not None:
+        if known:
+            out = np.ascontiguousarray(levels, np.int8)
+        coder.rows(out, alive, density, lags, base, bounds, known=known)
+    else:
+        model = _Rows(width, bounds, base, lags)
+        for i, one in zip(alive, density, strict=True):
+            out[i] = model.code(coder, out, i, int(one), levels[i] if known else None)
     whole = np.zeros(shape, np.int8)
     whole[:, live] = out
     return whole
+
+
+def _lags(period: int) -> tuple[int, ...]:
+    """Return at which distances the parents of a level are."""
+    p = period
+    return (1, p, p + 1, p - 1, 2) if p > 1 else (1, 2, 3, 4, 5)
 
 
 def _densities(levels: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
@@ -104,20 +121,18 @@ def _densities(levels: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.n
 class _Rows:
     """The models of one matrix: of zeros, signs and magnitudes."""
 
-    def __init__(self, width: int, bounds: tuple[int, int], base: int, settings: Settings):
-        p = settings.period
-        self._lags = (1, p, p + 1, p - 1, 2) if p > 1 else (1, 2, 3, 4, 5)
-        self._base, self._settings, self._bounds = base, settings, bounds
+    def __init__(self, width: int, bounds: tuple[int, int], base: int, lags: tuple[int, ...]):
+        self._lags, self._base, self._bounds = lags, base, bounds
         self._largest = max(-bounds[0], bounds[1])
         prior = int(probability(np.array(base)))
         self._columns = np.arange(width)
         self._by_column = Odds(width, prior, 2 * COUNT_UNIT)
         self._by_parents = Odds(32, prior, 2 * COUNT_UNIT)
         self._by_both = Odds(32 * 16, prior, 2 * COUNT_UNIT)
-        self._zero = Mixer((0.6, 0.6, 0.4, 0.3))
-        self._signs = (Odds(27, _HALF, COUNT_UNIT), Odds(width, _HALF, 2 * COUNT_UNIT))
-        self._sign_sum = Odds(11, _HALF, COUNT_UNIT)
-        self._sign = Mixer((0.8, 0.5, 0.3))
+        self._zero = Mixer(ZERO_WEIGHTS)
+        self._signs = (Odds(27, HALF, COUNT_UNIT), Odds(width, HALF, 2 * COUNT_UNIT))
+        self._sign_sum = Odds(11, HALF, COUNT_UNIT)
+        self._sign = Mixer(SIGN_WEIGHTS)
         self._magnitudes: dict[int, _Magnitude] = {}
 
     def code(
@@ -196,11 +211,11 @@ class _Magnitude:
 
     def __init__(self, width: int, threshold: int, largest: int):
         self._threshold = threshold
-        self._overall = Odds(1, _HALF, COUNT_UNIT)
-        self._by_column = Odds(width, _HALF, 2 * COUNT_UNIT)
-        self._by_parents = Odds(25, _HALF, COUNT_UNIT)
-        self._by_sum = Odds(4 * largest + 1, _HALF, COUNT_UNIT)
-        self._mixer = Mixer((0.3, 0.3, 0.3, 0.3))
+        self._overall = Odds(1, HALF, COUNT_UNIT)
+        self._by_column = Odds(width, HALF, 2 * COUNT_UNIT)
+        self._by_parents = Odds(25, HALF, COUNT_UNIT)
+        self._by_sum = Odds(4 * largest + 1, HALF, COUNT_UNIT)
+        self._mixer = Mixer(MAGNITUDE_WEIGHTS)
 
     def code(self, coder, parents, at, larger):
         none = np.zeros_like(at)

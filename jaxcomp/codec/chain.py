@@ -32,13 +32,18 @@ def code_chain(
       hint: bool of shape [count] that both sides know, or None.
       symbols: what to encode.
     """
+    coder.budget.work(WORK * count)
+    if coder.chain is not None:
+        out = np.zeros(count, np.int8) if symbols is None else symbols.astype(np.int8)
+        hints = np.zeros(count, np.int64) if hint is None else hint.astype(np.int64)
+        coder.chain(out, alphabet, period, hints, _SEEN, _PRIOR, known=symbols is not None)
+        return out
     # Of Python's numbers: arrays as short as these are several times slower.
     in_context = [[[0] * alphabet for _ in range(alphabet)] for _ in range(2)]
     overall, total = [_PRIOR] * alphabet, _PRIOR * alphabet
     out = np.zeros(count, np.int8)
     before = 0
     for i in range(count):
-        coder.budget.work(WORK)
         earlier = int(out[i - period]) if i >= period else 0
         seen = in_context[0 if hint is None else int(hint[i])][(before + earlier + 1) // 2]
         weights = [here * total + 2 * all_ for here, all_ in zip(seen, overall, strict=True)]

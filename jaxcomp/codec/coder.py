@@ -8,7 +8,7 @@ None in their place and finds them. Both must therefore see the same models in t
 import math
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import constriction
 import numpy as np
@@ -20,28 +20,37 @@ from jaxcomp.codec.limits import Budget
 # the coder itself, and the same on every machine.
 PRECISION = 24
 _TOGETHER = 2**17  # symbols of a long code that are decoded at a time
+INVALID = "the entropy-coded part is not a valid code"
 
 
-class Coder(Protocol):
+class Coder:
     """What models need of an `Encoder` or a `Decoder`.
 
     Attributes:
       budget: where models count the work and the memory that they take.
+      blocks, chain, rows: code many symbols in one call, where loops are compiled; see
+        `CompiledEncoder`.
     """
 
     budget: Budget
+    blocks: Callable[..., None] | None = None
+    chain: Callable[..., None] | None = None
+    rows: Callable[..., None] | None = None
 
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
         """Symbols of `[0, K)`, int32 of shape [count], with probabilities `weights / sum`, [K]."""
+        raise NotImplementedError
 
     def bits(self, ones: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         """Bits, bool of shape [n]; each is one with probability `ones / 2^24`, shape [n]."""
+        raise NotImplementedError
 
     def raw(self, count: int, data: bytes | None) -> bytes | memoryview:
         """`count` bytes as they are."""
+        raise NotImplementedError
 
 
-class Encoder:
+class Encoder(Coder):
     """Symbols to bytes; bytes as they are go to `sink` at once."""
 
     def __init__(self, sink: Callable[[bytes], Any] | None = None) -> None:
@@ -68,30 +77,29 @@ class Encoder:
         self._sink(data)
         return data
 
+    def position(self) -> tuple[int, int, int]:
+        """Return how many words are done, and the start and the width of the interval then."""
+        words, (lower, width) = self._range.pos()
+        return words, lower, width
+
     @property
     def size(self) -> int:
         """Bits of all symbols up to now."""
-        return self._range.num_bits()
+        words, _, width = self.position()
+        return 32 * words + 64 - width.bit_length()
 
     def finish(self) -> bytes:
         """The shortest bytes that decode to the symbols, if zeros are read after their end.
 
         The encoder then is as it was before the first symbol.
         """
-        words = self._range.get_compressed()
-        position, (lower, width) = self._range.pos()
+        words, lower, width = self.position()
+        code = finished(self._range.get_compressed()[:words], lower, width)
         self._range = constriction.stream.queue.RangeEncoder()
-        # Any number in [lower, lower + width) ends the code: take one of the fewest bytes. One
-        # beyond 64 bits would change the words before it.
-        for size in range(9):
-            unit = 1 << (64 - 8 * size)
-            number = -(-lower // unit) * unit
-            if number < min(lower + width, 2**64):
-                break
-        return (words[:position].astype(">u4").tobytes() + number.to_bytes(8, "big")).rstrip(b"\0")
+        return code
 
 
-class Decoder:
+class Decoder(Coder):
     """Bytes to symbols."""
 
     def __init__(
@@ -105,11 +113,7 @@ class Decoder:
 
     def start(self, raw: memoryview | bytes, code: memoryview | bytes) -> None:
         """Go on with other bytes."""
-        words = np.zeros(-(-len(code) // 4), np.uint32)
-        words.view(np.uint8)[: len(code)] = np.frombuffer(code, np.uint8)
-        self._range = constriction.stream.queue.RangeDecoder(
-            words if sys.byteorder == "big" else words.byteswap(inplace=True)
-        )
+        self._range = constriction.stream.queue.RangeDecoder(words_of(code))
         self._raw = raw
 
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
@@ -124,7 +128,7 @@ class Decoder:
         try:
             return self._range.decode(_categorical(weights), count)
         except AssertionError as error:  # how the library reports an impossible word
-            raise FormatError("the entropy-coded part is not a valid code") from error
+            raise FormatError(INVALID) from error
 
     def bits(self, ones: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         """See `Coder`; errors as `symbols`."""
@@ -134,7 +138,7 @@ class Decoder:
         try:
             return self._range.decode(_BITS, _pairs(ones)).astype(bool)
         except AssertionError as error:
-            raise FormatError("the entropy-coded part is not a valid code") from error
+            raise FormatError(INVALID) from error
 
     def raw(self, count: int, data: bytes | None) -> bytes | memoryview:
         """See `Coder`.
@@ -181,6 +185,25 @@ class MeteringDecoder(Decoder):
         """See `Coder`."""
         self.spent += count
         return super().raw(count, data)
+
+
+def finished(words: np.ndarray, lower: int, width: int) -> bytes:
+    """Return the shortest bytes that begin with words and end in an interval, without zeros."""
+    # Any number in [lower, lower + width) ends the code: take one of the fewest bytes. One beyond
+    # 64 bits would change the words before it.
+    for size in range(9):
+        unit = 1 << (64 - 8 * size)
+        number = -(-lower // unit) * unit
+        if number < min(lower + width, 2**64):
+            break
+    return (words.astype(">u4").tobytes() + number.to_bytes(8, "big")).rstrip(b"\0")
+
+
+def words_of(code: memoryview | bytes) -> np.ndarray:
+    """Return the words of some bytes, uint32, with zeros at the end of the last one."""
+    words = np.zeros(-(-len(code) // 4), np.uint32)
+    words.view(np.uint8)[: len(code)] = np.frombuffer(code, np.uint8)
+    return words if sys.byteorder == "big" else words.byteswap(inplace=True)
 
 
 def decode_words(

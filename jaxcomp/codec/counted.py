@@ -43,27 +43,48 @@ def code_counted(
       The symbols, of the smallest signed type that holds all there can be if they were decoded
       without `out`.
     """
-    weights = np.full(alphabet, max(1, min(32, 512 // alphabet))) if prior is None else prior.copy()
+    first = np.full(alphabet, max(1, min(32, 512 // alphabet))) if prior is None else prior
+    weights = first.astype(np.int64)
     if symbols is not None:
         out = symbols
     elif out is None:
         out = np.empty(count, signed_dtype(low, low + alphabet - 1))
-    done = 0
-    while done < count:
-        end = min(count, done + max(_FIRST_BLOCK, done // _GROWTH))
+    ends = _block_ends(count)
+    coder.budget.work(_work(ends, alphabet))
+    if coder.blocks is not None:
+        if alphabet > 1:
+            coder.blocks(out, ends, low, weights, SEEN, known=symbols is not None)
+        elif symbols is None:
+            out[...] = low
+        return out
+    begin = 0
+    for end in map(int, ends):
         seen = np.zeros(alphabet, np.int64)
-        while done < end:
-            part = slice(done, min(end, done + _TOGETHER))
-            size = part.stop - done
-            coder.budget.work(_CALL + _EACH_WEIGHT * alphabet + _EACH_SYMBOL * size)
+        for start in range(begin, end, _TOGETHER):
+            part = slice(start, min(end, start + _TOGETHER))
             known = None if symbols is None else symbols[part].astype(np.int32) - low
-            known = coder.symbols(weights, size, known)
+            known = coder.symbols(weights, part.stop - start, known)
             if symbols is None:
                 out[part] = known + low
             seen += np.bincount(known, minlength=alphabet)
-            done = part.stop
-        weights = weights + SEEN * seen
+        weights += SEEN * seen
+        begin = end
     return out
+
+
+def _block_ends(count: int) -> np.ndarray:
+    """Return where each block ends, the last one after `count` symbols."""
+    ends, done = [], 0
+    while done < count:
+        done = min(count, done + max(_FIRST_BLOCK, done // _GROWTH))
+        ends.append(done)
+    return np.array(ends, np.int64)
+
+
+def _work(ends: np.ndarray, alphabet: int) -> int:
+    sizes = np.diff(ends, prepend=0)
+    calls = int((-(-sizes // _TOGETHER)).sum())
+    return calls * (_CALL + _EACH_WEIGHT * alphabet) + _EACH_SYMBOL * int(sizes.sum())
 
 
 def count_symbols(symbols: np.ndarray, alphabet: int, low: int = 0) -> np.ndarray:

@@ -21,7 +21,21 @@ NAMES = (
     "float32",
     "float64",
     "bfloat16",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float8_e4m3",
+    "float8_e3m4",
+    "float8_e4m3b11fnuz",
+    "float8_e4m3fnuz",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "float4_e2m1fn",
+    "int4",
+    "uint4",
+    "int2",
+    "uint2",
 )
+_OF_NUMPY = 12  # of them; the others come with ml_dtypes, and have a byte for each entry or two
 
 
 @functools.cache  # names of types take numpy microseconds
@@ -56,18 +70,23 @@ def dtype_of(code: int) -> np.dtype:
     """
     if not 0 <= code < len(NAMES):
         raise FormatError(f"unknown array type {code}: the file was written by a newer version")
-    if NAMES[code] == "bfloat16":
-        return _bfloat16()
+    if code >= _OF_NUMPY:
+        return _of_ml_dtypes(NAMES[code])
     return np.dtype(NAMES[code]).newbyteorder("<")
 
 
-def _bfloat16() -> np.dtype:
-    # numpy has no bfloat16; the package that adds it comes with jax, but a reader without jax
-    # need not have it as long as its files do not use the type.
+def is_integer(dtype: np.dtype) -> bool:
+    """Tell whether a type is one of integers, bool not among them."""
+    return dtype.name.startswith(("int", "uint"))
+
+
+def _of_ml_dtypes(name: str) -> np.dtype:
+    # The package comes with jax, but a reader without jax need not have it as long as its files do
+    # not use these types.
     try:
         import ml_dtypes
     except ImportError as error:
         raise ImportError(
-            "the file holds bfloat16 arrays, which numpy lacks: pip install ml_dtypes"
+            f"the file holds {name} arrays, which numpy lacks: pip install ml_dtypes"
         ) from error
-    return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(getattr(ml_dtypes, name))

@@ -5,6 +5,8 @@ from itertools import chain
 
 import numpy as np
 
+from jaxcomp.codec.dtypes import is_integer
+
 MAX_LEVEL = 2**15 - 1  # magnitude
 _WIDEST = 4  # levels between the smallest and the largest, for each value
 _MANY = 16  # values: a table of fewer costs next to nothing, and is on a wrong grid by chance
@@ -14,8 +16,12 @@ def multiples(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """`levels * steps`, rounded once, in the type of `steps`."""
     # A product of a level and a step of any other floating-point type is exact in float64, which
     # numpy takes a few at a time.
-    wide = steps.dtype if steps.dtype.kind in "iu" else np.float64
+    wide = np.float64
     out = np.empty(np.broadcast_shapes(levels.shape, steps.shape), steps.dtype)
+    if is_integer(steps.dtype):
+        # Those that numpy does not know have a few bits.
+        wide = np.int32 if steps.dtype.kind == "V" else steps.dtype
+        steps = steps.astype(wide)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.multiply(levels, steps, out=out, dtype=wide, casting="unsafe")
 
@@ -32,7 +38,7 @@ def fit_grid(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     if values.dtype.kind == "b":
         return None
     widest = min(MAX_LEVEL, _WIDEST * len(values))
-    candidates = _integers(values) if values.dtype.kind in "iu" else _reals(values, widest)
+    candidates = _integers(values) if is_integer(values.dtype) else _reals(values, widest)
     with np.errstate(all="ignore"):  # of steps that vanish
         for numbers, steps in candidates:
             if not max(numbers.max(), 0) - min(numbers.min(), 0) <= widest:
@@ -48,10 +54,12 @@ _Candidates = Iterator[tuple[np.ndarray, Iterable[np.ndarray]]]  # multiples, an
 
 
 def _integers(values: np.ndarray) -> _Candidates:
-    exact = values.astype(object)  # of any size
+    narrow = values.dtype.kind == "V"  # of types that numpy does not know
+    exact = values.astype(np.int8) if narrow else values.astype(object)  # of any size
     step = int(np.gcd.reduce(exact)) or 1
-    if step <= np.iinfo(values.dtype).max:  # else it is of the smallest number of a signed type
-        yield exact // step, (np.array(step, values.dtype),)
+    stored = np.array(step).astype(values.dtype)
+    if int(stored) == step:  # else it is of the smallest number of a signed type
+        yield exact // step, (stored,)
 
 
 def _reals(values: np.ndarray, widest: int) -> _Candidates:

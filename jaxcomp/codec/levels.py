@@ -40,9 +40,25 @@ class FewValued(NamedTuple):
 
     def bits(self) -> float:
         """About how many bits it takes: those of the codebook, and the entropy of the levels."""
-        counts = np.unique(self.levels, return_counts=True)[1]
+        low, high = int(self.levels.min()), int(self.levels.max())
+        counts = count_symbols(self.levels.reshape(-1), high - low + 1, low)
+        counts = counts[counts > 0]
         entropy = counts @ np.log2(self.levels.size / counts)
         return float(8 * self.codebook.nbytes + entropy)
+
+
+def smallest_form(array: np.ndarray) -> FewValued | np.ndarray:
+    """Return the form of an array of the fewest bits: levels of some kind, or as it is."""
+    if not (array.size and array.view(f"u{array.itemsize}").any()):
+        return array
+    few = few_valued(array)
+    # A common step is as good as it gets.
+    by_unit = None if few is not None and few.codebook.ndim == 0 else few_valued_by_unit(array)
+    best, fewest = array, plain_bits(array)
+    for form in (by_unit, few):  # the last one that takes no more
+        if form is not None and (bits := form.bits()) <= fewest:
+            best, fewest = form, bits
+    return best
 
 
 def plain_bits(array: np.ndarray) -> float:

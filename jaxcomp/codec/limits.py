@@ -5,6 +5,7 @@ the same, and makes a file as large as its arrays ask for.
 """
 
 import math
+import threading
 from numbers import Real
 from typing import NamedTuple
 
@@ -51,11 +52,19 @@ MEMORY_OF_TEXT = 1024  # for each byte: what came after it, and the names made o
 MEMORY_OF_ARRAY = 1024  # beside its entries
 
 
+class Cost(NamedTuple):
+    """Holds what a part of an array takes."""
+
+    work: int  # nanoseconds
+    memory: int  # bytes
+
+
 class Budget:
     """What has been declared and spent up to now.
 
     A reader knows the size of the file and refuses what is beyond it. A writer finds out at the
     end how large the file has to be; that is more than it is for arrays of almost only zeros.
+    Threads may count at the same time.
     """
 
     def __init__(
@@ -71,8 +80,10 @@ class Budget:
         """
         memory, seconds = _checked(Limits() if limits is None else limits)
         self._file_bytes, self._keeps = file_bytes, keeps
+        self._lock = threading.Lock()
         self._last = 0  # bytes of the array that was read last, unless all are kept
         self._spent = dict.fromkeys(LIMITS, 0)
+        self._most_later = 0
         self._held = self._most_held = PROGRAM_MEMORY + FILE_COPIES * (file_bytes or 0)
         self.work_done = 0  # nanoseconds
         self._memory = self._work = math.inf
@@ -104,7 +115,8 @@ class Budget:
         Raises:
           FormatError: if it is beyond the limit.
         """
-        self.work_done += nanoseconds
+        with self._lock:
+            self.work_done += nanoseconds
         if self.work_done > self._work:
             raise FormatError(
                 f"reading it takes more than {self._work / 1e9:.3g} seconds, the limit for "
@@ -117,7 +129,8 @@ class Budget:
         Raises:
           FormatError: if it is beyond the limit.
         """
-        self._most_held = max(self._most_held, self._held + memory)
+        with self._lock:
+            self._most_held = max(self._most_held, self._held + memory)
         if self._held + memory > self._memory:
             raise FormatError(
                 f"reading it takes {(self._held + memory) / 1e6:,.0f} MB of memory, beyond the "
@@ -129,6 +142,20 @@ class Budget:
         """Count memory in bytes that is taken until the end; errors as `need`."""
         self._held += memory
         self.need(0)
+
+    @property
+    def memory(self) -> int:
+        """Return the bytes that are held or needed at most."""
+        return max(self._most_held, self._held + self._most_later)
+
+    def cost(self) -> "Cost":
+        """Return what has been spent of time, and of memory beyond that of the program."""
+        return Cost(self.work_done, self.memory - PROGRAM_MEMORY)
+
+    def add(self, cost: "Cost") -> None:
+        """Count what something takes by itself, which can be when all else is held."""
+        self.work(cost.work)
+        self._most_later = max(self._most_later, cost.memory)
 
     def keep(self, memory: int) -> None:
         """Count the memory in bytes of an array that was read; errors as `need`."""
@@ -143,7 +170,7 @@ class Budget:
             -(-(self._spent[what] - limit.free) // limit.per_byte) for what, limit in LIMITS.items()
         ]
         for spent, per_byte in (
-            (self._most_held, MEMORY_PER_BYTE - FILE_COPIES),
+            (self.memory, MEMORY_PER_BYTE - FILE_COPIES),
             (self.work_done, WORK_PER_BYTE),
         ):
             size = -(-spent // per_byte)

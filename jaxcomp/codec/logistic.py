@@ -10,15 +10,18 @@ import numpy as np
 from jaxcomp.codec.coder import PRECISION, Coder
 
 UNIT = 4096  # one nat
-_CEILING = 12 * UNIT  # largest log-odds
-_COARSE = 16  # units per entry of the table of probabilities
+CEILING = 12 * UNIT  # largest log-odds
+COARSE = 16  # units per entry of the table of probabilities
 COUNT_UNIT = 64  # an observation, in the units in which prior counts are given
 
 LIMIT = 4000  # observations after which old ones are forgotten by half
-_HEAVIEST = 8 << 16  # weight of an input of a mixer, in units of 1/65536
+HEAVIEST = 8 << 16  # weight of an input of a mixer, in units of 1/65536
+
+FIRST_CURVATURE = 20 << PRECISION  # of a mixer
+MOST_CURVED = 2**62 - 1  # arithmetic of 64 bits can do with it
 
 # Nanoseconds of work: of a row of bits, and of each bit; those of its contexts included.
-_ROW, _BIT = 140_000, 330
+ROW_WORK, BIT_WORK = 140_000, 330
 _ONE = np.int32(1)  # a number of Python's makes `add.at` slow
 
 
@@ -28,7 +31,7 @@ def _table_of_logarithms() -> np.ndarray:
 
 
 def _table_of_probabilities() -> np.ndarray:
-    x = np.arange(-_CEILING, _CEILING + 1, _COARSE) / UNIT
+    x = np.arange(-CEILING, CEILING + 1, COARSE) / UNIT
     return np.rint((1 << PRECISION) / (1 + np.exp(-x))).astype(np.int32)
 
 
@@ -43,7 +46,18 @@ def clipped(x: np.ndarray, low: int, high: int) -> np.ndarray:
 
 def probability(logit: np.ndarray) -> np.ndarray:
     """`2^24 / (1 + exp(-logit / 4096))`, rounded, for log-odds cut to +-12 nats."""
-    return PROBABILITY.take((clipped(logit, -_CEILING, _CEILING) + _CEILING) // _COARSE)
+    return PROBABILITY.take((clipped(logit, -CEILING, CEILING) + CEILING) // COARSE)
+
+
+def prior_counts(prior: int, strength: int) -> tuple[int, int]:
+    """Return what zeros and ones begin with, given `2^24 p` and `64 s`: see `Odds`."""
+    ones = min(max(strength * prior >> PRECISION, 1), strength - 1)
+    return strength - ones, ones
+
+
+def mixer_weights(weights: tuple[float, ...]) -> np.ndarray:
+    """Return weights in units of 1/65536."""
+    return np.array([round(weight * 65536) for weight in weights], np.int64)
 
 
 class Odds:
@@ -57,8 +71,7 @@ class Odds:
         """`prior`: `2^24 p`, a probability; `strength`: `64 s`, at least 2."""
         self._seen = np.zeros((2, contexts), np.int32)
         self._most = 0  # no count is larger
-        ones = min(max(strength * prior >> PRECISION, 1), strength - 1)
-        self._prior = (strength - ones, ones)
+        self._prior = prior_counts(prior, strength)
 
     def logits(self, context: np.ndarray) -> np.ndarray:
         """The log-odds in each of the contexts, shape [n]."""
@@ -83,14 +96,14 @@ class Mixer:
 
     def __init__(self, weights: tuple[float, ...]) -> None:
         """`weights`: where to start; multiples of 1/65536."""
-        self._weights = np.array([round(weight * 65536) for weight in weights], np.int64)
-        self._curvature = [20 << PRECISION] * len(weights)  # Python's integers cannot overflow
+        self._weights = mixer_weights(weights)
+        self._curvature = [FIRST_CURVATURE] * len(weights)  # Python's integers cannot overflow
 
     def code(
         self, coder: Coder, inputs: np.ndarray, base: int, bits: np.ndarray | None
     ) -> np.ndarray:
         """Code bits, shape [n], whose log-odds are `base + weights @ inputs`; inputs [k, n]."""
-        coder.budget.work(_ROW + _BIT * inputs.shape[1])
+        coder.budget.work(ROW_WORK + BIT_WORK * inputs.shape[1])
         if inputs.shape[1] == 0:
             return coder.bits(np.zeros(0, np.int32), bits)
         ones = probability(base + (self._weights @ inputs >> 16))
@@ -101,7 +114,7 @@ class Mixer:
         variance = (ones.astype(np.int64) >> 12) * (((1 << PRECISION) - ones) >> 12)
         bend = (inputs * inputs) @ (variance >> 12) >> 12
         for k in range(len(self._weights)):
-            self._curvature[k] += int(bend[k])
+            self._curvature[k] = min(self._curvature[k] + int(bend[k]), MOST_CURVED)
             step = (int(slope[k]) << 16) // (self._curvature[k] << 12)
-            self._weights[k] = max(-_HEAVIEST, min(_HEAVIEST, int(self._weights[k]) + step))
+            self._weights[k] = max(-HEAVIEST, min(HEAVIEST, int(self._weights[k]) + step))
         return bits

@@ -66,11 +66,6 @@ def encode_end(text: Text) -> None:
     text.byte(_END)
 
 
-def encode_next_segment(text: Text) -> None:
-    """Code that the text goes on in another segment."""
-    text.byte(_NEXT_SEGMENT)
-
-
 def decode_names(text: Text) -> Any:
     """The next names, and whether they are those of an empty dict; None if there are no more.
 

@@ -1,30 +1,24 @@
-"""Reading `.jxc` files: as a whole, array by array, or what is in them."""
+"""Reading `.jxc` files: as a whole, some arrays, array by array, or what is in them."""
 
+import difflib
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxcomp.codec import segments, version1
-from jaxcomp.codec.coder import Decoder, MeteringDecoder
-from jaxcomp.codec.container import OVERHEAD, read_container
-from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.levels import different_levels, few_valued, smallest_dtype
-from jaxcomp.codec.limits import Budget, Limits
+from jaxcomp.codec.container import Container, open_container
+from jaxcomp.codec.levels import different_levels, smallest_dtype
+from jaxcomp.codec.limits import Limits
 from jaxcomp.codec.metadata import is_metadata
-from jaxcomp.codec.names import (
-    EMPTY,
-    NEXT_SEGMENT,
-    Names,
-    NestedDict,
-    Unflattened,
-    decode_names,
-    join,
-    joined,
-)
-from jaxcomp.codec.records import Facts, Kind, Record, decode_record
-from jaxcomp.codec.text import Text
+from jaxcomp.codec.names import EMPTY, Names, NestedDict, Unflattened, joined
+from jaxcomp.codec.records import Record
+from jaxcomp.codec.stored import StoredArrays
+from jaxcomp.codec.threads import Threads
+
+_AHEAD = 2**24  # bytes of arrays that threads may read before they are wanted
 
 
 class TensorInfo(NamedTuple):
@@ -47,24 +41,43 @@ class FileInfo(NamedTuple):
     tensors: list[TensorInfo]
 
 
-def load(path: str | os.PathLike, *, limits: Limits | None = None) -> NestedDict:
+def load(
+    path: str | os.PathLike,
+    *,
+    only: Collection[str] | None = None,
+    threads: int | None = None,
+    limits: Limits | None = None,
+) -> NestedDict:
     """Read a `.jxc` file: a nested dict of numpy arrays with their names, shapes and types.
 
     Args:
       path: the file.
-      limits: of memory and time; by default they are in proportion to the size of the file.
+      only: names of the arrays that are wanted, and of dicts of which all is, parts joined by `/`;
+        of a large file no more is read than they need. None for all.
+      threads: how many work at the same time; None for as many as there are cores. Without numba
+        (the extra `fast`), more than one help little.
+      limits: of memory and time; by default they are in proportion to the size of the file. They
+        are counted as for one thread.
 
     Raises:
       FormatError: if the file is not a whole, untouched `.jxc` file, or is beyond the limits.
-      ImportError: if it holds bfloat16 arrays and ml_dtypes is not installed.
+      ValueError: if a name of `only` is not in it, or `threads` is not positive.
+      ImportError: if it holds arrays of types that numpy lacks, and ml_dtypes is not installed.
       OSError: if it cannot be read.
     """
+    wanted = _Wanted(only)
     tree = Unflattened()
-    for names, record, _ in _File(path, limits).records():
-        if record is not None:
-            tree.add(names, record.values())
-        elif not is_metadata(names):
-            tree.add(names, EMPTY)
+    with _opened(path, limits, threads, keeps=True) as (_, arrays):
+        waiting = []
+        for names, stored, _ in arrays.items(wanted=wanted):
+            if stored is None and not is_metadata(names) and wanted(names):
+                waiting.append((names, lambda: EMPTY))
+            elif stored is not None and wanted(names):
+                waiting.append((names, arrays.start(stored)))
+        wanted.check_all_found()
+        for names, wait in waiting:
+            record = wait()
+            tree.add(names, EMPTY if record is EMPTY else record.values())
     return tree.root
 
 
@@ -74,32 +87,34 @@ def metadata(path: str | os.PathLike, *, limits: Limits | None = None) -> dict[s
     Arguments and errors as in `load`.
     """
     found = {}
-    for names, _, _ in _File(path, limits, keeps=False).records(until_array=True):
-        if is_metadata(names):
-            _, key, text = names
-            found[key] = text
+    with _opened(path, limits, 1, keeps=False) as (_, arrays):
+        for names, _, _ in arrays.items(until_array=True):
+            if is_metadata(names):
+                _, key, text = names
+                found[key] = text
     return found
 
 
 def arrays(
-    path: str | os.PathLike, *, limits: Limits | None = None
+    path: str | os.PathLike, *, threads: int | None = None, limits: Limits | None = None
 ) -> Iterator[tuple[Names, np.ndarray]]:
     """Read a `.jxc` file array by array, each with its names.
 
     Args:
       path: the file.
+      threads: as for `load`; more than one read up to 16 MiB of arrays ahead.
       limits: as for `load`, but memory is counted for two arrays, the one at hand and the next.
 
     Raises:
-      FormatError, ImportError, OSError: as `load`.
+      FormatError, ImportError, OSError, ValueError: as `load`.
     """
-    for names, record, _ in _File(path, limits, keeps=False).records():
-        if record is not None:
+    with _opened(path, limits, threads, keeps=False) as (_, found):
+        for names, record, _ in _records(found):
             yield names, record.values()
 
 
 def read(
-    path: str | os.PathLike, *, limits: Limits | None = None
+    path: str | os.PathLike, *, threads: int | None = None, limits: Limits | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
     """Read what `write` wrote: `(levels, codebook)` by name; `(array, None)` for any other array.
 
@@ -107,49 +122,176 @@ def read(
 
     Args:
       path: the file.
-      limits: as for `load`.
+      threads, limits: as for `load`.
 
     Raises:
-      ValueError: if two joined names are the same.
+      ValueError: if two joined names are the same, or `threads` is not positive.
       FormatError, ImportError, OSError: as `load`.
     """
-    records = _File(path, limits).records(few=True)
-    named = joined((names, record) for names, record, _ in records if record is not None)
-    return {name: _levels_and_codebook(record) for name, record in named}
+    with _opened(path, limits, threads, keeps=True) as (_, found):
+        records = _records(found, few=True)
+        named = joined((names, record) for names, record, _ in records)
+        return {name: _levels_and_codebook(record) for name, record in named}
 
 
-def describe(path: str | os.PathLike, *, limits: Limits | None = None) -> FileInfo:
+def describe(
+    path: str | os.PathLike, *, threads: int | None = None, limits: Limits | None = None
+) -> FileInfo:
     """Say what a `.jxc` file holds, array by array, after reading and checking all of it.
 
     Args:
       path: the file.
-      limits: as for `arrays`.
+      threads, limits: as for `arrays`.
 
     Raises:
-      FormatError, ImportError, OSError: as `load`.
+      FormatError, ImportError, OSError, ValueError: as `load`.
     """
-    file = _File(path, limits, keeps=False)
     tensors = []
-    for names, record, size in file.records(metered=True, few=True):
-        if record is None:
-            continue
-        array = record.values()
-        nonzeros = int(np.count_nonzero(array))
-        values = None if nonzeros else min(1, array.size)
-        if record.few_valued is not None:
-            values = different_levels(record.few_valued.levels)
-        tensors.append(
-            TensorInfo(
-                name="/".join(map(str, names)),
-                shape=array.shape,
-                dtype=array.dtype.name,
-                elements=array.size,
-                nonzeros=nonzeros,
-                values=values,
-                payload_bytes=size,
+    with _opened(path, limits, threads, keeps=False) as (container, found):
+        for names, record, size in _records(found, few=True, metered=True):
+            array = record.values()
+            nonzeros = int(np.count_nonzero(array))
+            values = None if nonzeros else min(1, array.size)
+            if record.few_valued is not None:
+                values = different_levels(record.few_valued.levels)
+            tensors.append(
+                TensorInfo(
+                    name="/".join(map(str, names)),
+                    shape=array.shape,
+                    dtype=array.dtype.name,
+                    elements=array.size,
+                    nonzeros=nonzeros,
+                    values=values,
+                    payload_bytes=size,
+                )
             )
-        )
-    return FileInfo(file.version, file.size, tensors)
+        return FileInfo(container.version, container.size, tensors)
+
+
+class File(Mapping[str, np.ndarray]):
+    """Maps joined names to the arrays of an open file, which are read when they are asked for.
+
+    Small arrays are in memory; of a large one no more is read than its own bytes. It is closed by
+    `close`, or at the end of a `with` statement.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, *, threads: int | None = None, limits: Limits | None = None
+    ) -> None:
+        """See `open`."""
+        self._context = _opened(path, limits, threads, keeps=True)
+        _, self._arrays = self._context.__enter__()
+        try:
+            found = ((names, stored) for names, stored, _ in self._arrays.items())
+            self._stored = dict(joined(item for item in found if item[1] is not None))
+        except BaseException:
+            self.close()
+            raise
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._stored:
+            raise KeyError(f"{name!r} is not in the file{_like(name, self._stored)}")
+        return self._arrays.record(self._stored[name]).copy().values()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def __enter__(self) -> "File":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._context.__exit__(None, None, None)
+
+
+def open(
+    path: str | os.PathLike, *, threads: int | None = None, limits: Limits | None = None
+) -> File:
+    """Open a `.jxc` file, to read some of its arrays.
+
+    Args:
+      path: the file.
+      threads, limits: as for `load`.
+
+    Raises:
+      ValueError: if two joined names are the same, or `threads` is not positive.
+      FormatError, ImportError, OSError: as `load`.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     size = save(f"{folder}/model.jxc", {"layer": {"kernel": np.arange(3), "bias": 0}})
+      ...     with open(f"{folder}/model.jxc") as file:
+      ...         file["layer/kernel"]
+      array([0, 1, 2])
+    """
+    return File(path, threads=threads, limits=limits)
+
+
+@contextmanager
+def _opened(
+    path: str | os.PathLike, limits: Limits | None, threads: int | None, *, keeps: bool
+) -> Iterator[tuple[Container, StoredArrays]]:
+    """Open a file; `keeps`: whether all arrays are in memory in the end."""
+    with Threads(threads) as pool, open_container(path, limits, keeps=keeps) as container:
+        yield container, StoredArrays(container, pool)
+
+
+def _records(
+    arrays: StoredArrays, *, few: bool = False, metered: bool = False
+) -> Iterator[tuple[Names, Record, float]]:
+    """Read all arrays in order; others meanwhile, as far as `_AHEAD` allows."""
+    ahead: deque[tuple[Names, Callable[[], Record], float, int]] = deque()
+    room = _AHEAD if arrays.threads.number > 1 else 0
+    for names, stored, size in arrays.items(few=few, metered=metered):
+        if stored is None:
+            continue
+        taken = stored.facts.size * stored.facts.dtype.itemsize
+        ahead.append((names, arrays.start(stored), size, taken))
+        room -= taken
+        while room < 0 and ahead:
+            first, wait, spent, gone = ahead.popleft()
+            room += gone
+            yield first, wait(), spent
+    for names, wait, size, _ in ahead:
+        yield names, wait(), size
+
+
+class _Wanted:
+    """Tells which arrays are wanted, by the names of some and of dicts that hold them."""
+
+    def __init__(self, only: Collection[str] | None) -> None:
+        if isinstance(only, str):
+            raise TypeError(f"only must be a list of names, got the text {only!r}")
+        self._only = None if only is None else frozenset(only)
+        self._found: set[str] = set()
+        self._names: dict[str, None] = {}
+
+    def __call__(self, names: Names) -> bool:
+        if self._only is None:
+            return True
+        parts = list(map(str, names))
+        beginnings = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+        found = beginnings & self._only
+        self._found |= found
+        self._names["/".join(parts)] = None
+        return bool(found)
+
+    def check_all_found(self) -> None:
+        """Raise a ValueError if there is no array of some name."""
+        for name in sorted((self._only or frozenset()) - self._found):
+            raise ValueError(f"only: {name!r} is not in the file{_like(name, self._names)}")
+
+
+def _like(name: str, names: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"; it has {', '.join(map(repr, close))}" if close else ""
 
 
 def _levels_and_codebook(record: Record) -> tuple[np.ndarray, np.ndarray | None]:
@@ -158,77 +300,3 @@ def _levels_and_codebook(record: Record) -> tuple[np.ndarray, np.ndarray | None]
     levels, codebook = record.few_valued
     native = codebook.astype(codebook.dtype.newbyteorder("="), copy=False)
     return levels.astype(smallest_dtype(levels), copy=False), native
-
-
-class _File:
-    """A file that has been read and whose checksum is right."""
-
-    def __init__(
-        self, path: str | os.PathLike, limits: Limits | None, *, keeps: bool = True
-    ) -> None:
-        """`keeps`: whether all arrays are in memory in the end."""
-        self.version, self._body, self._budget = read_container(path, limits, keeps=keeps)
-        self.size = len(self._body) + OVERHEAD
-
-    def records(
-        self, *, metered: bool = False, few: bool = False, until_array: bool = False
-    ) -> Iterator[tuple[Names, Record | None, float]]:
-        """Names, array and size in bytes of all arrays; no array for an empty dict.
-
-        Args:
-          metered: whether sizes are asked for.
-          few: whether arrays of few values are wanted as levels, if they are not stored so.
-          until_array: whether only what is before the first array is wanted.
-        """
-        if self.version == 1 and until_array:
-            return
-        if self.version == 1:
-            yield from _records_of_version_1(self._body, self._budget, few)
-            return
-        budget = self._budget
-        parts = iter(segments.split(self._body))
-        decoder = (MeteringDecoder if metered else Decoder)(budget=budget)
-        decoder.start(*next(parts))
-        text, hints, taken = Text(decoder), {}, Unflattened()
-        before = 0.0
-        while (found := decode_names(text)) is not None:
-            if found is NEXT_SEGMENT:
-                _check_used_up(decoder)
-                part = next(parts, None)
-                if part is None:
-                    raise FormatError("the last segment is followed by another")
-                decoder.start(*part)
-                continue
-            names, empty = found
-            if until_array and not empty:
-                return
-            try:
-                taken.add(names, EMPTY if empty else None)
-                record = None if empty else decode_record(decoder, text, hints)
-                text.spend()
-            except FormatError as error:
-                raise FormatError(f"{join(names)}: {error}") from error
-            except ValueError as error:
-                raise FormatError(str(error)) from error
-            size = decoder.spent if metered else 0.0
-            yield names, record, size - before
-            before = size
-        _check_used_up(decoder)
-        if next(parts, None) is not None:
-            raise FormatError("a segment belongs to no array")
-
-
-def _check_used_up(decoder: Decoder) -> None:
-    if decoder.raw_left:
-        raise FormatError(f"{decoder.raw_left} bytes belong to no array")
-
-
-def _records_of_version_1(
-    body: memoryview, budget: Budget, few: bool
-) -> Iterator[tuple[Names, Record | None, float]]:
-    for names, array, size in version1.read_arrays(body, budget):
-        if array is None:
-            yield names, None, 0.0
-            continue
-        levels = few_valued(array) if few and array.size else None
-        yield names, Record(Facts(Kind.PLAIN, array.dtype, array.shape), levels, array), float(size)

@@ -1,7 +1,7 @@
-"""One array of a file: the facts about it, then its values."""
+"""One array of a file: the facts about it, then its values, as a whole or part by part."""
 
-import enum
-import math
+import itertools
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,68 +9,17 @@ import numpy as np
 from jaxcomp.codec.chain import MEMORY as CHAIN_MEMORY
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Coder
-from jaxcomp.codec.dtypes import code_of, dtype_of, signed_dtype
+from jaxcomp.codec.dtypes import is_integer
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.grid import MAX_LEVEL
+from jaxcomp.codec.facts import Facts, Kind
 from jaxcomp.codec.levels import FewValued, negatives
-from jaxcomp.codec.limits import MAX_AXES, MAX_ELEMENTS, MEMORY_OF_ARRAY
+from jaxcomp.codec.limits import MEMORY_OF_ARRAY, Budget
 from jaxcomp.codec.planes import code_planes
-from jaxcomp.codec.scaled import MEMORY_OF_FACTOR
-from jaxcomp.codec.scheme import Scheme, code_levels, code_scheme
-from jaxcomp.codec.text import Text
+from jaxcomp.codec.scaled import MEMORY_OF_FACTOR, code_factors, code_scaled
+from jaxcomp.codec.scheme import code_by_rows
 
 Hints = dict[int, np.ndarray]
-_TYPES = 32  # room for types in the byte that has the kind and the type
 _WORK, _WORK_OF_ENTRY = 300_000, 20  # nanoseconds for each array, and for each entry
-
-
-class Kind(enum.IntEnum):
-    """What the values of an array are made of."""
-
-    PLAIN = 0  # every entry by itself
-    SPARSE = 1  # where it is not zero, and the entries there
-    TABLE = 2  # levels and the values they stand for
-    MIRRORED = 3  # the same, with negative values that mirror the positive ones
-    STEP = 4  # levels and a step
-    STEPS = 5  # levels and a step for each slice
-
-
-class Facts(NamedTuple):
-    """What is told of an array before its values."""
-
-    kind: Kind
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    bounds: tuple[int, int] = (0, 0)  # smallest and largest level, or 0
-    zero: bool = False  # whether a mirrored table has 0 in its middle
-    step_shape: tuple[int, ...] = ()
-    scheme: Scheme = Scheme()
-
-    @property
-    def size(self) -> int:
-        """Number of entries."""
-        return math.prod(self.shape)
-
-    def table_sizes(self) -> tuple[int, int]:
-        """Number of values of a table, and of those that are stored."""
-        low, high = self.bounds
-        if self.kind == Kind.MIRRORED:
-            return 2 * -low + self.zero, -low
-        return high - low + 1, high - low + 1
-
-    @property
-    def codebook_size(self) -> int:
-        """Number of values that levels stand for, or of steps."""
-        if self.kind in (Kind.TABLE, Kind.MIRRORED):
-            return self.table_sizes()[0]
-        return math.prod(self.step_shape) if self.kind in (Kind.STEP, Kind.STEPS) else 0
-
-    @property
-    def level_bytes(self) -> int:
-        """Bytes of all levels."""
-        if self.kind == Kind.PLAIN:
-            return 0
-        return self.size * np.dtype(signed_dtype(*self.bounds)).itemsize
 
 
 class Record(NamedTuple):
@@ -85,45 +34,96 @@ class Record(NamedTuple):
         array = self.few_valued.values() if self.array is None else self.array
         return array.astype(self.facts.dtype.newbyteorder("="), copy=False)
 
-
-def check_shape(shape: tuple[int, ...]) -> None:
-    """Raises a ValueError if an array of this shape is beyond the limits of the format."""
-    # numpy multiplies the axes of an array without elements too, and overflows.
-    if len(shape) > MAX_AXES or math.prod(n for n in shape if n) > MAX_ELEMENTS:
-        raise ValueError(
-            f"an array of shape {tuple(shape)} is beyond the limits of the format: "
-            f"{MAX_ELEMENTS} elements and {MAX_AXES} axes"
-        )
+    def copy(self) -> "Record":
+        """Return a record whose values are other memory."""
+        return self if self.array is None else self._replace(array=self.array.copy())
 
 
-def encode_record(coder: Coder, text: Text, hints: Hints, record: FewValued | np.ndarray) -> None:
-    """Code an array: few-valued, or of many values (contiguous, little-endian)."""
+class Known(NamedTuple):
+    """Holds an array that is to be written."""
+
+    facts: Facts
+    given: FewValued | np.ndarray
+    levels: np.ndarray | None  # of an array that is not few-valued, where it is not zero
+
+
+class Head(NamedTuple):
+    """Holds what the levels of all parts of an array need."""
+
+    codebook: np.ndarray | None
+    factors: tuple[np.ndarray, ...]
+
+
+def known(record: FewValued | np.ndarray, hints: Hints) -> Known:
+    """Say how to code an array: few-valued, or of many values (contiguous, little-endian)."""
     if isinstance(record, FewValued):
         facts, levels = _facts_of_levels(record), record.levels
     else:
         dtype, shape = record.dtype, record.shape
-        levels = (record.reshape(-1).view(f"u{dtype.itemsize}") != 0).reshape(shape).astype(np.int8)
-        kind = Kind.PLAIN if levels.all() else Kind.SPARSE
+        levels = (record.reshape(-1).view(f"u{dtype.itemsize}") != 0).reshape(shape).view(np.int8)
+        kind, levels = (Kind.PLAIN, None) if levels.all() else (Kind.SPARSE, levels)
         facts = Facts(kind, dtype, shape, (0, int(kind == Kind.SPARSE)))
     if facts.kind != Kind.PLAIN:
         facts = facts._replace(scheme=choose_scheme(levels, facts.bounds, hints))
-    _code_facts(text, facts)
-    _spend(coder, facts)
-    _code_values(coder, facts, hints, record, levels)
-    _keep(coder, facts)
+    return Known(facts, record, levels)
 
 
-def decode_record(coder: Coder, text: Text, hints: Hints) -> Record:
-    """Decode an array, which counts as kept.
+def encode_values(coder: Coder, array: Known, hints: Hints) -> None:
+    """Encode the values of an array."""
+    _code_values(coder, array.facts, hints, array)
+
+
+def decode_values(coder: Coder, facts: Facts, hints: Hints) -> Record:
+    """Decode the values of an array.
 
     Raises:
-      FormatError: if the facts about it contradict each other or are beyond the limits.
+      FormatError: if they are not valid, or beyond the limits.
     """
-    facts = _code_facts(text, None)
-    _spend(coder, facts)
-    record = _code_values(coder, facts, hints, None, None)
-    _keep(coder, facts)
-    return record
+    return _code_values(coder, facts, hints, None)
+
+
+def parts_of(facts: Facts, number: int) -> list[slice]:
+    """Return the entries of each of some number of parts, in row-major order."""
+    ends = [facts.size * i // number for i in range(number + 1)]
+    return [slice(begin, end) for begin, end in itertools.pairwise(ends)]
+
+
+def code_parts(
+    parts: int,
+    begin: Callable[[int], Coder],
+    end: Callable[[int, Coder], None],
+    facts: Facts,
+    array: Known | None,
+    each: Callable[[Callable[[int], None], Iterable[int]], None],
+) -> Record:
+    """Code an array as parts that stand alone but for the head, which is in the first.
+
+    Args:
+      parts: how many.
+      begin: makes the coder of a part, by its number.
+      end: is given each part's number and coder when it has been coded.
+      facts: about the array.
+      array: what to encode.
+      each: calls a function with each of some numbers, all of them at the same time if it can.
+    """
+    first = begin(0)
+    head = _code_head(first, facts, array)
+    places, out = parts_of(facts, parts), None
+    if array is None and parts > 1:
+        out = np.empty(facts.size, facts.dtype if head.codebook is None else facts.level_dtype)
+
+    def code(number: int) -> np.ndarray:
+        coder = begin(number) if number else first
+        found = _code_part(coder, facts, head, {}, places[number], array)
+        end(number, coder)
+        if out is not None:
+            out[places[number]] = found
+        return found
+
+    if parts == 1:
+        return _record(facts, head, code(0))
+    each(code, range(parts))
+    return _record(facts, head, out)
 
 
 def _facts_of_levels(record: FewValued) -> Facts:
@@ -137,7 +137,7 @@ def _facts_of_levels(record: FewValued) -> Facts:
         mirrored = (
             below == positive.size
             and below > 0
-            and codebook.dtype.kind not in "biu"
+            and not (codebook.dtype.kind == "b" or is_integer(codebook.dtype))
             and (-codebook[:below][::-1]).tobytes() == positive.tobytes()
         )
         kind = Kind.MIRRORED if mirrored else Kind.TABLE
@@ -147,115 +147,102 @@ def _facts_of_levels(record: FewValued) -> Facts:
     return Facts(kind, codebook.dtype, levels.shape, (low, high), bool(zero), step_shape)
 
 
-def _spend(coder: Coder, facts: Facts) -> None:
+def spend(budget: Budget, facts: Facts) -> None:
     """Count what is known of the cost of an array before its values are."""
-    budget, size, levels = coder.budget, facts.size, facts.level_bytes
-    array = size * facts.dtype.itemsize
-    budget.spend("arrays", array)
-    budget.work(_WORK + _WORK_OF_ENTRY * size)
-    coding = levels
-    if facts.scheme.axes:
-        # A class and a level for each entry, in the order of the classes and in that of the array.
-        slices = sum(facts.shape[axis] for axis in facts.scheme.axes)
-        coding = 2 * levels + size + MEMORY_OF_FACTOR * slices
-    elif facts.scheme.settings is not None and size:
+    budget.spend("arrays", facts.size * facts.dtype.itemsize)
+    budget.work(_WORK + _WORK_OF_ENTRY * facts.size)
+    if facts.scheme.settings is not None and facts.size:
         rows, columns = facts.scheme.matrix_shape(facts.shape)
         # Each row takes a step for each magnitude, and something is told of each column.
         largest = max(1, -facts.bounds[0], facts.bounds[1])
         budget.spend("rows", largest * (columns if facts.scheme.transposed else rows))
         budget.spend("rows", rows if facts.scheme.transposed else columns)
         budget.hold(rows + columns)  # as hints
+    budget.need(memory_beside(facts))
+
+
+def memory_beside(facts: Facts) -> int:
+    """Return the bytes that an array takes while it is coded."""
+    size, levels = facts.size, facts.level_bytes
+    coding = levels
+    if facts.scheme.axes:
+        # A class and a level for each entry, in the order of the classes and in that of the array.
+        slices = sum(facts.shape[axis] for axis in facts.scheme.axes)
+        coding = 2 * levels + size + MEMORY_OF_FACTOR * slices
+    elif facts.scheme.settings is not None and size:
         # The columns that are alive, and all; or all, and all transposed.
-        coding = 2 * size + CHAIN_MEMORY * (rows + columns)
-    budget.need(facts.codebook_size * facts.dtype.itemsize + max(coding, levels + array))
+        coding = 2 * size + CHAIN_MEMORY * sum(facts.scheme.matrix_shape(facts.shape))
+    array = size * facts.dtype.itemsize
+    return facts.codebook_size * facts.dtype.itemsize + max(coding, levels + array)
 
 
-def _keep(coder: Coder, facts: Facts) -> None:
+def keep(budget: Budget, facts: Facts) -> None:
     """Count what stays of an array: its values or, for some readers, levels and codebook."""
     itemsize = facts.dtype.itemsize
-    coder.budget.keep(
+    budget.keep(
         MEMORY_OF_ARRAY
         + max(facts.size * itemsize, facts.level_bytes)
         + facts.codebook_size * itemsize
     )
 
 
-def _code_facts(text: Text, known: Facts | None) -> Facts:
-    one = text.byte(None if known is None else _TYPES * known.kind + code_of(known.dtype))
-    kind, code = divmod(one, _TYPES)
-    if kind > max(Kind):
-        raise FormatError(f"unknown kind of array {one}: the file was written by a newer version")
-    kind, dtype = Kind(kind), dtype_of(code)
-    axes = text.byte(None if known is None else len(known.shape))
-    if axes > MAX_AXES:
-        raise FormatError(f"an array of {axes} axes is beyond the limits of the format")
-    shape = tuple(text.number(None if known is None else known.shape[i]) for i in range(axes))
-    try:
-        check_shape(shape)
-    except ValueError as error:
-        raise FormatError(str(error)) from None
-    bounds, zero, step_shape, scheme = (0, 0), False, (), Scheme()
-    if kind == Kind.SPARSE:
-        bounds = (0, 1)
-    elif kind == Kind.MIRRORED:
-        number = text.number(None if known is None else 2 * -known.bounds[0] + known.zero)
-        zero = bool(number & 1)
-        bounds = (-(number >> 1), (number >> 1) - (not zero))
-    elif kind != Kind.PLAIN:
-        low = text.number(None if known is None else -known.bounds[0])
-        high = text.number(None if known is None else known.bounds[1] + (kind == Kind.TABLE))
-        bounds = (-low, high - (kind == Kind.TABLE))
-    if max(-bounds[0], bounds[1]) > MAX_LEVEL + 1:
-        raise FormatError(f"levels from {bounds[0]} to {bounds[1]} are beyond the limits")
-    if (kind in (Kind.STEP, Kind.STEPS) and dtype.kind == "b") or (
-        kind == Kind.MIRRORED and dtype.kind in "biu"
-    ):
-        raise FormatError(f"an array of kind {kind.name} cannot be of type {dtype}")
-    if kind == Kind.STEPS and axes < 2:
-        raise FormatError("steps for each slice are for two axes or more")
-    if kind in (Kind.TABLE, Kind.MIRRORED) and bounds[1] < bounds[0]:
-        raise FormatError("a table without values")
-    if kind == Kind.STEPS:
-        step_shape = tuple(
-            shape[i] if text.byte(None if known is None else int(known.step_shape[i] != 1)) else 1
-            for i in range(axes)
-        )
-    if kind != Kind.PLAIN:
-        scheme = code_scheme(text, axes, bounds, None if known is None else known.scheme)
-    return Facts(kind, dtype, shape, bounds, zero, step_shape, scheme)
+def _code_values(coder: Coder, facts: Facts, hints: Hints, array: Known | None) -> Record:
+    head = _code_head(coder, facts, array)
+    whole = slice(0, facts.size)
+    return _record(facts, head, _code_part(coder, facts, head, hints, whole, array))
 
 
-def _code_values(
-    coder: Coder,
-    facts: Facts,
-    hints: Hints,
-    record: FewValued | np.ndarray | None,
-    levels: np.ndarray | None,
-) -> Record:
-    if facts.kind == Kind.PLAIN:
-        flat = None if record is None else record.reshape(-1)
-        array = code_planes(coder, facts.dtype, facts.size, flat)
-        return Record(facts, None, array.reshape(facts.shape))
-    codebook = None
+def _record(facts: Facts, head: Head, flat: np.ndarray | None) -> Record:
+    if flat is None:  # of an encoder
+        return Record(facts, None, None)
+    if facts.kind in (Kind.PLAIN, Kind.SPARSE):
+        return Record(facts, None, flat.reshape(facts.shape))
+    return Record(facts, FewValued(flat.reshape(facts.shape), head.codebook), None)
+
+
+def _code_head(coder: Coder, facts: Facts, array: Known | None) -> Head:
+    codebook, factors = None, ()
     if facts.kind in (Kind.TABLE, Kind.MIRRORED):
-        codebook = _code_table(coder, facts, None if record is None else record.codebook)
+        codebook = _code_table(coder, facts, None if array is None else array.given.codebook)
     elif facts.kind in (Kind.STEP, Kind.STEPS):
-        size = math.prod(facts.step_shape)
-        steps = None if record is None else record.codebook.reshape(-1)
-        codebook = code_planes(coder, facts.dtype, size, steps).reshape(facts.step_shape)
+        steps = None if array is None else array.given.codebook.reshape(-1)
+        codebook = code_planes(coder, facts.dtype, facts.codebook_size, steps)
+        codebook = codebook.reshape(facts.step_shape)
     if facts.size:
-        levels = code_levels(coder, facts.shape, facts.bounds, facts.scheme, hints, levels)
+        levels = None if array is None else array.levels
+        factors = code_factors(coder, facts.shape, facts.scheme.axes, levels)
+    return Head(codebook, factors)
+
+
+def _code_part(
+    coder: Coder, facts: Facts, head: Head, hints: Hints, part: slice, array: Known | None
+) -> np.ndarray:
+    """Code a part of an array: its levels or, if it is not few-valued, its entries, flat."""
+    few = facts.kind not in (Kind.PLAIN, Kind.SPARSE)
+    size = part.stop - part.start
+    entries = None if few or array is None else array.given.reshape(-1)[part]
+    if facts.kind == Kind.PLAIN:
+        return code_planes(coder, facts.dtype, size, entries)
+    levels = None if array is None else array.levels.reshape(-1)[part]
+    if not facts.size:
+        levels = np.zeros(0, facts.level_dtype)
+    elif facts.scheme.settings is not None:
+        whole = None if levels is None else levels.reshape(facts.shape)
+        levels = code_by_rows(coder, facts.shape, facts.bounds, facts.scheme, hints, whole)
+        levels = levels.reshape(-1)
     else:
-        levels = np.zeros(facts.shape, np.int8)
-    if facts.kind != Kind.SPARSE:
-        return Record(facts, FewValued(levels, codebook), None)
+        axes = facts.scheme.axes
+        levels = code_scaled(coder, facts.shape, facts.bounds, axes, head.factors, part, levels)
+    if few:
+        return levels
     at, count = levels.view(bool), int(np.count_nonzero(levels))
-    values = None if record is None else record[at]
-    coder.budget.need(facts.size + (facts.size + count) * facts.dtype.itemsize)
-    values = code_planes(coder, facts.dtype, count, values)
-    array = np.zeros(facts.shape, facts.dtype)
-    array[at] = values
-    return Record(facts, None, array)
+    coder.budget.need(size + (size + count) * facts.dtype.itemsize)
+    values = code_planes(coder, facts.dtype, count, None if entries is None else entries[at])
+    if entries is not None:
+        return entries
+    out = np.zeros(size, facts.dtype)
+    out[at] = values
+    return out
 
 
 def _code_table(coder: Coder, facts: Facts, codebook: np.ndarray | None) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Large arrays of levels: independent levels whose scale varies with two of the axes."""
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -20,72 +21,129 @@ MEMORY_OF_FACTOR = 16  # bytes
 Axes = tuple[int, ...]  # none, one or two axes of an array
 
 
+def code_factors(
+    coder: Coder, shape: tuple[int, ...], axes: Axes, levels: np.ndarray | None
+) -> tuple[np.ndarray, ...]:
+    """Code the factors of the slices along each of the axes.
+
+    Args:
+      coder: see `Coder`.
+      shape: of the array.
+      axes: along which the scale varies.
+      levels: int of that shape, for an encoder.
+    """
+    return tuple(
+        code_counted(
+            coder, FACTORS, shape[axis], None if levels is None else slice_factors(levels, axis)
+        )
+        for axis in axes
+    )
+
+
 def code_scaled(
     coder: Coder,
     shape: tuple[int, ...],
     bounds: tuple[int, int],
     axes: Axes,
+    factors: tuple[np.ndarray, ...],
+    part: slice,
     levels: np.ndarray | None,
 ) -> np.ndarray:
-    """Code an array of levels.
+    """Code levels of a part of an array.
 
-    Each slice along each of the axes has a factor, told first. The factors of an entry add up to
-    its class, and the levels of a class are coded as draws from one distribution, of which the
-    next larger class knows.
+    The factors of an entry add up to its class, and the levels of a class are coded as draws from
+    one distribution, of which the next larger class knows.
 
     Args:
       coder: see `Coder`.
       shape: of the array.
       bounds: smallest and largest level there can be.
       axes: along which the scale varies.
-      levels: what to encode, int of that shape.
+      factors: see `code_factors`.
+      part: which entries, in row-major order.
+      levels: what to encode, int of shape [entries].
+
+    Returns:
+      The levels, of shape [entries].
     """
-    factors = [
-        code_counted(
-            coder,
-            FACTORS,
-            shape[axis],
-            None if levels is None else slice_factors(levels, axis),
-        )
-        for axis in axes
-    ]
-    classes = entry_classes(shape, axes, factors)
-    if classes is None:
-        flat = None if levels is None else levels.reshape(-1)
-        size = math.prod(shape)
-        alphabet = bounds[1] - bounds[0] + 1
-        return code_counted(coder, alphabet, size, flat, low=bounds[0]).reshape(shape)
-    return _code_classes(coder, classes.reshape(-1), bounds, levels, shape)
+    size = part.stop - part.start
+    if not axes:
+        return code_counted(coder, bounds[1] - bounds[0] + 1, size, levels, low=bounds[0])
+    coder.budget.work(_WORK * size)
+    return _code_classes(coder, entry_classes(shape, axes, factors, part), bounds, levels)
 
 
 def slice_factors(levels: np.ndarray, axis: int) -> np.ndarray:
     """The scale of each slice along an axis, int of `[0, 64)`: 0 if it is zero, 32 for the mean."""
-    others = tuple(a for a in range(levels.ndim) if a != axis % levels.ndim)
-    sums = np.abs(levels.astype(np.int16) if levels.dtype == np.int8 else levels).sum(
-        axis=others, dtype=np.int64
-    )
+    axis %= levels.ndim
+    before, after = math.prod(levels.shape[:axis]), math.prod(levels.shape[axis + 1 :])
+    # |-128| is 128 as a byte without a sign.
+    narrow = levels.dtype == np.int8
+    sizes = np.abs(levels).view(np.uint8) if narrow else np.abs(levels)
+    wide = np.uint32 if narrow and before < 2**24 else np.int64
+    sums = sizes.reshape(before, -1).sum(axis=0, dtype=wide)
+    sums = sums.reshape(levels.shape[axis], after).sum(axis=1, dtype=np.int64)
     scale = sums / max(1.0, sums.sum() / max(1, np.count_nonzero(sums)))
     factors = np.rint(4 * np.log2(np.where(sums > 0, scale, 1))) + _MIDDLE
     return np.where(sums > 0, np.clip(factors, 1, FACTORS - 1), 0).astype(np.int16)
 
 
-def entry_classes(shape, axes, factors):
-    """The class of each entry, uint8 of the array's shape: 0 for certain zeros."""
-    if not axes:
-        return None
-    grid = np.indices((FACTORS,) * len(axes))
+def entry_classes(
+    shape: tuple[int, ...], axes: Axes, factors: tuple[np.ndarray, ...], part: slice
+) -> np.ndarray:
+    """Return the classes of a part of the entries, uint8 [entries]: 0 for certain zeros."""
+    sizes, factors = _merged(shape, axes, factors)
+    table, columns = class_table(len(axes)), sizes[-1]
+    out = np.empty(part.stop - part.start, np.uint8)
+    rows_together = max(1, _TOGETHER // columns)
+    for begin in range(part.start // columns, -(-part.stop // columns), rows_together):
+        end = min(begin + rows_together, -(-part.stop // columns))
+        rows, along = np.arange(begin, end), []
+        for axis, factor in factors.items():
+            if axis == len(sizes) - 1:
+                along.append(factor[None])
+            else:
+                stride = math.prod(sizes[axis + 1 : -1])
+                along.append(factor[rows // stride % sizes[axis]][:, None])
+        found = np.broadcast_to(table[tuple(along)], (end - begin, columns)).reshape(-1)
+        first, last = max(begin * columns, part.start), min(end * columns, part.stop)
+        here = slice(first - begin * columns, last - begin * columns)
+        out[first - part.start : last - part.start] = found[here]
+    return out
+
+
+@functools.cache
+def class_table(axes: int) -> np.ndarray:
+    """Return the class by factors, uint8 with an axis for each of them."""
+    grid = np.indices((FACTORS,) * axes)
     total = (grid - _MIDDLE).sum(axis=0) + _CLASSES // 2
-    table = np.where((grid == 0).any(axis=0), 0, np.clip(total, 1, _CLASSES - 1)).astype(np.uint8)
-    along = []
-    for axis, factor in zip(axes, factors, strict=True):
-        sizes = [1] * len(shape)
-        sizes[axis] = shape[axis]
-        along.append(factor.reshape(sizes))
-    return np.broadcast_to(table[tuple(along)], shape)
+    return np.where((grid == 0).any(axis=0), 0, np.clip(total, 1, _CLASSES - 1)).astype(np.uint8)
 
 
-def _code_classes(coder, classes, bounds, levels, shape):
-    coder.budget.work(_WORK * classes.size)
+def _merged(
+    shape: tuple[int, ...], axes: Axes, factors: tuple[np.ndarray, ...]
+) -> tuple[list[int], dict[int, np.ndarray]]:
+    """Return the sizes of as few axes as keep scaled ones apart, and the factors of those."""
+    scaled = dict(zip((axis % len(shape) for axis in axes), factors, strict=True))
+    sizes: list[int] = []
+    by_axis: dict[int, np.ndarray] = {}
+    alone = True  # whether the next axis must not be merged with the last one
+    for axis, size in enumerate(shape):
+        if axis in scaled:
+            by_axis[len(sizes)] = scaled[axis]
+        if alone or axis in scaled:
+            sizes.append(size)
+        else:
+            sizes[-1] *= size
+        alone = axis in scaled
+    while len(sizes) > 1 and sizes[-1] == 1 and len(sizes) - 1 not in by_axis:
+        sizes.pop()
+    return sizes, by_axis
+
+
+def _code_classes(
+    coder: Coder, classes: np.ndarray, bounds: tuple[int, int], levels: np.ndarray | None
+) -> np.ndarray:
     parts = [slice(i, i + _TOGETHER) for i in range(0, classes.size, _TOGETHER)]
     sizes = count_symbols(classes, _CLASSES)
     alphabet = bounds[1] - bounds[0] + 1
@@ -93,7 +151,7 @@ def _code_classes(coder, classes, bounds, levels, shape):
     by_class = np.zeros(classes.size, dtype)
     if levels is not None:
         for part, places in _places(classes, sizes, parts):
-            by_class[places] = levels.reshape(-1)[part]
+            by_class[places] = levels[part]
     start, prior = int(sizes[0]), None
     for size in map(int, sizes[1:]):
         if not size:
@@ -109,7 +167,7 @@ def _code_classes(coder, classes, bounds, levels, shape):
     out = np.empty(classes.size, dtype)
     for part, places in _places(classes, sizes, parts):
         out[part] = by_class[places]
-    return out.reshape(shape)
+    return out
 
 
 def _places(

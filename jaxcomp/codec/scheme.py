@@ -1,4 +1,4 @@
-"""Arrays of levels, coded in one of two ways."""
+"""How an array of levels is coded: by the scales of its slices, or row by row."""
 
 import math
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 from jaxcomp.codec.adaptive import MAX_MAGNITUDE, Settings, code_adaptive
 from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.scaled import Axes, code_scaled
+from jaxcomp.codec.scaled import Axes, code_factors, code_scaled
 from jaxcomp.codec.text import Text
 
 # Which axes the scale can vary with. The last two of more than two are those of a flax kernel.
@@ -76,15 +76,29 @@ def code_levels(
     hints: dict[int, np.ndarray],
     levels: np.ndarray | None,
 ) -> np.ndarray:
-    """Code an array of levels in some way; arguments as `code_scaled` and `code_adaptive`.
+    """Code an array of levels; arguments and errors as `code_scaled` and `code_by_rows`."""
+    if scheme.settings is not None:
+        return code_by_rows(coder, shape, bounds, scheme, hints, levels)
+    factors = code_factors(coder, shape, scheme.axes, levels)
+    whole, flat = slice(0, math.prod(shape)), None if levels is None else levels.reshape(-1)
+    return code_scaled(coder, shape, bounds, scheme.axes, factors, whole, flat).reshape(shape)
 
-    Which rows and columns are alive is added to `hints` if the array is coded row by row.
+
+def code_by_rows(
+    coder: Coder,
+    shape: tuple[int, ...],
+    bounds: tuple[int, int],
+    scheme: Scheme,
+    hints: dict[int, np.ndarray],
+    levels: np.ndarray | None,
+) -> np.ndarray:
+    """Code an array of levels row by row; arguments as `code_adaptive`, for the array.
+
+    Which rows and columns are alive is added to `hints`.
 
     Raises:
       FormatError: if a level that was decoded is out of bounds.
     """
-    if scheme.settings is None:
-        return code_scaled(coder, shape, bounds, scheme.axes, levels)
     matrix = None
     rows_columns = scheme.matrix_shape(shape)
     if levels is not None:

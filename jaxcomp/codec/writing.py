@@ -9,33 +9,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from jaxcomp.codec import segments
-from jaxcomp.codec.coder import Encoder
 from jaxcomp.codec.container import ContainerWriter
-from jaxcomp.codec.dtypes import code_of, dtype_of
+from jaxcomp.codec.dtypes import code_of, dtype_of, is_integer
+from jaxcomp.codec.facts import check_shape
 from jaxcomp.codec.grid import MAX_LEVEL
-from jaxcomp.codec.levels import (
-    FewValued,
-    few_valued,
-    few_valued_by_unit,
-    negatives,
-    plain_bits,
-    smallest_dtype,
-)
+from jaxcomp.codec.levels import FewValued, negatives, smallest_dtype, smallest_form
 from jaxcomp.codec.metadata import names_of
-from jaxcomp.codec.names import (
-    EMPTY,
-    Names,
-    Unflattened,
-    check_names,
-    encode_end,
-    encode_names,
-    encode_next_segment,
-    flatten,
-    join,
-)
-from jaxcomp.codec.records import Hints, check_shape, encode_record
-from jaxcomp.codec.text import Text
+from jaxcomp.codec.names import EMPTY, Names, Unflattened, check_names, flatten, join
+from jaxcomp.codec.stream import MainStream
+from jaxcomp.codec.threads import Threads
 from jaxcomp.files import replacing
 
 
@@ -43,15 +25,17 @@ class Writer:
     """Writes a `.jxc` file array by array; use it in a `with` statement.
 
     The file appears at the end, whole; if an exception leaves the `with` statement there is none,
-    and one that was in its place is untouched. Memory is taken for the array at hand and for a
-    segment of the file.
+    and one that was in its place is untouched. Memory is taken for arrays at hand and for the
+    code of small ones. With more threads than one, arrays must not be changed after they were
+    added.
 
     Attributes:
       file_bytes: the size of the file, after the `with` statement.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
-        self._path = Path(path)
+    def __init__(self, path: str | os.PathLike, *, threads: int | None = 1) -> None:
+        """Write to a path with some number of threads: None for as many as there are cores."""
+        self._path, self._number_of_threads = Path(path), threads
         self.file_bytes = 0
 
     def __enter__(self) -> Self:
@@ -68,16 +52,15 @@ class Writer:
 
     @contextmanager
     def _open(self) -> Iterator[Self]:
-        with replacing(self._path) as temporary, open(temporary, "wb") as file:
-            self._container = ContainerWriter(file)
-            self._encoder = Encoder(self._container.write)
-            self._segment_start = self._container.size
-            self._first_segment = True
-            self._text, self._budget = Text(self._encoder), self._encoder.budget
-            self._hints: Hints = {}
+        with (
+            Threads(self._number_of_threads) as threads,
+            replacing(self._path) as temporary,
+            open(temporary, "wb") as file,
+        ):
+            self._stream = MainStream(ContainerWriter(file), threads)
             self._taken = Unflattened()
             yield self
-            self._finish()
+            self.file_bytes = self._stream.finish()
 
     def add(self, names: Names, array: Any) -> None:
         """Store an array exactly.
@@ -99,7 +82,8 @@ class Writer:
             check_shape(array.shape)
             array = np.asarray(array)
             array = np.asarray(array, dtype_of(code_of(array.dtype)), order="C")
-        self._add(names, _smallest(array))
+        self._place(names)
+        self._stream.add(names, array, lambda: smallest_form(array))
 
     def add_levels(self, names: Names, levels: np.ndarray, codebook: np.ndarray) -> None:
         """Store quantized weights.
@@ -116,7 +100,8 @@ class Writer:
         """
         with _named(names), np.errstate(invalid="ignore"):  # of signalling NaNs
             record = _checked(levels, codebook)
-        self._add(names, record)
+        self._place(names)
+        self._stream.add(names, record, lambda: record)
 
     def add_metadata(self, metadata: Mapping[str, str]) -> None:
         """Store text about the whole, by key, before anything else.
@@ -130,40 +115,16 @@ class Writer:
     def add_empty_dict(self, names: Names) -> None:
         """Store that there is a dict without entries."""
         self._place(names, EMPTY)
-        encode_names(self._text, names, empty=True)
-        self._text.spend()
-
-    def _add(self, names: Names, record: FewValued | np.ndarray) -> None:
-        self._place(names)
-        encode_names(self._text, names)
-        encode_record(self._encoder, self._text, self._hints, record)
-        self._text.spend()
-        if self._encoder.size > segments.MAX_CODE:
-            encode_next_segment(self._text)
-            self._end_segment(self._encoder.finish())
+        self._stream.add_empty_dict(names)
 
     def _place(self, names: Names, leaf: Any = None) -> None:
         check_names(names)
         self._taken.add(names, leaf)
 
-    def _finish(self) -> None:
-        encode_end(self._text)
-        self._text.spend()
-        code = self._encoder.finish()
-        # Zeros after the end of the code do not change it.
-        code += bytes(max(0, self._budget.smallest_file() - self._container.size - len(code)))
-        self._end_segment(code)
-        self._container.finish()
-        self.file_bytes = self._container.size
 
-    def _end_segment(self, code: bytes) -> None:
-        raw_bytes = self._container.size - self._segment_start
-        end = segments.trailer(raw_bytes, len(code), first=self._first_segment)
-        self._container.write(code + end)
-        self._segment_start, self._first_segment = self._container.size, False
-
-
-def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
+def save(
+    path: str | os.PathLike, params: Mapping[str | int, Any], *, threads: int | None = None
+) -> int:
     """Write a nested dict of arrays to a `.jxc` file: exactly what it is given, smaller.
 
     `jaxcomp.save` says how, and takes other trees too.
@@ -171,6 +132,7 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
     Args:
       path: where to write.
       params: nested dict with str or int names; leaves are arrays.
+      threads: how many work at the same time; None for as many as there are cores.
 
     Returns:
       The size of the file in bytes.
@@ -180,7 +142,7 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
     """
     if not isinstance(params, Mapping):
         raise TypeError(f"params must be a nested dict of arrays, got a {type(params).__name__}")
-    with Writer(path) as writer:
+    with Writer(path, threads=threads) as writer:
         for names, array in flatten(params):
             if array is EMPTY:
                 writer.add_empty_dict(names)
@@ -190,7 +152,10 @@ def save(path: str | os.PathLike, params: Mapping[str | int, Any]) -> int:
 
 
 def write(
-    path: str | os.PathLike, tensors: Mapping[str, tuple[np.ndarray, np.ndarray | None]]
+    path: str | os.PathLike,
+    tensors: Mapping[str, tuple[np.ndarray, np.ndarray | None]],
+    *,
+    threads: int | None = None,
 ) -> int:
     """Write quantized tensors, each as `(levels, codebook)`, to a `.jxc` file.
 
@@ -201,6 +166,7 @@ def write(
         `l` is `codebook[l + number of negative values]`), or of as many axes as the levels (2 or
         more), of size 1 or full, for a step for each slice. With None in place of the codebook, an
         array is stored as it is.
+      threads: how many work at the same time; None for as many as there are cores.
 
     Returns:
       The size of the file in bytes.
@@ -218,27 +184,13 @@ def write(
             raise TypeError(
                 f"{join((name,))} must be a pair (levels, codebook), got a {type(pair).__name__}"
             )
-    with Writer(path) as writer:
+    with Writer(path, threads=threads) as writer:
         for name, (levels, codebook) in tensors.items():
             if codebook is None:
                 writer.add((name,), levels)
             else:
                 writer.add_levels((name,), levels, codebook)
     return writer.file_bytes
-
-
-def _smallest(array: np.ndarray) -> FewValued | np.ndarray:
-    """The form of an array that takes the fewest bits: levels of some kind, or as it is."""
-    if not (array.size and array.view(f"u{array.itemsize}").any()):
-        return array
-    few = few_valued(array)
-    # A common step is as good as it gets.
-    by_unit = None if few is not None and few.codebook.ndim == 0 else few_valued_by_unit(array)
-    best, fewest = array, plain_bits(array)
-    for form in (by_unit, few):  # the last one that takes no more
-        if form is not None and (bits := form.bits()) <= fewest:
-            best, fewest = form, bits
-    return best
 
 
 @contextmanager
@@ -258,7 +210,7 @@ def _checked(levels: Any, codebook: Any) -> FewValued:
         raise TypeError(f"levels must be integers, got {levels.dtype}")
     check_shape(levels.shape)
     dtype = dtype_of(code_of(codebook.dtype))
-    if codebook.dtype.kind in "biu":
+    if codebook.dtype.kind == "b" or is_integer(codebook.dtype):
         raise TypeError(f"a codebook must be of a floating-point type, got {codebook.dtype}")
     low, high = (int(levels.min()), int(levels.max())) if levels.size else (0, 0)
     if max(-low, high) > MAX_LEVEL:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxcomp.codec.coder import Encoder
+from jaxcomp.codec.coder import Coder, Encoder
 from jaxcomp.codec.container import MAGIC
-from jaxcomp.codec.segments import trailer
 from jaxcomp.codec.text import Text
+from jaxcomp.codec.trailing import trailing
 
 
 def sealed(body: bytes, version: int) -> bytes:
@@ -22,8 +22,20 @@ def resealed(data: bytes) -> bytes:
     return sealed(data[5:-8], data[4])
 
 
-def of_coded(write: Callable[[Encoder, Text], None], raw: bytes = b"", file_bytes: int = 0):
-    """A file of version 2 whose entropy-coded part is what `write` writes.
+def trailer(raw_bytes: int, code_bytes: int, *, first: bool) -> bytes:
+    """What ends a segment of version 2."""
+    if first:
+        return trailing(2 * code_bytes)
+    return trailing(raw_bytes) + trailing(2 * code_bytes + 1)
+
+
+def of_coded(
+    write: Callable[[Encoder, Text], None],
+    raw: bytes = b"",
+    file_bytes: int = 0,
+    version: int = 3,
+):
+    """A file without parts of arrays whose entropy-coded bytes are what `write` writes.
 
     It gets zeros at the end of that part until it has `file_bytes`, or two more.
     """
@@ -32,12 +44,12 @@ def of_coded(write: Callable[[Encoder, Text], None], raw: bytes = b"", file_byte
     write(encoder, Text(encoder))
     raw, code = b"".join(parts), encoder.finish()
     code += bytes(max(0, file_bytes - len(raw) - len(code) - 14))
-    return sealed(raw + code + trailer(len(raw), len(code), first=True), 2)
+    return sealed(raw + code + trailer(len(raw), len(code), first=True), version)
 
 
-def of_text(write: Callable[[Text], None], raw: bytes = b"") -> bytes:
-    """A file of version 2 whose entropy-coded part is the text that `write` writes."""
-    return of_coded(lambda encoder, text: write(text), raw)
+def of_text(write: Callable[[Text], None], raw: bytes = b"", version: int = 3) -> bytes:
+    """A file whose entropy-coded bytes are the text that `write` writes."""
+    return of_coded(lambda encoder, text: write(text), raw, version=version)
 
 
 def write_bytes(text: Text, data: bytes) -> None:
@@ -46,8 +58,8 @@ def write_bytes(text: Text, data: bytes) -> None:
         text.byte(byte)
 
 
-def of_facts(kind_and_type: int, *facts: int, name: bytes = b"w\1") -> bytes:
-    """A file of version 2 with one name, and after it a byte and numbers."""
+def of_facts(kind_and_type: int, *facts: int, name: bytes = b"w\1", version: int = 3) -> bytes:
+    """A file with one name, and after it a byte and numbers."""
 
     def write(text: Text) -> None:
         write_bytes(text, name)
@@ -55,10 +67,10 @@ def of_facts(kind_and_type: int, *facts: int, name: bytes = b"w\1") -> bytes:
         for number in facts:
             text.number(number)
 
-    return of_text(write)
+    return of_text(write, version=version)
 
 
-class Inventor:
+class Inventor(Coder):
     """A coder that makes up what a reader asks for, and writes it down.
 
     What is read with it from a text of its own is a file that holds just that.
@@ -94,10 +106,12 @@ class Inventor:
 class Dictated(Text):
     """A text that reads what it is told to, and writes it down; after that, the end."""
 
-    def __init__(self, encoder: Encoder, data: bytes) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder)
-        self._data = iter(data)
+        self.to_come = bytearray()
 
     def byte(self, value: int | None) -> int:
         """Code the next byte."""
-        return super().byte(next(self._data, 3) if value is None else value)
+        if value is None:
+            value = self.to_come.pop(0) if self.to_come else 3
+        return super().byte(value)

@@ -1,18 +1,22 @@
 """Files that are made up, field by field and symbol by symbol, and sealed."""
 
+import hashlib
+
 import constriction
 import msgpack
 import numpy as np
 
 from jaxcomp.codec.adaptive import MAX_MAGNITUDE
 from jaxcomp.codec.coder import Encoder
+from jaxcomp.codec.container import MAGIC
 from jaxcomp.codec.dtypes import NAMES, dtype_of
 from jaxcomp.codec.errors import FormatError
+from jaxcomp.codec.facts import APART, SAME, Facts, Kind, code_facts
+from jaxcomp.codec.layout import footer
 from jaxcomp.codec.limits import Budget, Limits
 from jaxcomp.codec.names import NEXT_SEGMENT, decode_names
-from jaxcomp.codec.records import Kind, decode_record
-from jaxcomp.codec.segments import trailer
-from tests.codec.crafted import Dictated, Inventor, sealed
+from jaxcomp.codec.records import code_parts, decode_values, spend
+from tests.codec.crafted import Dictated, Inventor, sealed, trailer
 
 LIMITS = Limits(seconds=0.05)  # of a file that is made up
 _NUMBERS = (0, 1, 2, 3, 7, 8, 31, 32, 33, 127, 128, 129, 255, 256, 2**15 - 1, 2**15, 2**15 + 1)
@@ -21,26 +25,97 @@ _LARGE = (2**16, 2**20, 2**31, 2**32, 2**36, 2**62, 2**63 - 1)
 
 def of_version_2(rng: np.random.Generator) -> bytes:
     """A file of up to three arrays: some have a field that does not fit."""
-    script = b"".join(_names(rng, i) + _facts(rng) for i in range(rng.integers(1, 4))) + b"\3"
-    raw: list[bytes] = []
-    encoder = Encoder(raw.append)
-    encoder.budget = Budget(256, LIMITS)
-    coder, text, hints, body = Inventor(encoder, rng), Dictated(encoder, script), {}, b""
-
-    def end_segment() -> bytes:
-        data, code = b"".join(raw), encoder.finish()
-        raw.clear()
-        return data + code + trailer(len(data), len(code), first=not body)
-
+    stream, hints, body = _Stream(rng), {}, b""
+    stream.text.to_come += _script(rng) + b"\3"
     try:
-        while (found := decode_names(text)) is not None:
+        while (found := decode_names(stream.text)) is not None:
             if found is NEXT_SEGMENT:
-                body += end_segment()
+                body += _segment(stream, first=not body)
             elif not found[1]:
-                decode_record(coder, text, hints)
+                facts = code_facts(stream.text, None)
+                spend(stream.coder.budget, facts)
+                decode_values(stream.coder, facts, hints)
     except FormatError:
         pass  # the reader comes to the same place
-    return sealed(body + end_segment(), 2)
+    return sealed(body + _segment(stream, first=not body), 2)
+
+
+def of_version_3(rng: np.random.Generator) -> bytes:
+    """A file of up to four arrays, some apart or the same as others, some of which do not fit."""
+    stream, hints, parts = _Stream(rng), {}, []
+    text, shared = stream.text, sorted({int(n) for n in rng.integers(4, size=4)})
+    try:
+        for i in range(rng.integers(1, 5)):
+            text.to_come += _names(rng, i, end=b"\1")
+            decode_names(text)
+            match rng.integers(5) // 2:
+                case 0:
+                    text.to_come += _facts(rng)
+                    facts = code_facts(text, None)
+                    spend(stream.coder.budget, facts)
+                    decode_values(stream.coder, facts, hints)
+                case 1:
+                    text.to_come += bytes([APART]) + _facts(rng)
+                    text.byte(None)
+                    facts = code_facts(text, None)
+                    lengths = _parts(rng, facts, parts)
+                    for number in (len(lengths) // 2, *lengths):
+                        odd = rng.integers(40) == 0
+                        text.number(int(rng.choice(_NUMBERS)) if odd else number)
+                case 2:
+                    text.byte(SAME)
+                    text.number(int(rng.integers(1, i + 2)))
+        text.byte(3)
+    except FormatError:
+        pass
+    raw, code = stream.finish()
+    digests = b"".join(hashlib.blake2b(part, digest_size=8).digest() for part in parts)
+    # Of which the first that is none of those of the file is left out, most of the time.
+    number = len(parts) + int(rng.integers(30) == 0)
+    rest = digests + raw + code + footer(len(raw), len(code), number, shared)
+    start = MAGIC + b"\3"
+    end = hashlib.blake2b(start + rest, digest_size=8).digest()
+    return start + b"".join(parts) + rest + end
+
+
+class _Stream:
+    """Symbols that are made up, with the text that it is told."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._raw: list[bytes] = []
+        self._encoder = Encoder(self._raw.append)
+        self._encoder.budget = Budget(256, LIMITS)
+        self.coder, self.text = Inventor(self._encoder, rng), Dictated(self._encoder)
+
+    def finish(self) -> tuple[bytes, bytes]:
+        """Raw and coded bytes."""
+        raw = b"".join(self._raw)
+        self._raw.clear()
+        return raw, self._encoder.finish()
+
+
+def _parts(rng: np.random.Generator, facts: Facts, parts: list[bytes]) -> list[int]:
+    """Make up the parts of an array, and return lengths of their coded and raw bytes."""
+    many = facts.size > 1 and facts.scheme.settings is None
+    number = int(rng.integers(1, min(4, facts.size + 1))) if many else 1
+    streams, lengths = [_Stream(rng) for _ in range(number)], []
+
+    def each(code, numbers):
+        for number in numbers:
+            code(number)
+
+    spend(streams[0].coder.budget, facts)
+    code_parts(number, lambda i: streams[i].coder, lambda i, coder: None, facts, None, each)
+    for stream in streams:
+        raw, code = stream.finish()
+        parts.append(raw + code)
+        lengths += [len(code), len(raw)]
+    return lengths
+
+
+def _segment(stream: _Stream, *, first: bool) -> bytes:
+    raw, code = stream.finish()
+    return raw + code + trailer(len(raw), len(code), first=first)
 
 
 def of_version_1(rng: np.random.Generator) -> bytes:
@@ -61,7 +136,14 @@ def of_version_1(rng: np.random.Generator) -> bytes:
     return sealed(length.to_bytes(4, "little") + packed + payloads, 1)
 
 
-def _names(rng: np.random.Generator, number: int) -> bytes:
+def _script(rng: np.random.Generator) -> bytes:
+    return b"".join(
+        (b"\6" if rng.integers(16) == 0 else b"") + _names(rng, i) + _facts(rng)
+        for i in range(rng.integers(1, 4))
+    )
+
+
+def _names(rng: np.random.Generator, number: int, end: bytes | None = None) -> bytes:
     digit = str(number).encode()
     names = (
         b"w" + digit,
@@ -70,8 +152,9 @@ def _names(rng: np.random.Generator, number: int) -> bytes:
         b"\0" * number + digit,
         b"\5\1" + digit,
     )
-    end = b"\1" if rng.integers(32) else bytes([rng.integers(7)])
-    return (b"\6" if rng.integers(16) == 0 else b"") + names[rng.integers(len(names))] + end
+    if end is None:
+        end = b"\1" if rng.integers(32) else bytes([rng.integers(7)])
+    return names[rng.integers(len(names))] + end
 
 
 def _facts(rng: np.random.Generator) -> bytes:

@@ -8,11 +8,11 @@ import hypothesis
 import numpy as np
 import pytest
 
-from jaxcomp.codec import FormatError, arrays, describe, load, read, reading, save
+from jaxcomp.codec import FormatError, arrays, describe, load, read, save, stored
 from jaxcomp.codec.coder import Decoder
 from jaxcomp.codec.levels import FewValued
 from tests.codec.crafted import resealed
-from tests.codec.invented import LIMITS, of_version_1, of_version_2
+from tests.codec.invented import LIMITS, of_version_1, of_version_2, of_version_3
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ class Counting(Decoder):
 
 def test_mutations_are_refused_or_are_another_valid_file(whole, tmp_path, capsys, monkeypatch):
     rng, path, refused = np.random.default_rng(1), tmp_path / "model.jxc", 0
-    monkeypatch.setattr(reading, "Decoder", Counting)
+    monkeypatch.setattr(stored, "coders", lambda entries: (None, Counting))
     tracemalloc.start()
     for number in range(MUTATIONS):
         if number == TRACED:
@@ -113,7 +113,9 @@ def test_mutations_behind_the_old_checksum_are_all_refused(whole, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("invented", "share"), [(of_version_2, 0.5), (of_version_1, 0.5)], ids=["2", "1"]
+    ("invented", "share"),
+    [(of_version_3, 0.5), (of_version_2, 0.25), (of_version_1, 0.25)],
+    ids=["3", "2", "1"],
 )
 def test_files_that_are_made_up_are_refused_or_valid(tmp_path, capsys, invented, share):
     rng, path, files = np.random.default_rng(3), tmp_path / "model.jxc", int(share * MUTATIONS)

@@ -75,13 +75,18 @@ def few_valued():
     }
 
 
-def test_levels_and_codebooks_of_the_golden_file(tmp_path):
-    golden = GOLDEN / "version2_levels.jxc"
-    for name, (levels, codebook) in read(golden).items():
-        for one, other in zip((levels, codebook), few_valued()[name], strict=True):
+@pytest.mark.parametrize("file", ["version2_levels", "version2_segments", "version3_levels"])
+def test_levels_and_codebooks_of_the_golden_files(file):
+    found = read(GOLDEN / f"{file}.jxc")
+    for name, expected in few_valued().items():
+        for one, other in zip(found[name], expected, strict=True):
             assert (one.dtype, one.shape) == (other.dtype, other.shape)
             assert one.tobytes() == other.tobytes()
+
+
+def test_the_same_levels_give_the_bytes_of_the_golden_file(tmp_path):
     write(tmp_path / "now.jxc", few_valued())
+    golden = GOLDEN / f"version{container.VERSION}_levels.jxc"
     assert (tmp_path / "now.jxc").read_bytes() == golden.read_bytes()
 
 

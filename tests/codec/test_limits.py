@@ -7,19 +7,23 @@ import msgpack
 import numpy as np
 import pytest
 
-from jaxcomp.codec import FormatError, Limits, arrays, describe, limits, load, read, reading, save
+from jaxcomp.codec import FormatError, Limits, arrays, describe, limits, load, read, save
 from jaxcomp.codec.adaptive import MAX_WIDTH, Settings, code_adaptive
 from jaxcomp.codec.chain import MEMORY as CHAIN_MEMORY
 from jaxcomp.codec.chain import code_chain
 from jaxcomp.codec.coder import Encoder
+from jaxcomp.codec.container import open_container
 from jaxcomp.codec.counted import code_counted
+from jaxcomp.codec.facts import Facts, Kind, code_facts
+from jaxcomp.codec.layout import read_footer
 from jaxcomp.codec.limits import MEMORY_PER_BYTE, PROGRAM_MEMORY, SMALL, WORK_PER_BYTE
 from jaxcomp.codec.planes import code_planes
-from jaxcomp.codec.records import Facts, Kind, _code_facts
 from jaxcomp.codec.scheme import Scheme
-from jaxcomp.codec.segments import split, trailer
+from jaxcomp.codec.stored import StoredArrays
+from jaxcomp.codec.threads import Threads
+from jaxcomp.codec.trailing import trailing
 from jaxcomp.codec.writing import Writer
-from tests.codec.crafted import of_coded, of_text, sealed, write_bytes
+from tests.codec.crafted import of_coded, of_text, sealed, trailer, write_bytes
 from tests.codec.test_golden import few_valued, tree
 
 READERS = {
@@ -37,7 +41,7 @@ def of_levels(facts, *counted, file_bytes=9_000):
 
     def write(encoder, text):
         write_bytes(text, b"w\1")
-        _code_facts(text, facts)
+        code_facts(text, facts)
         ones = np.ones(facts.codebook_size, facts.dtype)
         if facts.kind != Kind.SPARSE:
             code_planes(encoder, facts.dtype, ones.size, ones)
@@ -62,7 +66,7 @@ def of_dense_rows(rows, columns):
 
     def write(encoder, text):
         write_bytes(text, b"w\1")
-        _code_facts(text, Facts(Kind.STEP, INT8, (rows, columns), (0, 32), scheme=BY_ROWS))
+        code_facts(text, Facts(Kind.STEP, INT8, (rows, columns), (0, 32), scheme=BY_ROWS))
         code_planes(encoder, INT8, 1, np.ones(1, np.int8))
         code_chain(encoder, 2, columns, period=1, hint=None, symbols=np.ones(columns, int))
         encoder.symbols(np.ones(192), 1, np.array([191]))
@@ -103,7 +107,7 @@ def test_what_takes_more_memory_than_its_file_may_is_refused(refuse, axes):
 
 def test_codebooks_take_memory_too(refuse):
     steps = Facts(Kind.STEPS, np.dtype("<f8"), (2**30, 0), step_shape=(2**30, 1))
-    refuse(of_text(lambda text: (write_bytes(text, b"w\1"), _code_facts(text, steps))), "memory")
+    refuse(of_text(lambda text: (write_bytes(text, b"w\1"), code_facts(text, steps))), "memory")
 
 
 def test_tables_that_are_kept_take_memory(tmp_path):
@@ -112,7 +116,7 @@ def test_tables_that_are_kept_take_memory(tmp_path):
     def write(encoder, text):
         for i in range(20):
             write_bytes(text, b"%d\1" % i)
-            _code_facts(text, table)
+            code_facts(text, table)
             code_planes(encoder, table.dtype, 2**15, np.ones(2**15))
         write_bytes(text, b"\3")
 
@@ -184,15 +188,23 @@ COSTS = {
 }
 
 
+def read_all(path, *, keeps=True, **options):
+    """The memory that is counted when all arrays are read."""
+    with open_container(path, keeps=keeps) as container:
+        found = StoredArrays(container, Threads(1))
+        for _, stored, _ in found.items(**options):
+            if stored is not None:
+                found.record(stored)
+    return container.budget.memory
+
+
 @pytest.mark.parametrize("reader", ["load", "read", "describe"])
 @pytest.mark.parametrize("name", COSTS)
 def test_no_more_memory_is_taken_than_is_counted(tmp_path, name, reader):
     path = tmp_path / "model.jxc"
     path.write_bytes(COSTS[name])
-    file = reading._File(path, None, keeps=reader != "describe")
-    for _ in file.records(few=reader != "load", metered=reader == "describe"):
-        pass
-    counted = file._budget._most_held - PROGRAM_MEMORY
+    few, metered = reader != "load", reader == "describe"
+    counted = read_all(path, keeps=not metered, few=few, metered=metered) - PROGRAM_MEMORY
     tracemalloc.start()
     READERS[reader](path)
     _, peak = tracemalloc.get_traced_memory()
@@ -208,11 +220,14 @@ def test_rows_and_columns_of_levels_take_memory(shape):
     levels[0, 0] = 1
     encoder = Encoder()
     code_adaptive(encoder, shape, (0, 1), Settings(1, False), {}, levels)
-    assert encoder.budget._most_held - PROGRAM_MEMORY >= CHAIN_MEMORY * sum(shape)
+    assert encoder.budget.memory - PROGRAM_MEMORY >= CHAIN_MEMORY * sum(shape)
 
 
+@pytest.mark.parametrize("apart", [2**18, 2**9])
 @pytest.mark.parametrize("what", ["tree", "levels", "many names"])
-def test_writer_and_reader_count_the_same(tmp_path, what):
+def test_writer_and_reader_count_the_same(tmp_path, monkeypatch, what, apart):
+    monkeypatch.setattr("jaxcomp.codec.stream._APART", apart)
+    monkeypatch.setattr("jaxcomp.codec.stream._PART", 2 * apart)
     path = tmp_path / "model.jxc"
     with Writer(path) as writer:
         if what == "levels":
@@ -226,17 +241,18 @@ def test_writer_and_reader_count_the_same(tmp_path, what):
         else:
             for i in range(50):
                 writer.add((f"layer_{i}", "kernel"), np.zeros((i, 3), np.float32))
-    written = writer._encoder.budget
-    file = reading._File(path, None)
-    for _ in file.records():
-        pass
+    written = writer._stream.budget
+    with open_container(path) as container:
+        found = StoredArrays(container, Threads(1))
+        for stored in [stored for _, stored, _ in found.items() if stored is not None]:
+            found.record(stored)
+    counted = container.budget
     # The text ends with a byte that a reader does not count any more.
-    assert written.work_done == file._budget.work_done
-    assert written._spent["text"] == file._budget._spent["text"] + 1
+    assert written.work_done == counted.work_done
+    assert written._spent["text"] == counted._spent["text"] + 1
     text = limits.MEMORY_OF_TEXT
     copies = limits.FILE_COPIES * path.stat().st_size
-    assert 0 <= written._most_held + copies - file._budget._most_held <= text + copies
-    assert written._most_held + copies >= file._budget._most_held
+    assert 0 <= written.memory + copies - counted.memory <= text + copies
 
 
 @pytest.mark.parametrize("what", ["memory", "work"])
@@ -256,11 +272,12 @@ def test_a_writer_makes_a_file_as_large_as_its_cost_asks_for(tmp_path, monkeypat
     save(path, params)
     loaded = load(path)
     assert all(loaded[name].tobytes() == params[name].tobytes() for name in params)
-    ((raw, code),) = split(memoryview(path.read_bytes())[5:-8])
-    # The end of a segment and the checksum come after the zeros.
-    assert bytes(code[-16:]) == bytes(16)
-    end = trailer(len(raw), len(code) - 16, first=True)
-    path.write_bytes(sealed(bytes(raw) + bytes(code[:-16]) + end, 2))
+    body = path.read_bytes()[5:-8]
+    footer = read_footer(memoryview(body))
+    # The footer and the checksum come after the zeros.
+    body = body[: -footer.size]
+    assert body.endswith(bytes(16))
+    path.write_bytes(sealed(body[:-16] + trailing(2 * (footer.code_bytes - 16)), 3))
     with pytest.raises(FormatError, match="memory" if what == "memory" else "seconds"):
         load(path)
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxcomp import codec
-from jaxcomp.codec import Writer, dtypes, read, segments, write
+from jaxcomp.codec import Writer, dtypes, read, write
 from jaxcomp.codec.counted import code_counted
+from jaxcomp.codec.facts import Facts, Kind, code_facts
 from jaxcomp.codec.levels import FewValued
 from jaxcomp.codec.planes import code_planes
-from jaxcomp.codec.records import Facts, Kind, _code_facts
 from tests.codec.crafted import of_coded, write_bytes
 
 
@@ -116,7 +116,7 @@ def test_the_largest_levels_that_a_file_can_have(tmp_path, level):
 
     def content(encoder, text):
         write_bytes(text, b"w\1")
-        _code_facts(text, facts)
+        code_facts(text, facts)
         code_planes(encoder, facts.dtype, 1, np.ones(1, np.float32))
         code_counted(encoder, high - low + 1, 3, np.full(3, level, np.int32), low=low)
         write_bytes(text, b"\3")
@@ -196,22 +196,6 @@ def test_a_writer_writes_array_by_array(tmp_path):
     assert writer.file_bytes == path.stat().st_size
     names = [names for names, _ in codec.arrays(path)]
     assert names == [("a", 0), ("a", "b")]
-
-
-def test_a_long_file_has_several_segments(tmp_path, monkeypatch):
-    rng = np.random.default_rng(0)
-    tree = {f"{i}": rng.normal(size=(20, 30)).round(i % 3) for i in range(9)}
-    tree["end"] = {}
-    one = codec.save(tmp_path / "one.jxc", tree)
-    monkeypatch.setattr(segments, "MAX_CODE", 5_000)
-    several = codec.save(tmp_path / "several.jxc", tree)
-    assert one < several < one + 9 * 8
-    for path in ("one.jxc", "several.jxc"):
-        loaded = codec.load(tmp_path / path)
-        assert list(loaded) == list(tree)
-        assert all(same(loaded[name], tree[name]) for name in tree if name != "end")
-    info = codec.describe(tmp_path / "several.jxc")
-    assert sum(t.payload_bytes for t in info.tensors) == pytest.approx(several, abs=80)
 
 
 def test_an_array_needs_a_name(tmp_path):

@@ -1,0 +1,107 @@
+"""The row-by-row coder with loops that numba compiles: the same symbols as `adaptive`."""
+
+import numpy as np
+
+from jaxcomp.codec.adaptive import HALF, MAGNITUDE_WEIGHTS, SIGN_WEIGHTS, ZERO_WEIGHTS
+from jaxcomp.codec.coder import INVALID
+from jaxcomp.codec.errors import FormatError
+from jaxcomp.codec.limits import Budget
+from jaxcomp.codec.logistic import (
+    COUNT_UNIT,
+    FIRST_CURVATURE,
+    LOG,
+    PROBABILITY,
+    mixer_weights,
+    prior_counts,
+    probability,
+)
+from jaxcomp.codec.row_kernels import code_rows
+
+_TOGETHER = 64  # rows after which work is counted
+
+
+def compiled_rows(
+    words: np.ndarray,
+    state: np.ndarray,
+    budget: Budget,
+    out: np.ndarray,
+    rows: np.ndarray,
+    densities: np.ndarray,
+    lags: tuple[int, ...],
+    base: int,
+    bounds: tuple[int, int],
+    *,
+    known: bool,
+) -> None:
+    """Code some rows of a matrix.
+
+    Args:
+      words, state: of the range coder; words that are written must have room for all rows.
+      budget: where work is counted.
+      out: int8 of shape [rows, columns], which is read if it is `known`, else written.
+      rows: which ones.
+      densities: of these rows, log-odds.
+      lags: distances of the parents.
+      base: log-odds.
+      bounds: smallest and largest level there can be.
+      known: whether it is written to a file.
+
+    Raises:
+      FormatError: if there are no such rows, or they take more than the budget.
+    """
+    width, (low, high) = out.shape[1], bounds
+    more = max(max(-low, high) - 1, 0)  # magnitudes that can be larger
+
+    def counts(*shape: int) -> np.ndarray:
+        return np.zeros(shape, np.int32)
+
+    tables = (
+        LOG,  # arguments, since compiled code with large tables in it cannot be kept on disk
+        PROBABILITY,
+        np.array(
+            [
+                prior_counts(int(probability(np.array(base))), 2 * COUNT_UNIT),
+                prior_counts(HALF, COUNT_UNIT),
+                prior_counts(HALF, 2 * COUNT_UNIT),
+            ]
+        ),
+        *(counts(2, contexts) for contexts in (width, 32, 32 * 16)),
+        *(counts(2, contexts) for contexts in (27, width, 11)),
+        *(counts(more, 2, contexts) for contexts in (1, width, 25, 4 * max(-low, high) + 1)),
+    )
+    mixers = []
+    for weights, shape in (
+        (ZERO_WEIGHTS, ()),
+        (SIGN_WEIGHTS, ()),
+        (MAGNITUDE_WEIGHTS, (more,)),
+    ):
+        mixers.append(np.tile(mixer_weights(weights), (*shape, 1) if shape else 1))
+        mixers.append(np.full(mixers[-1].shape, FIRST_CURVATURE, np.int64))
+    scratch = (
+        np.empty((4, width), np.int64),
+        np.empty((4, width), np.int64),
+        np.empty(width, bool),
+        np.empty(width, np.int32),
+        np.empty(width, np.int64),
+        np.empty(width, np.int64),
+    )
+    for start in range(0, len(rows), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        work = code_rows(
+            not known,
+            words,
+            state,
+            rows[some],
+            densities[some],
+            out,
+            lags,
+            base,
+            low,
+            high,
+            tables,
+            tuple(mixers),
+            scratch,
+        )
+        if work < 0:
+            raise FormatError(INVALID)
+        budget.work(work)
