@@ -167,6 +167,14 @@ def test_tied_arrays_are_stored_once(path, tmp_path):
         np.testing.assert_array_equal(loaded["dense"], params()["dense"])
 
 
+def test_tied_arrays_of_several_parts_do_not_wait_for_one_another(path, tmp_path):
+    # As many as there are threads, each of which would wait for parts that need one.
+    tree = {name: params()["dense"] for name in "abcd"}
+    codec.save(tmp_path / "w.jxc", tree)
+    assert parts_of_array(tmp_path / "w.jxc", "a") > 1
+    assert_same_bits(codec.load(tmp_path / "w.jxc", threads=2), tree)
+
+
 @pytest.mark.parametrize("between", [0, 3, 300])
 def test_small_tied_arrays_are_stored_once(tmp_path, between):
     rng = np.random.default_rng(0)
