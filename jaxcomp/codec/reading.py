@@ -225,9 +225,10 @@ def open(
 
     Example:
       >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
       >>> with tempfile.TemporaryDirectory() as folder:
-      ...     size = save(f"{folder}/model.jxc", {"layer": {"kernel": np.arange(3), "bias": 0}})
-      ...     with open(f"{folder}/model.jxc") as file:
+      ...     size = codec.save(f"{folder}/model.jxc", {"layer": {"kernel": np.arange(3)}})
+      ...     with codec.open(f"{folder}/model.jxc") as file:
       ...         file["layer/kernel"]
       array([0, 1, 2])
     """

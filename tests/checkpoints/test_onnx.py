@@ -41,8 +41,16 @@ def test_text_is_left_out_and_said(tmp_path):
 
 
 def test_types_that_no_file_holds_are_named(tmp_path):
-    save(tmp_path / "m.onnx", tensors_of({"w": np.ones(2, ml_dtypes.int4)}))
-    refused(tmp_path / "m.onnx", "'w': .*int4")
+    save(tmp_path / "m.onnx", tensors_of({"w": np.ones(2, np.complex64)}))
+    refused(tmp_path / "m.onnx", "'w': .*complex64")
+
+
+def test_types_of_a_few_bits_are_read(tmp_path):
+    expected = np.arange(-8, 7).astype(ml_dtypes.int4)
+    save(tmp_path / "m.onnx", tensors_of({"w": expected}))
+    found = read_checkpoint(tmp_path / "m.onnx")["w"]
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found.astype(int), expected.astype(int))
 
 
 def test_data_elsewhere_are_not_read(tmp_path):
