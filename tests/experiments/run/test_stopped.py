@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 
 from experiments import main
 from experiments.settings.flags import parse_flags
-from jaxcomp.codec import Writer
+from jaxcomp.codec.stream import MainStream
 from jaxcomp.data import DATASETS
 
 where, number = sys.argv.pop(1), int(sys.argv.pop(1))
@@ -55,7 +55,7 @@ evaluated = main.evaluated
 if where == "reading data":
     DATASETS["digits"] = DATASETS["digits"]._replace(load=stop)
 elif where == "writing the file":
-    Writer._finish = stop
+    MainStream.finish = stop
 elif where == "reading it back":
     main.evaluated = stop_child
 else:
