@@ -8,7 +8,7 @@ None in their place and finds them. Both must therefore see the same models in t
 import math
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import constriction
 import numpy as np
@@ -23,8 +23,8 @@ _TOGETHER = 2**17  # symbols of a long code that are decoded at a time
 INVALID = "the entropy-coded part is not a valid code"
 
 
-class Coder:
-    """What models need of an `Encoder` or a `Decoder`.
+class Coder(Protocol):
+    """Does what models need of an `Encoder` or a `Decoder`.
 
     Attributes:
       budget: where models count the work and the memory that they take.
@@ -39,15 +39,12 @@ class Coder:
 
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
         """Symbols of `[0, K)`, int32 of shape [count], with probabilities `weights / sum`, [K]."""
-        raise NotImplementedError
 
     def bits(self, ones: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         """Bits, bool of shape [n]; each is one with probability `ones / 2^24`, shape [n]."""
-        raise NotImplementedError
 
     def raw(self, count: int, data: bytes | None) -> bytes | memoryview:
         """`count` bytes as they are."""
-        raise NotImplementedError
 
 
 class Encoder(Coder):

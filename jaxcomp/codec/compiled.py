@@ -1,7 +1,6 @@
 """The range coder with loops that numba compiles (the extra `fast`): the same bytes, sooner.
 
-They let go of Python's lock, so that threads can code at the same time. To import them takes a
-second.
+They let go of Python's lock, so that threads can code at the same time.
 """
 
 from collections.abc import Callable

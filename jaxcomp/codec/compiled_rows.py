@@ -69,15 +69,12 @@ def compiled_rows(
         *(counts(2, contexts) for contexts in (27, width, 11)),
         *(counts(more, 2, contexts) for contexts in (1, width, 25, 4 * max(-low, high) + 1)),
     )
-    mixers = []
-    for weights, shape in (
-        (ZERO_WEIGHTS, ()),
-        (SIGN_WEIGHTS, ()),
-        (MAGNITUDE_WEIGHTS, (more,)),
-    ):
-        mixers.append(np.tile(mixer_weights(weights), (*shape, 1) if shape else 1))
-        mixers.append(np.full(mixers[-1].shape, FIRST_CURVATURE, np.int64))
-    scratch = (
+    mixers = (
+        *((mixer_weights(w), _curvatures(len(w))) for w in (ZERO_WEIGHTS, SIGN_WEIGHTS)),
+        np.tile(mixer_weights(MAGNITUDE_WEIGHTS), (more, 1)),
+        _curvatures(more, len(MAGNITUDE_WEIGHTS)),
+    )
+    room = (
         np.empty((4, width), np.int64),
         np.empty((4, width), np.int64),
         np.empty(width, bool),
@@ -88,9 +85,7 @@ def compiled_rows(
     for start in range(0, len(rows), _TOGETHER):
         some = slice(start, start + _TOGETHER)
         work = code_rows(
-            not known,
-            words,
-            state,
+            (not known, words, state),
             rows[some],
             densities[some],
             out,
@@ -99,9 +94,13 @@ def compiled_rows(
             low,
             high,
             tables,
-            tuple(mixers),
-            scratch,
+            mixers,
+            room,
         )
         if work < 0:
             raise FormatError(INVALID)
         budget.work(work)
+
+
+def _curvatures(*shape: int) -> np.ndarray:
+    return np.full(shape, FIRST_CURVATURE, np.int64)

@@ -60,6 +60,11 @@ def signed_dtype(low: int, high: int) -> type[np.signedinteger]:
     return np.int32
 
 
+def is_floating(dtype: np.dtype) -> bool:
+    """Tell whether a type is neither bool nor one of integers."""
+    return not (dtype.kind == "b" or is_integer(dtype))
+
+
 @functools.cache
 def dtype_of(code: int) -> np.dtype:
     """The little-endian array type of a code.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcomp.codec.dtypes import code_of, dtype_of, is_integer, signed_dtype
+from jaxcomp.codec.dtypes import code_of, dtype_of, is_floating, signed_dtype
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.grid import MAX_LEVEL
 from jaxcomp.codec.limits import MAX_AXES, MAX_ELEMENTS
@@ -120,7 +120,7 @@ def code_facts(text: Text, known: Facts | None, first: int | None = None) -> Fac
     if max(-bounds[0], bounds[1]) > MAX_LEVEL + 1:
         raise FormatError(f"levels from {bounds[0]} to {bounds[1]} are beyond the limits")
     if (kind in (Kind.STEP, Kind.STEPS) and dtype.kind == "b") or (
-        kind == Kind.MIRRORED and (dtype.kind == "b" or is_integer(dtype))
+        kind == Kind.MIRRORED and not is_floating(dtype)
     ):
         raise FormatError(f"an array of kind {kind.name} cannot be of type {dtype}")
     if kind == Kind.STEPS and axes < 2:

@@ -1,4 +1,7 @@
-"""Which coder to use: compiled loops pay where there is much to code, if numba is there."""
+"""Which coder to use: compiled loops pay where there is much to code, if numba is there.
+
+To import numba takes half a second; what it compiles, some 20 s the first time, is kept on disk.
+"""
 
 import functools
 import sys

@@ -86,7 +86,7 @@ def _of_few(values: np.ndarray, magnitudes: np.ndarray) -> _Candidates:
 
 
 def _of_many(values: np.ndarray, magnitudes: np.ndarray, widest: int) -> _Candidates:
-    """What makes the largest some multiple, as small a one as there are magnitudes, or larger.
+    """Try what makes the largest some multiple, as small a one as there are magnitudes, or larger.
 
     In few digits large multiples are known less well than the distance between two of them.
     """

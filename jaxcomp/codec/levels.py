@@ -47,10 +47,10 @@ class FewValued(NamedTuple):
         return float(8 * self.codebook.nbytes + entropy)
 
 
-def smallest_form(array: np.ndarray) -> FewValued | np.ndarray:
-    """Return the form of an array of the fewest bits: levels of some kind, or as it is."""
+def smallest_form(array: np.ndarray) -> tuple[FewValued | np.ndarray, float]:
+    """Return the form of an array of the fewest bits, levels or as it is, and about how many."""
     if not (array.size and array.view(f"u{array.itemsize}").any()):
-        return array
+        return array, 0.0
     few = few_valued(array)
     # A common step is as good as it gets.
     by_unit = None if few is not None and few.codebook.ndim == 0 else few_valued_by_unit(array)
@@ -58,7 +58,7 @@ def smallest_form(array: np.ndarray) -> FewValued | np.ndarray:
     for form in (by_unit, few):  # the last one that takes no more
         if form is not None and (bits := form.bits()) <= fewest:
             best, fewest = form, bits
-    return best
+    return best, fewest
 
 
 def plain_bits(array: np.ndarray) -> float:

@@ -19,7 +19,7 @@ MAX_SEGMENTS = 2**14
 
 
 class Limits(NamedTuple):
-    """What reading a file may cost at most; None allows what its size allows.
+    """Holds what reading a file may cost at most; None allows what its size allows.
 
     Attributes:
       memory: bytes. By default 4,096 for each byte of the file, or 256 MiB for a small one.
@@ -60,7 +60,7 @@ class Cost(NamedTuple):
 
 
 class Budget:
-    """What has been declared and spent up to now.
+    """Counts what has been declared and spent up to now.
 
     A reader knows the size of the file and refuses what is beyond it. A writer finds out at the
     end how large the file has to be; that is more than it is for arrays of almost only zeros.

@@ -19,7 +19,7 @@ _MANY = 1 << 10  # symbols for which it pays to make a table
 _SCALE = np.float32((_ALL - 2) / _ALL)  # of the weights of a bit, whose sum is 2^24
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _put(words, lower, width, done, start, end):
     """Narrow the interval of an encoder to a share of [0, 2^24)."""
     unit = width >> _PRECISION
@@ -40,7 +40,7 @@ def _put(words, lower, width, done, start, end):
     return lower, width, done
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _take(words, point, width, done, start, end):
     """Narrow the interval of a decoder to a share of [0, 2^24)."""
     unit = width >> _PRECISION
@@ -54,7 +54,7 @@ def _take(words, point, width, done, start, end):
     return point, width, done
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _share_ends(weights, ends):
     """Find where the share of each symbol ends, of [0, 2^24)."""
     total = 0.0
@@ -157,7 +157,7 @@ def code_pairs(symbols, alphabet, period, hints, gain, prior, decoding, words, s
     return True
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _zero_end(ones):
     """Find where the share of a zero ends, if a one has the probability `ones / 2^24`."""
     return uint64(np.floor(np.float32(_ALL - ones) * _SCALE)) + _ONE

@@ -22,7 +22,7 @@ _AHEAD = 2**24  # bytes of arrays that threads may read before they are wanted
 
 
 class TensorInfo(NamedTuple):
-    """What a file holds of one array."""
+    """Says what a file holds of one array."""
 
     name: str
     shape: tuple[int, ...]
@@ -34,7 +34,7 @@ class TensorInfo(NamedTuple):
 
 
 class FileInfo(NamedTuple):
-    """What a file holds."""
+    """Says what a file holds."""
 
     version: int
     file_bytes: int
@@ -52,28 +52,20 @@ def load(
 
     Args:
       path: the file.
-      only: names of the arrays that are wanted, and of dicts of which all is, parts joined by `/`;
-        of a large file no more is read than they need. None for all.
-      threads: how many work at the same time; None for as many as there are cores. Without numba
-        (the extra `fast`), more than one help little.
-      limits: of memory and time; by default they are in proportion to the size of the file. They
-        are counted as for one thread.
+      only, threads, limits: as for `jaxcomp.load`.
 
     Raises:
-      FormatError: if the file is not a whole, untouched `.jxc` file, or is beyond the limits.
-      ValueError: if a name of `only` is not in it, or `threads` is not positive.
-      ImportError: if it holds arrays of types that numpy lacks, and ml_dtypes is not installed.
-      OSError: if it cannot be read.
+      FormatError, ImportError, OSError, ValueError: as `jaxcomp.load`.
     """
     wanted = _Wanted(only)
     tree = Unflattened()
     with _opened(path, limits, threads, keeps=True) as (_, arrays):
         waiting = []
         for names, stored, _ in arrays.items(wanted=wanted):
-            if stored is None and not is_metadata(names) and wanted(names):
-                waiting.append((names, lambda: EMPTY))
-            elif stored is not None and wanted(names):
+            if stored is not None:
                 waiting.append((names, arrays.start(stored)))
+            elif not is_metadata(names):
+                waiting.append((names, lambda: EMPTY))
         wanted.check_all_found()
         for names, wait in waiting:
             record = wait()

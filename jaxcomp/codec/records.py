@@ -9,7 +9,7 @@ import numpy as np
 from jaxcomp.codec.chain import MEMORY as CHAIN_MEMORY
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Coder
-from jaxcomp.codec.dtypes import is_integer
+from jaxcomp.codec.dtypes import is_floating
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.facts import Facts, Kind
 from jaxcomp.codec.levels import FewValued, negatives
@@ -137,7 +137,7 @@ def _facts_of_levels(record: FewValued) -> Facts:
         mirrored = (
             below == positive.size
             and below > 0
-            and not (codebook.dtype.kind == "b" or is_integer(codebook.dtype))
+            and is_floating(codebook.dtype)
             and (-codebook[:below][::-1]).tobytes() == positive.tobytes()
         )
         kind = Kind.MIRRORED if mirrored else Kind.TABLE

@@ -20,7 +20,7 @@ from jaxcomp.codec.range_kernels import decode_bits, encode_bits
 _ALL = 1 << PRECISION
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _logit(log, seen, context, prior):
     return (
         log[COUNT_UNIT * seen[1, context] + prior[1]]
@@ -40,9 +40,24 @@ def _learn(seen, contexts, bits, count):
 
 
 @njit(cache=True, nogil=True)
-def _mix(probability, inputs, count, base, weights, curvatures, bits, ones, decoding, words, state):
-    """Code bits with the mixed odds of some inputs, which learn from them."""
-    kinds = inputs.shape[0]
+def _code_bits(coder, room, count, base, mixer, tables, probability):
+    """Code bits with the mixed odds of some inputs; the mixer and the tables learn from them.
+
+    Args:
+      coder: whether it decodes, the words and the state of the range coder.
+      room: inputs, contexts, bits, and room for their probabilities.
+      count: of the bits.
+      base: log-odds.
+      mixer: weights and curvatures of the inputs.
+      tables: counts of each of the contexts.
+      probability: the table of probabilities.
+
+    Returns whether there are such bits.
+    """
+    inputs, contexts, bits, ones = room
+    decoding, words, state = coder
+    weights, curvatures = mixer
+    kinds = weights.size
     for j in range(count):
         total = 0
         for k in range(kinds):
@@ -71,18 +86,17 @@ def _mix(probability, inputs, count, base, weights, curvatures, bits, ones, deco
                 rest -= curvatures[k]
                 step += 1
         weights[k] = min(max(weights[k] + step, -HEAVIEST), HEAVIEST)
+    for k in range(len(tables)):
+        _learn(tables[k], contexts[k], bits, count)
     return True
 
 
 @njit(cache=True, nogil=True)
-def code_rows(
-    decoding, words, state, rows, densities, out, lags, base, low, high, tables, mixers, scratch
-):
+def code_rows(coder, rows, densities, out, lags, base, low, high, tables, mixers, room):
     """Code some rows of a matrix; return the work, or -1 if there are no such rows.
 
     Args:
-      decoding: whether rows of `out` are written rather than read.
-      words, state: of the range coder.
+      coder: whether rows of `out` are written rather than read; words and state of the range coder.
       rows: numbers of the rows.
       densities: of each row, log-odds.
       out: the matrix.
@@ -90,8 +104,8 @@ def code_rows(
       base: log-odds.
       low, high: bounds of the levels.
       tables: counts, in a tuple (see `compiled_rows`).
-      mixers: weights and curvatures, in a tuple.
-      scratch: room for the inputs, and other things of a row.
+      mixers: weights and curvatures of each.
+      room: for the inputs, contexts and bits of a row, their probabilities, places and magnitudes.
     """
     (
         log,
@@ -108,8 +122,12 @@ def code_rows(
         size_parents,
         size_sum,
     ) = tables
-    zero_weights, zero_curves, sign_weights, sign_curves, size_weights, size_curves = mixers
-    inputs, contexts, bits, ones, at, magnitudes = scratch
+    zero_mixer, sign_mixer, size_weights, size_curves = mixers
+    inputs, contexts, bits, ones, at, magnitudes = room
+    of_bits = inputs, contexts, bits, ones
+    zero_tables = zero_column, zero_parents, zero_both
+    sign_tables = sign_pattern, sign_column, sign_sum
+    decoding = coder[0]
     width, largest = out.shape[1], max(-low, high)
     work = 0
     for number in range(rows.size):
@@ -131,23 +149,8 @@ def code_rows(
             inputs[3, j] = _logit(log, zero_both, contexts[2, j], priors[0]) - base
             bits[j] = out[i, j] != 0
         work += ROW_WORK + BIT_WORK * width
-        if not _mix(
-            probability,
-            inputs,
-            width,
-            base,
-            zero_weights,
-            zero_curves,
-            bits,
-            ones,
-            decoding,
-            words,
-            state,
-        ):
+        if not _code_bits(coder, of_bits, width, base, zero_mixer, zero_tables, probability):
             return -1
-        _learn(zero_column, contexts[0], bits, width)
-        _learn(zero_parents, contexts[1], bits, width)
-        _learn(zero_both, contexts[2], bits, width)
         count = 0
         for j in range(width):
             if bits[j]:
@@ -177,23 +180,8 @@ def code_rows(
                 inputs[2, j] = _logit(log, sign_sum, total, priors[1])
                 bits[j] = out[i, at[j]] > 0
             work += ROW_WORK + BIT_WORK * count
-            if not _mix(
-                probability,
-                inputs[:3],
-                count,
-                0,
-                sign_weights,
-                sign_curves,
-                bits,
-                ones,
-                decoding,
-                words,
-                state,
-            ):
+            if not _code_bits(coder, of_bits, count, 0, sign_mixer, sign_tables, probability):
                 return -1
-            _learn(sign_pattern, contexts[0], bits, count)
-            _learn(sign_column, contexts[1], bits, count)
-            _learn(sign_sum, contexts[2], bits, count)
             if decoding:
                 for j in range(count):
                     out[i, at[j]] = 1 if bits[j] else -1
@@ -226,24 +214,10 @@ def code_rows(
                 inputs[3, j] = _logit(log, by_sum, total, priors[1])
                 bits[j] = magnitudes[j] > threshold
             work += ROW_WORK + BIT_WORK * left
-            if not _mix(
-                probability,
-                inputs,
-                left,
-                0,
-                size_weights[threshold - 1],
-                size_curves[threshold - 1],
-                bits,
-                ones,
-                decoding,
-                words,
-                state,
-            ):
+            size_mixer = size_weights[threshold - 1], size_curves[threshold - 1]
+            size_tables = overall, by_column, by_parents, by_sum
+            if not _code_bits(coder, of_bits, left, 0, size_mixer, size_tables, probability):
                 return -1
-            _learn(overall, contexts[0], bits, left)
-            _learn(by_column, contexts[1], bits, left)
-            _learn(by_parents, contexts[2], bits, left)
-            _learn(by_sum, contexts[3], bits, left)
             still = 0
             for j in range(left):
                 if bits[j]:

@@ -173,7 +173,7 @@ def _code_classes(
 def _places(
     classes: np.ndarray, sizes: np.ndarray, parts: list[slice]
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Where entries are when they are sorted by class, part by part."""
+    """Find where entries are when they are sorted by class, part by part."""
     starts = np.cumsum(sizes) - sizes
     for part in parts:
         order = np.argsort(classes[part], kind="stable")

@@ -86,17 +86,18 @@ class StoredArrays:
           metered: whether sizes are asked for.
           few: whether arrays of few values are wanted as levels, if they are not stored so.
           until_array: whether only what is before the first array is wanted.
-          wanted: which arrays are, by their names; memory of others is not counted as kept.
+          wanted: which are, by their names; others are passed over, and not counted as kept.
 
         Raises:
           FormatError: if the file is not valid or beyond its limits.
         """
         if self._container.version == 1:
             if not until_array:
-                yield from self._of_version_1(few)
+                yield from (item for item in self._of_version_1(few) if wanted(item[0]))
             return
         parts = iter(self._main_stream())
-        _, decoder_of = coders(_ENTRIES_PER_BYTE * self._container.size)
+        expected = 0 if until_array else _ENTRIES_PER_BYTE * len(self._container.body)
+        _, decoder_of = coders(expected)
         decoder = (MeteringDecoder if metered else decoder_of)(budget=self._budget)
         decoder.start(*next(parts))
         text, hints, taken = Text(decoder), {}, Unflattened()
@@ -113,12 +114,12 @@ class StoredArrays:
             names, empty = found
             if until_array and not empty:
                 return
-            stored = None
+            stored, is_wanted = None, wanted(names)
             try:
                 taken.add(names, EMPTY if empty else None)
                 if not empty:
                     stored = self._decode(decoder, text, hints, originals)
-                    if wanted(names):
+                    if is_wanted:
                         keep(self._budget, stored.facts)
                 text.spend()
             except FormatError as error:
@@ -127,7 +128,8 @@ class StoredArrays:
                 raise FormatError(str(error)) from error
             size = decoder.spent if metered else 0.0
             apart = sum(PART_DIGEST + span.raw_bytes + span.code_bytes for span in _spans(stored))
-            yield names, stored, size - before + apart
+            if is_wanted:
+                yield names, stored, size - before + apart
             before = size
         _check_used_up(decoder)
         if next(parts, None) is not None:

@@ -7,6 +7,7 @@ large lie apart, so that a reader can leave them out, and read several at the sa
 import hashlib
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from jaxcomp.codec.coder import Encoder
 from jaxcomp.codec.container import ContainerWriter, Part
 from jaxcomp.codec.facts import APART, SAME, Facts, code_facts
 from jaxcomp.codec.fast import coders
-from jaxcomp.codec.levels import FewValued, plain_bits
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.codec.limits import Cost
 from jaxcomp.codec.names import Names, encode_end, encode_names
 from jaxcomp.codec.records import (
@@ -82,21 +83,20 @@ class MainStream:
 
         self._wait(write, 0)
 
-    def add(self, names: Names, given: Form, form: Callable[[], Form]) -> None:
+    def add(self, names: Names, given: Form, form: Callable[[], tuple[Form, float]]) -> None:
         """Add an array.
 
         Args:
           names: where it is.
           given: what two arrays must have in common to be the same.
-          form: finds the form in which it is stored.
+          form: finds the form in which it is stored, and about how many bits that takes.
         """
         arrays = (given.levels, given.codebook) if isinstance(given, FewValued) else (given,)
         identity = _identity(arrays)
-        if identity in self._seen:
-            made = lambda: _made(form)  # noqa: E731, mostly not called
-        else:
+        made = partial(_made, form)
+        if identity not in self._seen:  # else it is called where it is not the same after all
             self._seen.add(identity)
-            made = self._threads.start(_made, form)
+            made = self._threads.start(made)
         size = sum(array.nbytes for array in arrays)
         self._wait(lambda: self._write(names, identity, made), size)
 
@@ -129,9 +129,7 @@ class MainStream:
         else:
             self._text.byte(SAME)
             self._text.number(self._arrays - original.place)
-            spend(self.budget, original.facts)
-            self.budget.add(original.cost)
-            keep(self.budget, original.facts)
+            self._count(original.facts, original.cost)
             if not original.apart:
                 self._shared.add(original.place)
         self._text.spend()
@@ -150,10 +148,14 @@ class MainStream:
             self._text.number(len(code))
             self._text.number(len(raw))
             self._container.write_part(raw, code)
+        self._count(facts, cost)
+        self._written[identity] = _Written(self._arrays, facts, cost, apart=True)
+
+    def _count(self, facts: Facts, cost: Cost) -> None:
+        """Count an array whose values are elsewhere."""
         spend(self.budget, facts)
         self.budget.add(cost)
         keep(self.budget, facts)
-        self._written[identity] = _Written(self._arrays, facts, cost, apart=True)
 
     def _write_here(self, identity: bytes, form: Form) -> None:
         array = known(form, self._hints)
@@ -168,11 +170,8 @@ class MainStream:
             self._written[identity] = _Written(self._arrays, array.facts, Cost(0, 0), apart=False)
 
 
-def _made(form: Callable[[], Form]) -> _Made:
-    found = form()
-    if not (found.levels if isinstance(found, FewValued) else found).size:
-        return _Made(found)
-    bits = found.bits() if isinstance(found, FewValued) else plain_bits(found)
+def _made(form: Callable[[], tuple[Form, float]]) -> _Made:
+    found, bits = form()
     if bits < _APART:
         return _Made(found)
     array = known(found, {})

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from jaxcomp.codec.container import ContainerWriter
-from jaxcomp.codec.dtypes import code_of, dtype_of, is_integer
+from jaxcomp.codec.dtypes import code_of, dtype_of, is_floating
 from jaxcomp.codec.facts import check_shape
 from jaxcomp.codec.grid import MAX_LEVEL
 from jaxcomp.codec.levels import FewValued, negatives, smallest_dtype, smallest_form
@@ -101,7 +101,9 @@ class Writer:
         with _named(names), np.errstate(invalid="ignore"):  # of signalling NaNs
             record = _checked(levels, codebook)
         self._place(names)
-        self._stream.add(names, record, lambda: record)
+        self._stream.add(
+            names, record, lambda: (record, record.bits() if record.levels.size else 0.0)
+        )
 
     def add_metadata(self, metadata: Mapping[str, str]) -> None:
         """Store text about the whole, by key, before anything else.
@@ -210,7 +212,7 @@ def _checked(levels: Any, codebook: Any) -> FewValued:
         raise TypeError(f"levels must be integers, got {levels.dtype}")
     check_shape(levels.shape)
     dtype = dtype_of(code_of(codebook.dtype))
-    if codebook.dtype.kind == "b" or is_integer(codebook.dtype):
+    if not is_floating(codebook.dtype):
         raise TypeError(f"a codebook must be of a floating-point type, got {codebook.dtype}")
     low, high = (int(levels.min()), int(levels.max())) if levels.size else (0, 0)
     if max(-low, high) > MAX_LEVEL:

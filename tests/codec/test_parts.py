@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxcomp import codec
@@ -74,6 +74,7 @@ def test_what_lies_apart_comes_back(path):
     assert parts_of_array(path, "layer/bias") == 0
 
 
+@settings(max_examples=settings().max_examples // 4)  # each writes a file and reads it
 @given(trees, st.integers(1, 3))
 def test_any_tree_in_parts(tmp_path_factory, tree, threads):
     path = tmp_path_factory.mktemp("parts") / "w.jxc"
@@ -213,12 +214,21 @@ def test_a_damaged_part_leaves_other_arrays_readable(path):
 
 def test_every_byte_of_a_file_with_parts_is_checked(path):
     data = path.read_bytes()
-    for place in range(0, len(data), 97):
+    with codec.open(path) as file:
+        spans = [span for one in file._stored.values() for span in getattr(one, "spans", ())]
+
+    def check(path):
+        with container.open_container(path) as opened:
+            for span in spans:
+                opened.part(*span)
+
+    check(path)
+    for place in range(0, len(data), 7):
         damaged = bytearray(data)
         damaged[place] ^= 16
         path.write_bytes(damaged)
         with pytest.raises(FormatError):
-            codec.load(path)
+            check(path)
 
 
 def test_small_files_are_no_larger_than_before(tmp_path):
@@ -229,7 +239,9 @@ def test_small_files_are_no_larger_than_before(tmp_path):
         assert size <= (GOLDEN / f"{before}.jxc").stat().st_size
 
 
-@pytest.mark.parametrize("kind", ["levels", "scaled", "floats"])
+@pytest.mark.parametrize(
+    "kind", ["levels", pytest.param("scaled", marks=pytest.mark.slow), "floats"]
+)
 def test_parts_cost_less_than_a_thousandth(tmp_path, monkeypatch, kind):
     rng = np.random.default_rng(0)
     shape = (4_000, 4_000) if kind == "scaled" else (1_500, 2_000)

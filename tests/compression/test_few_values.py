@@ -66,7 +66,9 @@ def test_training_afterwards_makes_files_smaller(trained, calibration, tmp_path)
     assert sizes[200] < sizes[0]
 
 
-@pytest.mark.parametrize("values", [None, 3, 6])
+@pytest.mark.parametrize(
+    "values", [None, *(pytest.param(values, marks=pytest.mark.slow) for values in (3, 6))]
+)
 def test_what_training_changes(trained, calibration, tmp_path, values):
     """Codebooks and biases, not levels; and what is lost becomes less."""
     params, _ = trained
