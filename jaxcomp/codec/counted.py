@@ -43,8 +43,7 @@ def code_counted(
       The symbols, of the smallest signed type that holds all there can be if they were decoded
       without `out`.
     """
-    first = np.full(alphabet, max(1, min(32, 512 // alphabet))) if prior is None else prior
-    weights = first.astype(np.int64)
+    weights = (first_weights(alphabet) if prior is None else prior).astype(np.int64)
     if symbols is not None:
         out = symbols
     elif out is None:
@@ -70,6 +69,11 @@ def code_counted(
         weights += SEEN * seen
         begin = end
     return out
+
+
+def first_weights(alphabet: int) -> np.ndarray:
+    """Return what is added to the frequencies of symbols of which nothing is known."""
+    return np.full(alphabet, max(1, min(32, 512 // alphabet)))
 
 
 def _block_ends(count: int) -> np.ndarray:

@@ -35,6 +35,8 @@ NAMES = (
     "int2",
     "uint2",
 )
+# Bits of the exponent and of the mantissa.
+FIELDS = {"float16": (5, 10), "bfloat16": (8, 7), "float32": (8, 23), "float64": (11, 52)}
 _OF_NUMPY = 12  # of them; the others come with ml_dtypes, and have a byte for each entry or two
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcomp.codec.dtypes import code_of, dtype_of, is_floating, signed_dtype
+from jaxcomp.codec.arranged import Way
+from jaxcomp.codec.dtypes import FIELDS, code_of, dtype_of, is_floating, signed_dtype
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.grid import MAX_LEVEL
 from jaxcomp.codec.limits import MAX_AXES, MAX_ELEMENTS
@@ -14,7 +15,8 @@ from jaxcomp.codec.scheme import Scheme, code_scheme
 from jaxcomp.codec.text import Text
 
 TYPES = 32  # room for types in the byte that has the kind and the type
-APART, SAME = 7 * TYPES, 7 * TYPES + 1  # in place of that byte: see `Apart` and `Same`
+END_OF_VERSION_2 = 6 * TYPES  # kinds from here on came later
+APART, SAME = 254, 255  # in place of that byte: see `Apart` and `Same`
 
 
 class Kind(enum.IntEnum):
@@ -26,6 +28,8 @@ class Kind(enum.IntEnum):
     MIRRORED = 3  # the same, with negative values that mirror the positive ones
     STEP = 4  # levels and a step
     STEPS = 5  # levels and a step for each slice
+    FLOATS = 6  # every entry by itself, its exponent first
+    ARRANGED = 7  # every entry, of which some are like others
 
 
 class Facts(NamedTuple):
@@ -38,6 +42,18 @@ class Facts(NamedTuple):
     zero: bool = False  # whether a mirrored table has 0 in its middle
     step_shape: tuple[int, ...] = ()
     scheme: Scheme = Scheme()
+    highest: int = 0  # of the exponents of floats, which are the levels less this
+    way: Way = Way()  # of an arranged array
+
+    @property
+    def whole(self) -> bool:
+        """Return whether the array cannot be coded part by part."""
+        return self.scheme.settings is not None or self.kind == Kind.ARRANGED
+
+    @property
+    def few(self) -> bool:
+        """Return whether the entries are those of a codebook."""
+        return Kind.TABLE <= self.kind <= Kind.STEPS
 
     @property
     def size(self) -> int:
@@ -66,7 +82,7 @@ class Facts(NamedTuple):
     @property
     def level_bytes(self) -> int:
         """Return the bytes of all levels."""
-        if self.kind == Kind.PLAIN:
+        if self.kind in (Kind.PLAIN, Kind.ARRANGED):
             return 0
         return self.size * np.dtype(self.level_dtype).itemsize
 
@@ -95,8 +111,6 @@ def code_facts(text: Text, known: Facts | None, first: int | None = None) -> Fac
     if first is None:
         first = text.byte(None if known is None else TYPES * known.kind + code_of(known.dtype))
     kind, code = divmod(first, TYPES)
-    if kind > max(Kind):
-        raise FormatError(f"unknown kind of array {first}: the file was written by a newer version")
     kind, dtype = Kind(kind), dtype_of(code)
     axes = text.byte(None if known is None else len(known.shape))
     if axes > MAX_AXES:
@@ -106,8 +120,17 @@ def code_facts(text: Text, known: Facts | None, first: int | None = None) -> Fac
         check_shape(shape)
     except ValueError as error:
         raise FormatError(str(error)) from None
-    bounds, zero, step_shape, scheme = (0, 0), False, (), Scheme()
-    if kind == Kind.SPARSE:
+    bounds, zero, step_shape, scheme, highest, way = (0, 0), False, (), Scheme(), 0, Way()
+    if kind == Kind.ARRANGED:
+        way = Way.of(text.byte(None if known is None else known.way.number()), shape)
+    elif kind == Kind.FLOATS:
+        highest = text.number(None if known is None else known.highest)
+        bounds = (-text.number(None if known is None else -known.bounds[0]), 0)
+        if dtype.name not in FIELDS:
+            raise FormatError(f"an array of kind {kind.name} cannot be of type {dtype}")
+        if not -bounds[0] <= highest < 1 << FIELDS[dtype.name][0]:
+            raise FormatError(f"exponents from {highest + bounds[0]} to {highest}")
+    elif kind == Kind.SPARSE:
         bounds = (0, 1)
     elif kind == Kind.MIRRORED:
         number = text.number(None if known is None else 2 * -known.bounds[0] + known.zero)
@@ -132,6 +155,8 @@ def code_facts(text: Text, known: Facts | None, first: int | None = None) -> Fac
             shape[i] if text.byte(None if known is None else int(known.step_shape[i] != 1)) else 1
             for i in range(axes)
         )
-    if kind != Kind.PLAIN:
+    if kind not in (Kind.PLAIN, Kind.ARRANGED):
         scheme = code_scheme(text, axes, bounds, None if known is None else known.scheme)
-    return Facts(kind, dtype, shape, bounds, zero, step_shape, scheme)
+    if kind == Kind.FLOATS and scheme.settings is not None:
+        raise FormatError("exponents cannot be coded row by row")
+    return Facts(kind, dtype, shape, bounds, zero, step_shape, scheme, highest, way)

@@ -6,19 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcomp.codec.arranged import MEMORY as MEMORY_OF_BYTE
+from jaxcomp.codec.arranged import code_arranged
 from jaxcomp.codec.chain import MEMORY as CHAIN_MEMORY
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.dtypes import is_floating
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.facts import Facts, Kind
+from jaxcomp.codec.floats import MEMORY_OF_ENTRY as MEMORY_OF_FLOAT
+from jaxcomp.codec.floats import code_floats, exponent_factors
 from jaxcomp.codec.levels import FewValued, negatives
 from jaxcomp.codec.limits import MEMORY_OF_ARRAY, Budget
+from jaxcomp.codec.many_valued import bits_of, choose_floats, smallest_way
 from jaxcomp.codec.planes import code_planes
-from jaxcomp.codec.scaled import MEMORY_OF_FACTOR, code_factors, code_scaled
-from jaxcomp.codec.scheme import code_by_rows
+from jaxcomp.codec.scaled import MEMORY_OF_FACTOR, code_factors, code_scaled, slice_factors
+from jaxcomp.codec.scheme import Scheme, code_by_rows
 
 Hints = dict[int, np.ndarray]
+_GAIN = 0.98  # of an arrangement
 _WORK, _WORK_OF_ENTRY = 300_000, 20  # nanoseconds for each array, and for each entry
 
 
@@ -44,7 +50,7 @@ class Known(NamedTuple):
 
     facts: Facts
     given: FewValued | np.ndarray
-    levels: np.ndarray | None  # of an array that is not few-valued, where it is not zero
+    levels: np.ndarray | None  # of sparse arrays, where they are not zero; of floats, exponents
 
 
 class Head(NamedTuple):
@@ -56,16 +62,32 @@ class Head(NamedTuple):
 
 def known(record: FewValued | np.ndarray, hints: Hints) -> Known:
     """Say how to code an array: few-valued, or of many values (contiguous, little-endian)."""
-    if isinstance(record, FewValued):
-        facts, levels = _facts_of_levels(record), record.levels
-    else:
-        dtype, shape = record.dtype, record.shape
-        levels = (record.reshape(-1).view(f"u{dtype.itemsize}") != 0).reshape(shape).view(np.int8)
-        kind, levels = (Kind.PLAIN, None) if levels.all() else (Kind.SPARSE, levels)
-        facts = Facts(kind, dtype, shape, (0, int(kind == Kind.SPARSE)))
-    if facts.kind != Kind.PLAIN:
-        facts = facts._replace(scheme=choose_scheme(levels, facts.bounds, hints))
+    if not isinstance(record, FewValued):
+        return _known_many(record, hints)
+    facts, levels = _facts_of_levels(record), record.levels
+    facts = facts._replace(scheme=choose_scheme(levels, facts.bounds, hints))
     return Known(facts, record, levels)
+
+
+def _known_many(array: np.ndarray, hints: Hints) -> Known:
+    facts, levels = Facts(Kind.PLAIN, array.dtype, array.shape), None
+    nonzero = array.reshape(-1).view(f"u{array.itemsize}") != 0
+    if not nonzero.all():
+        levels = nonzero.reshape(array.shape).view(np.int8)
+        facts = facts._replace(kind=Kind.SPARSE, bounds=(0, 1))
+        facts = facts._replace(scheme=choose_scheme(levels, facts.bounds, hints))
+    elif (found := choose_floats(array)) is not None:
+        levels, highest, axes = found
+        facts = facts._replace(kind=Kind.FLOATS, bounds=(int(levels.min()), 0))
+        facts = facts._replace(highest=highest, scheme=Scheme(axes))
+    best = Known(facts, array, levels)
+    arranged = smallest_way(array)
+    if arranged is None:
+        return best
+    way, bits = arranged
+    if bits >= _GAIN * bits_of(lambda coder: encode_values(coder, best, dict(hints))):
+        return best
+    return Known(Facts(Kind.ARRANGED, array.dtype, array.shape, way=way), array, None)
 
 
 def encode_values(coder: Coder, array: Known, hints: Hints) -> None:
@@ -173,6 +195,10 @@ def memory_beside(facts: Facts) -> int:
         # The columns that are alive, and all; or all, and all transposed.
         coding = 2 * size + CHAIN_MEMORY * sum(facts.scheme.matrix_shape(facts.shape))
     array = size * facts.dtype.itemsize
+    if facts.kind == Kind.FLOATS:
+        coding = max(coding, levels + size * MEMORY_OF_FLOAT + array)
+    elif facts.kind == Kind.ARRANGED:
+        coding = MEMORY_OF_BYTE * array
     return facts.codebook_size * facts.dtype.itemsize + max(coding, levels + array)
 
 
@@ -195,7 +221,7 @@ def _code_values(coder: Coder, facts: Facts, hints: Hints, array: Known | None) 
 def _record(facts: Facts, head: Head, flat: np.ndarray | None) -> Record:
     if flat is None:  # of an encoder
         return Record(facts, None, None)
-    if facts.kind in (Kind.PLAIN, Kind.SPARSE):
+    if not facts.few:
         return Record(facts, None, flat.reshape(facts.shape))
     return Record(facts, FewValued(flat.reshape(facts.shape), head.codebook), None)
 
@@ -209,8 +235,11 @@ def _code_head(coder: Coder, facts: Facts, array: Known | None) -> Head:
         codebook = code_planes(coder, facts.dtype, facts.codebook_size, steps)
         codebook = codebook.reshape(facts.step_shape)
     if facts.size:
-        levels = None if array is None else array.levels
-        factors = code_factors(coder, facts.shape, facts.scheme.axes, levels)
+        factors_of = exponent_factors if facts.kind == Kind.FLOATS else slice_factors
+        axes, known = facts.scheme.axes, None
+        if array is not None:
+            known = tuple(factors_of(array.levels, axis) for axis in axes)
+        factors = code_factors(coder, facts.shape, axes, known)
     return Head(codebook, factors)
 
 
@@ -218,11 +247,12 @@ def _code_part(
     coder: Coder, facts: Facts, head: Head, hints: Hints, part: slice, array: Known | None
 ) -> np.ndarray:
     """Code a part of an array: its levels or, if it is not few-valued, its entries, flat."""
-    few = facts.kind not in (Kind.PLAIN, Kind.SPARSE)
     size = part.stop - part.start
-    entries = None if few or array is None else array.given.reshape(-1)[part]
+    entries = None if facts.few or array is None else array.given.reshape(-1)[part]
     if facts.kind == Kind.PLAIN:
         return code_planes(coder, facts.dtype, size, entries)
+    if facts.kind == Kind.ARRANGED:
+        return code_arranged(coder, facts.dtype, facts.shape, facts.way, entries)
     levels = None if array is None else array.levels.reshape(-1)[part]
     if not facts.size:
         levels = np.zeros(0, facts.level_dtype)
@@ -231,10 +261,12 @@ def _code_part(
         levels = code_by_rows(coder, facts.shape, facts.bounds, facts.scheme, hints, whole)
         levels = levels.reshape(-1)
     else:
-        axes = facts.scheme.axes
-        levels = code_scaled(coder, facts.shape, facts.bounds, axes, head.factors, part, levels)
-    if few:
+        told = facts.scheme.axes, head.factors, facts.scheme.prior
+        levels = code_scaled(coder, facts.shape, facts.bounds, *told, part, levels)
+    if facts.few:
         return levels
+    if facts.kind == Kind.FLOATS:
+        return code_floats(coder, facts.dtype, facts.highest, levels, entries)
     at, count = levels.view(bool), int(np.count_nonzero(levels))
     coder.budget.need(size + (size + count) * facts.dtype.itemsize)
     values = code_planes(coder, facts.dtype, count, None if entries is None else entries[at])

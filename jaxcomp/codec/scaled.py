@@ -9,10 +9,11 @@ import numpy as np
 from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.counted import SEEN, code_counted, count_symbols
 from jaxcomp.codec.dtypes import signed_dtype
+from jaxcomp.codec.prior import MIDDLE_CLASS, Prior
 
 FACTORS = 64  # scales of a slice, a quarter octave apart; 0 for a slice of zeros
 _MIDDLE = FACTORS // 2
-_CLASSES = 48
+CLASSES = 2 * MIDDLE_CLASS  # the first is of certain zeros
 _PRIOR_STRENGTH = 200  # observations that the neighboring class is worth
 _TOGETHER = 2**16  # entries that are put in their places at a time
 _WORK = 30  # nanoseconds for each entry that has a class
@@ -22,7 +23,7 @@ Axes = tuple[int, ...]  # none, one or two axes of an array
 
 
 def code_factors(
-    coder: Coder, shape: tuple[int, ...], axes: Axes, levels: np.ndarray | None
+    coder: Coder, shape: tuple[int, ...], axes: Axes, factors: tuple[np.ndarray, ...] | None
 ) -> tuple[np.ndarray, ...]:
     """Code the factors of the slices along each of the axes.
 
@@ -30,13 +31,11 @@ def code_factors(
       coder: see `Coder`.
       shape: of the array.
       axes: along which the scale varies.
-      levels: int of that shape, for an encoder.
+      factors: what to encode, int of `[0, 64)` for each of the axes.
     """
     return tuple(
-        code_counted(
-            coder, FACTORS, shape[axis], None if levels is None else slice_factors(levels, axis)
-        )
-        for axis in axes
+        code_counted(coder, FACTORS, shape[axis], None if factors is None else factors[i])
+        for i, axis in enumerate(axes)
     )
 
 
@@ -46,6 +45,7 @@ def code_scaled(
     bounds: tuple[int, int],
     axes: Axes,
     factors: tuple[np.ndarray, ...],
+    prior: Prior | None,
     part: slice,
     levels: np.ndarray | None,
 ) -> np.ndarray:
@@ -60,6 +60,7 @@ def code_scaled(
       bounds: smallest and largest level there can be.
       axes: along which the scale varies.
       factors: see `code_factors`.
+      prior: of the levels, or None if each class has that of the one before it.
       part: which entries, in row-major order.
       levels: what to encode, int of shape [entries].
 
@@ -68,9 +69,11 @@ def code_scaled(
     """
     size = part.stop - part.start
     if not axes:
-        return code_counted(coder, bounds[1] - bounds[0] + 1, size, levels, low=bounds[0])
+        weights = None if prior is None else prior.weights(bounds, MIDDLE_CLASS)
+        alphabet = bounds[1] - bounds[0] + 1
+        return code_counted(coder, alphabet, size, levels, low=bounds[0], prior=weights)
     coder.budget.work(_WORK * size)
-    return _code_classes(coder, entry_classes(shape, axes, factors, part), bounds, levels)
+    return code_classes(coder, entry_classes(shape, axes, factors, part), bounds, levels, prior)
 
 
 def slice_factors(levels: np.ndarray, axis: int) -> np.ndarray:
@@ -116,8 +119,8 @@ def entry_classes(
 def class_table(axes: int) -> np.ndarray:
     """Return the class by factors, uint8 with an axis for each of them."""
     grid = np.indices((FACTORS,) * axes)
-    total = (grid - _MIDDLE).sum(axis=0) + _CLASSES // 2
-    return np.where((grid == 0).any(axis=0), 0, np.clip(total, 1, _CLASSES - 1)).astype(np.uint8)
+    total = (grid - _MIDDLE).sum(axis=0) + MIDDLE_CLASS
+    return np.where((grid == 0).any(axis=0), 0, np.clip(total, 1, CLASSES - 1)).astype(np.uint8)
 
 
 def _merged(
@@ -141,26 +144,40 @@ def _merged(
     return sizes, by_axis
 
 
-def _code_classes(
-    coder: Coder, classes: np.ndarray, bounds: tuple[int, int], levels: np.ndarray | None
+def code_classes(
+    coder: Coder,
+    classes: np.ndarray,
+    bounds: tuple[int, int],
+    levels: np.ndarray | None,
+    prior: Prior | None = None,
 ) -> np.ndarray:
+    """Code levels given their classes, from the first to the last; those of class 0 are zero.
+
+    Args:
+      coder: see `Coder`.
+      classes: uint8 of `[0, 48)`, of shape [entries].
+      bounds: smallest and largest level there can be.
+      levels: what to encode, int of that shape.
+      prior: see `code_scaled`.
+    """
     parts = [slice(i, i + _TOGETHER) for i in range(0, classes.size, _TOGETHER)]
-    sizes = count_symbols(classes, _CLASSES)
+    sizes = count_symbols(classes, CLASSES)
     alphabet = bounds[1] - bounds[0] + 1
     dtype = signed_dtype(*bounds) if levels is None else levels.dtype
     by_class = np.zeros(classes.size, dtype)
     if levels is not None:
         for part, places in _places(classes, sizes, parts):
             by_class[places] = levels[part]
-    start, prior = int(sizes[0]), None
-    for size in map(int, sizes[1:]):
-        if not size:
-            continue
+    start, weights = int(sizes[0]), None
+    for class_ in np.flatnonzero(sizes[1:]) + 1:
+        size = int(sizes[class_])
+        if prior is not None:
+            weights = prior.weights(bounds, int(class_))
         here = by_class[start : start + size]
         known = None if levels is None else here
-        code_counted(coder, alphabet, size, known, low=bounds[0], prior=prior, out=here)
-        counts = count_symbols(here, alphabet, bounds[0])
-        prior = np.maximum(1, SEEN * _PRIOR_STRENGTH * counts // size)
+        code_counted(coder, alphabet, size, known, low=bounds[0], prior=weights, out=here)
+        if prior is None:
+            weights = next_weights(count_symbols(here, alphabet, bounds[0]))
         start += size
     if levels is not None:
         return levels
@@ -170,6 +187,11 @@ def _code_classes(
     return out
 
 
+def next_weights(counts: np.ndarray) -> np.ndarray:
+    """Return what is expected of a class, given how often symbols are in the one before it."""
+    return np.maximum(1, SEEN * _PRIOR_STRENGTH * counts // counts.sum())
+
+
 def _places(
     classes: np.ndarray, sizes: np.ndarray, parts: list[slice]
 ) -> Iterator[tuple[slice, np.ndarray]]:
@@ -177,7 +199,7 @@ def _places(
     starts = np.cumsum(sizes) - sizes
     for part in parts:
         order = np.argsort(classes[part], kind="stable")
-        here = np.bincount(classes[part], minlength=_CLASSES)
+        here = np.bincount(classes[part], minlength=CLASSES)
         places = np.empty(order.size, np.int64)
         places[order] = np.arange(order.size) + np.repeat(starts - np.cumsum(here) + here, here)
         starts += here

@@ -8,12 +8,16 @@ import numpy as np
 from jaxcomp.codec.adaptive import MAX_MAGNITUDE, Settings, code_adaptive
 from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.scaled import Axes, code_factors, code_scaled
+from jaxcomp.codec.prior import FORMS, STRENGTHS, Prior
+from jaxcomp.codec.scaled import Axes, code_factors, code_scaled, slice_factors
 from jaxcomp.codec.text import Text
 
 # Which axes the scale can vary with. The last two of more than two are those of a flax kernel.
-AXES: tuple[Axes, ...] = ((), (0,), (1,), (0, 1), (-2,), (-1,), (-2, -1))
-_ADAPTIVE = 8  # scheme bytes below are indices into AXES, and 8 bits from here on are flags
+AXES_OF_MATRIX: tuple[Axes, ...] = ((), (0,), (1,), (0, 1))
+AXES = (*AXES_OF_MATRIX, (-2,), (-1,), (-2, -1), (0, -1))
+# Scheme bytes below this are indices into `AXES`, and so are those of twice this and above, which
+# have a prior too; between them three bits are flags.
+_ADAPTIVE = 8
 _TRANSPOSED, _BY_LAST_AXIS, _DENSITIES = 1, 2, 4
 
 MAX_PERIOD = 2**20
@@ -23,6 +27,7 @@ class Scheme(NamedTuple):
     """How an array of levels is coded."""
 
     axes: Axes = ()  # along which the scale varies, unless it is coded row by row
+    prior: Prior | None = None  # of the levels, which are learned otherwise
     settings: Settings | None = None  # row by row
     transposed: bool = False
     by_last_axis: bool = False  # columns are the last axis, rather than all but the first
@@ -44,17 +49,20 @@ def code_scheme(text: Text, axes: int, bounds: tuple[int, int], scheme: Scheme |
     """
     byte = None
     if scheme is not None and scheme.settings is None:
-        byte = AXES.index(scheme.axes)
+        byte = AXES.index(scheme.axes) + 2 * _ADAPTIVE * (scheme.prior is not None)
     elif scheme is not None:
         flags = (scheme.transposed, scheme.by_last_axis, scheme.settings.densities)
         byte = _ADAPTIVE + sum(flag << bit for bit, flag in enumerate(flags))
     byte = text.byte(byte)
-    if byte < len(AXES):
-        if AXES[byte] and axes < 2:
+    if not 0 <= byte < 3 * _ADAPTIVE:
+        raise FormatError(f"unknown scheme {byte}: the file was written by a newer version")
+    if byte // _ADAPTIVE != 1:
+        along = AXES[byte % _ADAPTIVE]
+        if along and axes < 2:
             raise FormatError(f"scheme {byte} is for two axes or more")
-        return Scheme(AXES[byte])
-    if not _ADAPTIVE <= byte < 2 * _ADAPTIVE:
-        raise FormatError(f"unknown scheme {byte}")
+        if byte < _ADAPTIVE:
+            return Scheme(along)
+        return Scheme(along, _code_prior(text, None if scheme is None else scheme.prior))
     if max(-bounds[0], bounds[1]) > MAX_MAGNITUDE:
         raise FormatError(f"scheme {byte} is for levels up to {MAX_MAGNITUDE}")
     flags = byte - _ADAPTIVE
@@ -68,6 +76,22 @@ def code_scheme(text: Text, axes: int, bounds: tuple[int, int], scheme: Scheme |
     )
 
 
+def axes_of(number: int) -> tuple[Axes, ...]:
+    """Return the axes along which the scale of an array of some number of axes can vary."""
+    if number < 2:
+        return AXES[:1]
+    return AXES if number > 2 else AXES_OF_MATRIX
+
+
+def _code_prior(text: Text, prior: Prior | None) -> Prior:
+    scale = text.byte(None if prior is None else prior.scale)
+    shape = text.byte(None if prior is None else len(STRENGTHS) * prior.form + prior.strength)
+    form, strength = divmod(shape, len(STRENGTHS))
+    if form >= FORMS:
+        raise FormatError(f"unknown form {form}: the file was written by a newer version")
+    return Prior(scale, form, strength)
+
+
 def code_levels(
     coder: Coder,
     shape: tuple[int, ...],
@@ -79,9 +103,11 @@ def code_levels(
     """Code an array of levels; arguments and errors as `code_scaled` and `code_by_rows`."""
     if scheme.settings is not None:
         return code_by_rows(coder, shape, bounds, scheme, hints, levels)
-    factors = code_factors(coder, shape, scheme.axes, levels)
+    factors = None if levels is None else tuple(slice_factors(levels, a) for a in scheme.axes)
+    factors = code_factors(coder, shape, scheme.axes, factors)
     whole, flat = slice(0, math.prod(shape)), None if levels is None else levels.reshape(-1)
-    return code_scaled(coder, shape, bounds, scheme.axes, factors, whole, flat).reshape(shape)
+    told = scheme.axes, factors, scheme.prior
+    return code_scaled(coder, shape, bounds, *told, whole, flat).reshape(shape)
 
 
 def code_by_rows(

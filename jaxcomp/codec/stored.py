@@ -7,7 +7,7 @@ from jaxcomp.codec import segments, version1
 from jaxcomp.codec.coder import Decoder, MeteringDecoder
 from jaxcomp.codec.container import Container
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.facts import APART, SAME, Facts, Kind, code_facts
+from jaxcomp.codec.facts import APART, END_OF_VERSION_2, SAME, Facts, Kind, code_facts
 from jaxcomp.codec.fast import coders
 from jaxcomp.codec.layout import PART_DIGEST
 from jaxcomp.codec.levels import few_valued
@@ -171,7 +171,9 @@ class StoredArrays:
         self, decoder: Decoder, text: Text, hints: Hints, originals: "_Originals"
     ) -> Stored:
         first = text.byte(None)
-        if self._container.version == 2 or first not in (APART, SAME):
+        if self._container.version == 2 and first >= END_OF_VERSION_2:
+            raise FormatError(f"unknown kind of array {first} in a file of version 2")
+        if first not in (APART, SAME):
             facts = code_facts(text, None, first)
             spend(self._budget, facts)
             stored = decode_values(decoder, facts, hints)
@@ -233,7 +235,7 @@ class _Originals:
     def spans(self, text: Text, facts: Facts) -> tuple[Span, ...]:
         """Read where the parts of an array are."""
         count, found = text.number(None), []
-        if not 1 <= count <= max(1, facts.size) or (count > 1 and facts.scheme.settings):
+        if not 1 <= count <= max(1, facts.size) or (count > 1 and facts.whole):
             raise FormatError(f"{count} parts of an array of {facts.size} entries")
         for _ in range(count):
             code_bytes, raw_bytes = text.number(None), text.number(None)

@@ -176,7 +176,7 @@ def _made(form: Callable[[], tuple[Form, float]]) -> _Made:
         return _Made(found)
     array = known(found, {})
     parts = 1
-    if array.facts.scheme.settings is None:
+    if not array.facts.whole:
         most = _PART * (_SCALED if array.facts.scheme.axes else 1)
         parts = max(1, min(round(bits) // most, array.facts.size))
     coded = _coded(array, 1, None) if parts == 1 else None

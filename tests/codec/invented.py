@@ -96,7 +96,7 @@ class _Stream:
 
 def _parts(rng: np.random.Generator, facts: Facts, parts: list[bytes]) -> list[int]:
     """Make up the parts of an array, and return lengths of their coded and raw bytes."""
-    many = facts.size > 1 and facts.scheme.settings is None
+    many = facts.size > 1 and not facts.whole
     number = int(rng.integers(1, min(4, facts.size + 1))) if many else 1
     streams, lengths = [_Stream(rng) for _ in range(number)], []
 
@@ -158,13 +158,18 @@ def _names(rng: np.random.Generator, number: int, end: bytes | None = None) -> b
 
 
 def _facts(rng: np.random.Generator) -> bytes:
-    kind = Kind(int(rng.integers(6)))
+    kind = Kind(int(rng.integers(len(Kind))))
     axes = int(rng.integers(2 if kind == Kind.STEPS else 0, 5))
     fields = [axes, *(int(rng.integers(0 if rng.integers(8) == 0 else 1, 5)) for _ in range(axes))]
     types = range(len(NAMES))
     largest = int(rng.choice([1, 2, 3, 7, 32, 128, 200, 2**15 if rng.integers(16) == 0 else 1]))
     low, high = (int(n) for n in rng.integers(largest + 1, size=2))
-    if kind == Kind.MIRRORED:
+    if kind == Kind.FLOATS:
+        types, highest = range(9, 13), int(rng.integers(32))
+        fields += [highest, int(rng.integers(highest + 1))]
+    elif kind == Kind.ARRANGED:
+        fields.append(int(rng.integers(8)))
+    elif kind == Kind.MIRRORED:
         # Values that are made up are seldom all positive.
         types, low, high = range(9, 13), 1, 1
         fields.append(2 + int(rng.integers(2)))
@@ -176,10 +181,14 @@ def _facts(rng: np.random.Generator) -> bytes:
         fields += [low, high]
     if kind == Kind.STEPS:
         fields += [int(rng.integers(2)) for _ in range(axes)]
-    if kind != Kind.PLAIN:
-        by_rows = rng.integers(2) and (kind == Kind.SPARSE or max(low, high) <= MAX_MAGNITUDE)
-        scheme = int(rng.integers(8, 16) if by_rows else rng.integers(7 if axes > 1 else 1))
+    if kind not in (Kind.PLAIN, Kind.ARRANGED):
+        by_rows = kind != Kind.FLOATS and rng.integers(2)
+        by_rows = by_rows and (kind == Kind.SPARSE or max(low, high) <= MAX_MAGNITUDE)
+        scheme = int(rng.integers(8, 16) if by_rows else rng.integers(8 if axes > 1 else 1))
         fields += [scheme, int(rng.integers(1, 9))] if by_rows else [scheme]
+        if not by_rows and rng.integers(2):
+            fields[-1] += 16
+            fields += [int(rng.integers(128)), int(rng.integers(24))]
     code = int(rng.choice(types) if rng.integers(16) else rng.integers(32))
     if rng.integers(4) == 0:
         place = int(rng.integers(len(fields)))

@@ -94,7 +94,6 @@ def typed(kind, code):
     ("facts", "message"),
     [
         ((typed(Kind.PLAIN, 31),), "'w': unknown array type 31"),
-        ((typed(6, FLOAT32),), "unknown kind of array"),
         ((typed(Kind.PLAIN, FLOAT32), 33), "33 axes is beyond"),
         ((typed(Kind.PLAIN, FLOAT32), 1, 2**60), "'w': an array of shape .* beyond the limits"),
         ((typed(Kind.PLAIN, FLOAT32), 2, 2**62, 0), "beyond the limits"),  # numpy would overflow
@@ -106,7 +105,8 @@ def typed(kind, code):
         ((typed(Kind.STEP, BOOL), 1, 3, 0, 1), "kind STEP cannot be of type bool"),
         ((typed(Kind.MIRRORED, INT8), 1, 3, 2), "kind MIRRORED cannot be of type int8"),
         ((typed(Kind.STEPS, FLOAT32), 1, 3, 0, 1), "for two axes or more"),
-        ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 7), "unknown scheme 7"),
+        ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 24), "unknown scheme 24"),
+        ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 16, 0, 24), "unknown form 6"),
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 3), "scheme 3 is for two axes"),
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 99, 8, 1), "scheme 8 is for levels up to 32"),
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 8, 0), "a period of 0 rows"),
@@ -121,6 +121,23 @@ def typed(kind, code):
 @pytest.mark.parametrize("version", [2, 3])
 def test_facts_behind_a_right_checksum_are_checked_all_the_same(refuse, facts, message, version):
     refuse(of_facts(*facts, version=version), message)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ((typed(Kind.FLOATS, INT8), 1, 3, 5, 2), "kind FLOATS cannot be of type int8"),
+        ((typed(Kind.FLOATS, FLOAT32), 1, 3, 256, 2), "exponents from 254 to 256"),
+        ((typed(Kind.FLOATS, FLOAT32), 1, 3, 5, 6), "exponents from -1 to 5"),
+        ((typed(Kind.FLOATS, FLOAT32), 1, 3, 5, 2, 8, 1), "cannot be coded row by row"),
+        ((typed(Kind.ARRANGED, FLOAT32), 1, 3, 8), "unknown order 4"),
+        ((typed(Kind.ARRANGED, FLOAT32), 1, 3, 6), r"shape \(3,\) has no order SYMMETRIC"),
+        ((typed(Kind.ARRANGED, FLOAT32), 0, 2), r"shape \(\) has no order COLUMNS"),
+    ],
+)
+def test_facts_of_kinds_of_version_3(refuse, facts, message):
+    refuse(of_facts(*facts), message)
+    refuse(of_facts(*facts, version=2), "unknown kind of array")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 from jaxcomp.codec import container, describe, load, read, save, write
+from jaxcomp.codec.arranged import Order, Way
 from jaxcomp.codec.choice import choose_scheme
+from jaxcomp.codec.facts import Kind
+from jaxcomp.codec.levels import smallest_form
+from jaxcomp.codec.records import known
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -73,6 +78,50 @@ def few_valued():
         "scaled": (scaled.astype(np.int8), np.array(0.1)),
         "uneven": (uneven.astype(np.int8), rng.random((1, 90)).astype(np.float32)),
     }
+
+
+def many_valued():
+    """Arrays for which the kinds and the schemes are used that came with version 3."""
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(40, 30)).astype(np.float32)
+    return {
+        "float32": w * 2.0 ** rng.integers(-3, 4, (40, 1)).astype(np.float32),
+        "float16": w.astype(np.float16),
+        "float64": w.astype(np.float64) / 3,
+        "bfloat16": w.astype(ml_dtypes.bfloat16),
+        "repeated": np.tile(w[:10], (3, 1)),
+        "columns": np.concatenate([w[:, :10], w[:, 9::-1]], axis=1),
+        "ascending": np.sort(w.reshape(-1)),
+        "symmetric": w[:30] + w[:30].T,
+        "levels": np.rint(20 * rng.normal(size=(40, 30)) * 2.0 ** rng.normal(size=(40, 1)))
+        .clip(-127, 127)
+        .astype(np.int8),
+    }
+
+
+def test_the_golden_arrays_of_many_values_use_all_ways_to_code_them():
+    found = {name: known(form_of(array), {}).facts for name, array in many_valued().items()}
+    for name in ("float32", "float16", "float64", "bfloat16"):
+        assert found[name].kind == Kind.FLOATS
+    assert found["float32"].scheme.axes == (0,)
+    assert [found[name].way for name in ("repeated", "columns", "ascending", "symmetric")] == [
+        Way(Order.ROWS, packed=True),
+        Way(Order.COLUMNS, packed=True),
+        Way(Order.DIFFERENCES, packed=True),
+        Way(Order.SYMMETRIC),
+    ]
+    assert found["levels"].scheme.prior is not None
+
+
+def form_of(array):
+    return smallest_form(array)[0]
+
+
+def test_arrays_of_many_values_of_the_golden_file(tmp_path):
+    golden = GOLDEN / "version3_many.jxc"
+    assert_same(load(golden), many_valued())
+    save(tmp_path / "now.jxc", many_valued())
+    assert (tmp_path / "now.jxc").read_bytes() == golden.read_bytes()
 
 
 @pytest.mark.parametrize("file", ["version2_levels", "version2_segments", "version3_levels"])

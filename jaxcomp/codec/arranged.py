@@ -1,0 +1,166 @@
+"""Arrays whose entries are not like draws: repeated or sorted rows, symmetric matrices.
+
+The bit patterns of the entries are put in another order, or replaced by differences, and coded as
+planes or by LZMA, which finds what occurred before.
+"""
+
+import enum
+import math
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxcomp.codec.coder import Coder
+from jaxcomp.codec.errors import FormatError
+from jaxcomp.codec.planes import code_planes
+
+_BYTES_OF_LENGTH = 5
+_OVERHEAD = 64  # bytes by which LZMA can be longer, beside an eighth
+_WORK = 30  # nanoseconds for each byte
+MEMORY = 5  # bytes for each byte of an array
+_WINDOW = 2**12, 2**26  # bytes in which LZMA looks for what occurred before: at least, at most
+
+
+class Order(enum.IntEnum):
+    """Names what is coded in place of the entries in row-major order."""
+
+    ROWS = 0  # the same
+    COLUMNS = 1  # rows are the first axis and columns all others, column by column
+    DIFFERENCES = 2  # along the last axis
+    SYMMETRIC = 3  # a square matrix from its diagonal on, row by row
+
+
+class Way(NamedTuple):
+    """Says how an array is coded."""
+
+    order: Order = Order.ROWS
+    packed: bool = False  # by LZMA
+
+    def number(self) -> int:
+        """Return the byte that says it in a file."""
+        return 2 * self.order + self.packed
+
+    @classmethod
+    def of(cls, number: int, shape: tuple[int, ...]) -> "Way":
+        """Return what a byte says of an array of some shape; raises a FormatError if nothing."""
+        order, packed = divmod(number, 2)
+        if order > max(Order):
+            raise FormatError(f"unknown order {order}: the file was written by a newer version")
+        square = len(shape) == 2 and shape[0] == shape[1]
+        if (order == Order.SYMMETRIC and not square) or (order != Order.ROWS and not shape):
+            raise FormatError(f"an array of shape {shape} has no order {Order(order).name}")
+        return cls(Order(order), bool(packed))
+
+
+def code_arranged(
+    coder: Coder, dtype: np.dtype, shape: tuple[int, ...], way: Way, values: np.ndarray | None
+) -> np.ndarray:
+    """Code an array.
+
+    Args:
+      coder: see `Coder`.
+      dtype: little-endian.
+      shape: of the array.
+      way: how.
+      values: what to encode, contiguous.
+
+    Returns:
+      The entries in row-major order, flat.
+
+    Raises:
+      FormatError: if what is decoded is not what LZMA writes, or of another size.
+    """
+    words = np.dtype(f"<u{dtype.itemsize}")
+    known = None if values is None else arranged(values.reshape(shape).view(words), way.order)
+    rows = shape[0] if shape else 1
+    count = rows * (rows + 1) // 2 if way.order == Order.SYMMETRIC else math.prod(shape)
+    if way.packed:
+        known = _code_packed(coder, words, count, known)
+    else:
+        known = code_planes(coder, words, count, known)
+    if values is not None:
+        return values.reshape(-1)
+    return np.ascontiguousarray(_restored(known, shape, way.order)).reshape(-1).view(dtype)
+
+
+def arranged(words: np.ndarray, order: Order) -> np.ndarray:
+    """Return what is coded in place of some bit patterns, flat."""
+    match order:
+        case Order.COLUMNS:
+            return np.ascontiguousarray(words.reshape(len(words), -1).T).reshape(-1)
+        case Order.DIFFERENCES:
+            return np.diff(words, axis=-1, prepend=words.dtype.type(0)).reshape(-1)
+        case Order.SYMMETRIC:
+            return words[np.triu_indices(len(words))]
+    return words.reshape(-1)
+
+
+def _restored(flat: np.ndarray, shape: tuple[int, ...], order: Order) -> np.ndarray:
+    match order:
+        case Order.COLUMNS:
+            return flat.reshape(math.prod(shape[1:]), shape[0]).T
+        case Order.DIFFERENCES:
+            return np.cumsum(flat.reshape(shape), axis=-1, dtype=flat.dtype)
+        case Order.SYMMETRIC:
+            out = np.empty(shape, flat.dtype)
+            places = np.triu_indices(shape[0])
+            out[places] = out[places[::-1]] = flat
+            return out
+    return flat
+
+
+def packed(words: np.ndarray) -> bytes:
+    """Return what LZMA makes of some bit patterns."""
+    lzma = _library()
+    preset = 9 | lzma.PRESET_EXTREME
+    return lzma.compress(words, lzma.FORMAT_RAW, filters=[{"preset": preset, **_options(words)}])
+
+
+def _code_packed(coder: Coder, dtype: np.dtype, count: int, words: np.ndarray | None) -> np.ndarray:
+    size = count * dtype.itemsize
+    coder.budget.work(_WORK * size)
+    data = None if words is None else packed(words)
+    length = None
+    if data is not None:
+        length = np.frombuffer(len(data).to_bytes(_BYTES_OF_LENGTH, "little"), np.uint8)
+    length = coder.symbols(np.ones(256), _BYTES_OF_LENGTH, length).astype(np.uint8)
+    packed_bytes = int.from_bytes(length.tobytes(), "little")
+    if packed_bytes > size + size // 8 + _OVERHEAD:
+        raise FormatError(f"{packed_bytes} bytes of LZMA are declared for an array of {size}")
+    data = coder.raw(packed_bytes, data)
+    if words is not None:
+        return words
+    lzma = _library()
+    options = _options(np.empty(0, dtype), size)
+    try:
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[options])
+        found = decoder.decompress(data, size + 1)
+    except (lzma.LZMAError, EOFError) as error:
+        raise FormatError(f"what LZMA should have written is damaged: {error}") from error
+    if len(found) != size or not decoder.eof or decoder.unused_data:
+        raise FormatError(f"LZMA has {len(found)} bytes or more for an array of {size}")
+    return np.frombuffer(found, dtype)
+
+
+def _options(words: np.ndarray, size: int | None = None) -> dict[str, Any]:
+    """Return the options of LZMA, which depend on the type and the size of the array."""
+    lowest, highest = _WINDOW
+    size = words.nbytes if size is None else size
+    place = words.itemsize.bit_length() - 1  # bits of the place of a byte in its word
+    return {
+        "id": _library().FILTER_LZMA1,
+        "dict_size": min(max(lowest, 1 << max(0, size - 1).bit_length()), highest),
+        "lc": min(2, 4 - place),
+        "lp": place,
+        "pb": place,
+    }
+
+
+def _library() -> ModuleType:
+    # Part of Python, but some are built without it.
+    try:
+        import lzma
+    except ImportError as error:
+        raise ImportError("the file needs lzma, which this Python was built without") from error
+    return lzma

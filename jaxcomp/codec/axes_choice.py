@@ -1,0 +1,78 @@
+"""Along which axes of an array the scale varies."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxcomp.codec.scaled import Axes, class_table
+from jaxcomp.codec.scheme import axes_of
+
+_GAIN = 0.99  # of scales, which can be due to chance
+_SAMPLE = 2**15  # entries of which the entropy is taken
+_ENOUGH = 2**19  # entries that show the scales of slices
+
+
+def choose_axes(
+    levels: np.ndarray,
+    bounds: tuple[int, int],
+    factors_of: Callable[[np.ndarray, int], np.ndarray],
+) -> Axes:
+    """The axes along which the scale varies most, judged by a sample of the levels.
+
+    Args:
+      levels: int of any shape.
+      bounds: smallest and largest level there can be.
+      factors_of: gives the factors of slices, of levels and an axis.
+    """
+    if levels.ndim < 2 or not levels.any():
+        return ()
+    low, high = bounds
+    alphabet = high - low + 1
+    stride = max(1, levels.size // _SAMPLE) | 1  # odd, so as to meet all residues of even axes
+    sample = levels.reshape(-1)[::stride].astype(np.int64) - low
+    scale = levels.size / sample.size
+    places = np.unravel_index(np.arange(0, levels.size, stride), levels.shape)
+    factors: dict[int, np.ndarray] = {}
+    costs = {}
+    for axes in axes_of(levels.ndim):
+        for axis in axes:
+            if axis % levels.ndim not in factors:
+                factors[axis % levels.ndim] = factors_of(_thinned(levels, axis), axis)
+        told = [factors[axis % levels.ndim] for axis in axes]
+        joint = sample
+        if axes:
+            here = [one[places[axis]] for one, axis in zip(told, axes, strict=True)]
+            classes = class_table(len(axes))[tuple(here)]
+            joint = (sample + alphabet * classes.astype(np.int64))[classes > 0]
+        # Whole bits: a tie must not be decided by the last bit of a logarithm.
+        costs[axes] = round(scale * _conditional(joint, alphabet) + sum(map(cost_of_factors, told)))
+    best = min(costs, key=costs.get)
+    return best if costs[best] < _GAIN * costs[()] else ()
+
+
+def _thinned(levels: np.ndarray, axis: int) -> np.ndarray:
+    """Return some of the entries of each slice along an axis, where there are many."""
+    others = [a for a in range(levels.ndim) if a != axis % levels.ndim]
+    longest = max(others, key=lambda a: levels.shape[a])
+    every = min(levels.shape[longest], -(-levels.size // _ENOUGH))
+    index = tuple(slice(None, None, every if a == longest else 1) for a in range(levels.ndim))
+    return levels[index]
+
+
+def cost_of_factors(symbols: np.ndarray) -> float:
+    """Return the bits of symbols with their entropy, and of learning it."""
+    counts = np.unique(symbols, return_counts=True)[1]
+    return float(counts @ np.log2(symbols.size / counts)) + 6 * counts.size
+
+
+def _conditional(joint: np.ndarray, alphabet: int) -> float:
+    """Bits of symbols given their class, without the bias that a sample of few of them has."""
+    if not joint.size:
+        return 0.0
+    table = np.bincount(joint, minlength=-(-(joint.max() + 1) // alphabet) * alphabet)
+    table = table.reshape(-1, alphabet)
+    totals = table.sum(axis=1, keepdims=True)
+    used = table > 0
+    bits = (table * np.log2(np.maximum(totals, 1) / np.where(used, table, 1)))[used].sum()
+    # Miller and Madow: each different symbol of a class costs about 1 / (2 ln 2) bits.
+    return float(bits + (used.sum() - (totals > 0).sum()) / (2 * np.log(2)))

@@ -1,0 +1,57 @@
+"""What levels are expected to be before any was seen: a bell around zero.
+
+Most arrays are too short to learn how often each of many levels occurs. The distribution function
+of the bell is `1 / (1 + exp(-y(x)))` of `x`, the level over a scale: logistic for `y = x`, close to
+normal for `y = x + x^3 / 64`, with heavier tails where y grows less than x. All are integers, so
+that writer and reader compute the same.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcomp.codec.coder import PRECISION
+from jaxcomp.codec.counted import SEEN
+from jaxcomp.codec.logistic import CEILING, COARSE, PROBABILITY, UNIT
+
+MIDDLE_CLASS = 24  # of the mean scale; classes are a quarter of an octave apart
+FORMS = 6  # two with heavier tails, the logistic one, three with lighter tails
+STRENGTHS = (64, 256, 1024, 4096)  # observations
+MOST = 255  # of scales: an eighth of an octave apart, from 1/64 of a level
+_CUBES = (0, 64, 32, 16)  # x + x^3 / 64, ...
+_HEAVY = ((1638, 1, 5), (614, 3, 40))
+_EIGHTHS = np.array([65536, 71468, 77936, 84990, 92682, 101070, 110218, 120194])  # 2^16 2^(i / 8)
+_FARTHEST = 64 * UNIT
+_ALL = 1 << PRECISION
+
+
+class Prior(NamedTuple):
+    """Says what is expected."""
+
+    scale: int  # of the middle class, of `[0, 255]`
+    form: int  # of `[0, 6)`
+    strength: int  # which of `STRENGTHS`
+
+    def weights(self, bounds: tuple[int, int], class_: int) -> np.ndarray:
+        """Return the weights of all levels for a class, as `code_counted` takes them."""
+        return np.maximum(
+            1, self.shares(bounds, class_) * (SEEN * STRENGTHS[self.strength]) >> PRECISION
+        )
+
+    def shares(self, bounds: tuple[int, int], class_: int) -> np.ndarray:
+        """Return the probability of each level for a class, in units of 2^-24."""
+        scale = min(max(self.scale + 2 * (class_ - MIDDLE_CLASS), 0), MOST)
+        width = int(_EIGHTHS[scale % 8]) << scale // 8  # in 2^-22 levels
+        twice = 2 * np.arange(bounds[0], bounds[1], dtype=np.int64) + 1
+        x = np.minimum((np.abs(twice) << 21) * UNIT // width, _FARTHEST)
+        if self.form < len(_HEAVY):
+            more, times, over = _HEAVY[self.form]
+            y = x * (UNIT + more) // (UNIT + x * times // over)
+        else:
+            cube = _CUBES[self.form - len(_HEAVY)]
+            y = x + ((x * x >> 12) * x >> 12) // cube if cube else x
+        # The table of probabilities is coarser than levels are.
+        place, rest = np.divmod(np.minimum(y, CEILING - 1) + CEILING, COARSE)
+        above = PROBABILITY.take(place + 1).astype(np.int64)
+        above += (above - PROBABILITY.take(place)) * (rest - COARSE) // COARSE
+        return np.diff(np.where(twice < 0, _ALL - above, above), prepend=0, append=_ALL)

@@ -1,0 +1,116 @@
+"""Which prior makes an array of many levels smallest, and whether one does."""
+
+import functools
+import math
+
+import numpy as np
+
+from jaxcomp.codec.axes_choice import cost_of_factors
+from jaxcomp.codec.counted import SEEN, first_weights
+from jaxcomp.codec.prior import FORMS, MIDDLE_CLASS, MOST, STRENGTHS, Prior
+from jaxcomp.codec.scaled import CLASSES, Axes, entry_classes, next_weights, slice_factors
+from jaxcomp.codec.scheme import Scheme, axes_of
+
+_ENTRIES = 2**19  # with more, what levels occur is learned anyway
+_LEVELS = 5, 2**9  # of which a prior can be told, and is
+_MEAN = 2 * math.log(2)  # magnitude of a logistic variable of scale 1
+_AROUND = 12  # eighths of an octave that are tried on both sides of the scale of that mean
+
+
+def with_prior(levels: np.ndarray, bounds: tuple[int, int], axes: Axes) -> Scheme:
+    """Return a scheme with a prior, or one with the given axes without if that is smaller.
+
+    Args:
+      levels: int of any shape.
+      bounds: smallest and largest level there can be.
+      axes: along which the scale varies, without a prior.
+    """
+    without, alphabet = Scheme(axes), bounds[1] - bounds[0] + 1
+    if not (_LEVELS[0] <= alphabet <= _LEVELS[1] and alphabet < levels.size <= _ENTRIES):
+        return without
+    tried = {one: _counts(levels, bounds, one) for one in axes_of(levels.ndim)}
+    _, best, scale, form = min(
+        (factor_bits + bits, one, scale, form)
+        for one, (factor_bits, counts) in tried.items()
+        for bits, scale, form in [_closest(counts, bounds)]
+    )
+    factor_bits, counts = tried[best]
+    bits, prior = min(
+        (_bits(counts, [prior.weights(bounds, class_) for class_ in range(CLASSES)]), prior)
+        for prior in (Prior(scale, form, strength) for strength in range(len(STRENGTHS)))
+    )
+    factor_bits_without, counts = tried[axes]
+    if factor_bits + bits >= factor_bits_without + _bits(counts, _learned(counts)):
+        return without
+    return Scheme(best, prior)
+
+
+def _counts(levels: np.ndarray, bounds: tuple[int, int], axes: Axes) -> tuple[int, np.ndarray]:
+    """Return the bits of the factors, and how often each level is in each class, [48, K]."""
+    factors = tuple(slice_factors(levels, axis) for axis in axes)
+    alphabet = bounds[1] - bounds[0] + 1
+    joint = levels.reshape(-1).astype(np.int64) - bounds[0]
+    if axes:
+        classes = entry_classes(levels.shape, axes, factors, slice(0, levels.size))
+        joint += alphabet * classes.astype(np.int64)
+    else:
+        joint += alphabet * (MIDDLE_CLASS)
+    counts = np.bincount(joint, minlength=CLASSES * alphabet).reshape(CLASSES, alphabet)
+    counts[0] = 0  # certain zeros
+    return round(sum(map(cost_of_factors, factors))), counts
+
+
+def _closest(counts: np.ndarray, bounds: tuple[int, int]) -> tuple[int, int, int]:
+    """Return the bits of levels whose probabilities are those of the best prior, and which."""
+    classes = np.flatnonzero(counts.any(axis=1))
+    size = np.abs(np.arange(bounds[0], bounds[1] + 1))
+    relative = 2.0 ** ((classes - MIDDLE_CLASS) / 4)
+    mean = (counts[classes] @ size / relative).sum() / max(1, counts.sum())
+    middle = round(8 * math.log2(64 * max(mean, 1e-3) / _MEAN))
+    scales = np.clip(np.arange(middle - _AROUND, middle + _AROUND + 1), 0, MOST)
+    of_class = np.clip(scales[:, None] + 2 * (classes - MIDDLE_CLASS), 0, MOST)
+    found = []
+    for form in range(FORMS):
+        each = counts[classes] @ _bits_of_levels(bounds, form).T  # [classes, scales]
+        total = each[np.arange(len(classes)), of_class].sum(axis=1)
+        at = int(np.argmin(total))
+        found.append((round(total[at]), int(scales[at]), form))
+    return min(found)
+
+
+def _learned(counts: np.ndarray) -> list[np.ndarray]:
+    """Return what is expected of each class without a prior."""
+    expected, weights = [], first_weights(counts.shape[1])
+    for here in counts:
+        expected.append(weights)
+        weights = next_weights(here) if here.any() else weights
+    return expected
+
+
+def _bits(counts: np.ndarray, expected: list[np.ndarray]) -> int:
+    """Return the bits of levels by class, [48, K], that are learned one by one.
+
+    Their probability is `G(a) / G(a + n) * prod_k G(a_k + n_k) / G(a_k)`, G being the gamma
+    function, with n_k of n levels, a_k observations expected of each, and a of all.
+    """
+    used = counts.any(axis=1)
+    seen = counts[used]
+    first = np.array(expected)[used] / SEEN
+    nats = _log_gamma(first.sum(axis=1) + seen.sum(axis=1)) - _log_gamma(first.sum(axis=1))
+    nats = nats.sum() - (_log_gamma(first + seen) - _log_gamma(first)).sum()
+    return round(nats / math.log(2))
+
+
+def _log_gamma(x: np.ndarray) -> np.ndarray:
+    """Return `log G(x)` for x > 0, by Stirling's series of x + 8."""
+    y = x + 8
+    series = (y - 0.5) * np.log(y) - y + 0.5 * math.log(2 * math.pi) + 1 / (12 * y)
+    return series - 1 / (360 * y**3) - sum(np.log(x + i) for i in range(8))
+
+
+@functools.lru_cache(32)
+def _bits_of_levels(bounds: tuple[int, int], form: int) -> np.ndarray:
+    """Return the bits of each level by the scale, [256, K]."""
+    middle = MIDDLE_CLASS
+    shares = [Prior(scale, form, 0).shares(bounds, middle) for scale in range(MOST + 1)]
+    return 24 - np.log2(np.maximum(shares, 1))
