@@ -12,12 +12,18 @@ _SAMPLE = 2**15  # entries of which the entropy is taken
 _ENOUGH = 2**19  # entries that show the scales of slices
 
 
-def choose_axes(
+def smallest_axes(costs: dict[Axes, int]) -> Axes:
+    """Return the axes of the fewest bits, or none if they do not save more than chance can."""
+    best = min(costs, key=costs.get)
+    return best if costs[best] < _GAIN * costs[()] else ()
+
+
+def costs_of_axes(
     levels: np.ndarray,
     bounds: tuple[int, int],
     factors_of: Callable[[np.ndarray, int], np.ndarray],
-) -> Axes:
-    """The axes along which the scale varies most, judged by a sample of the levels.
+) -> dict[Axes, int]:
+    """Return about how many bits levels take by the axes of scales, judged by a sample of them.
 
     Args:
       levels: int of any shape.
@@ -25,7 +31,7 @@ def choose_axes(
       factors_of: gives the factors of slices, of levels and an axis.
     """
     if levels.ndim < 2 or not levels.any():
-        return ()
+        return {(): 0}
     low, high = bounds
     alphabet = high - low + 1
     stride = max(1, levels.size // _SAMPLE) | 1  # odd, so as to meet all residues of even axes
@@ -46,8 +52,7 @@ def choose_axes(
             joint = (sample + alphabet * classes.astype(np.int64))[classes > 0]
         # Whole bits: a tie must not be decided by the last bit of a logarithm.
         costs[axes] = round(scale * _conditional(joint, alphabet) + sum(map(cost_of_factors, told)))
-    best = min(costs, key=costs.get)
-    return best if costs[best] < _GAIN * costs[()] else ()
+    return costs
 
 
 def _thinned(levels: np.ndarray, axis: int) -> np.ndarray:

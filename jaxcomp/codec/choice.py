@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcomp.codec.adaptive import MAX_MAGNITUDE, Settings
-from jaxcomp.codec.axes_choice import choose_axes
+from jaxcomp.codec.axes_choice import costs_of_axes
 from jaxcomp.codec.fast import coders
-from jaxcomp.codec.prior_choice import with_prior
+from jaxcomp.codec.prior_choice import smallest_scaled
 from jaxcomp.codec.scaled import slice_factors
 from jaxcomp.codec.scheme import Scheme, code_levels
 
@@ -18,6 +18,7 @@ Hints = dict[int, np.ndarray]
 # are so sparse that levels of each scale cannot be learned.
 _SMALL, _MIDDLE, _LARGE = 2**13, 2**15, 2**18
 _SPARSE = 2**13  # levels that are not zero
+_FIRST = 2**14  # entries that tell of sparse arrays whether it pays
 _ALIKE, _DEVIATIONS = 1.3, 6
 _NEAR = 0.99  # of the smallest, by which densities can make up
 _LONGEST_PERIOD = 130
@@ -33,7 +34,7 @@ def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> 
       bounds: smallest and largest level there can be.
       hints: see `code_adaptive`.
     """
-    best = with_prior(levels, bounds, choose_axes(levels, bounds, slice_factors))
+    best = smallest_scaled(levels, bounds, costs_of_axes(levels, bounds, slice_factors))
     if not levels.any() or max(-bounds[0], bounds[1]) > MAX_MAGNITUDE:
         return best
     if levels.ndim < 2 and bounds != (0, 1):
@@ -41,7 +42,7 @@ def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> 
     # The axis of the units is the last one (flax) or the first (PyTorch); the others are small.
     last = levels.ndim > 1 and levels.shape[-1] > levels.shape[0]
     ways = [
-        Scheme(transposed=transposed, by_last_axis=last)
+        Scheme(settings=Settings(1, False), transposed=transposed, by_last_axis=last)
         for transposed in ((False, True) if levels.ndim > 1 else (False,))
     ]
     size = _live_size(levels, ways[0])
@@ -49,16 +50,16 @@ def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> 
         return best
     views = [_look(levels, scheme) for scheme in ways]
     alike = any(view.alike for view in views)
-    sparse = np.count_nonzero(levels) <= _SPARSE
-    if not (size <= _SMALL or (size <= _MIDDLE and best.axes) or alike or sparse):
-        return best
+    if not (size <= _SMALL or (size <= _MIDDLE and best.axes) or alike):
+        first = levels[: -(-_FIRST * len(levels) // levels.size)]
+        if np.count_nonzero(levels) > _SPARSE or _size(first, bounds, best) <= min(
+            _size(first, bounds, scheme) for scheme in ways
+        ):
+            return best
     sizes: dict[Scheme, int] = {}
 
     def attempt(scheme: Scheme) -> None:
-        encoder_of, _ = coders(_ENTRIES_OF_ROW * max(levels.shape, default=1))
-        trial = encoder_of()
-        code_levels(trial, levels.shape, bounds, scheme, dict(hints), levels)
-        sizes[scheme] = trial.size
+        sizes[scheme] = _size(levels, bounds, scheme, hints)
 
     attempt(best)
     for view in views:
@@ -69,6 +70,16 @@ def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> 
         if scheme.settings is not None and levels.ndim > 1 and _NEAR * size <= smallest:
             attempt(scheme._replace(settings=scheme.settings._replace(densities=True)))
     return min(sizes, key=sizes.get)
+
+
+def _size(
+    levels: np.ndarray, bounds: tuple[int, int], scheme: Scheme, hints: Hints | None = None
+) -> int:
+    """Return the bits of levels."""
+    encoder_of, _ = coders(_ENTRIES_OF_ROW * max(levels.shape, default=1))
+    trial = encoder_of()
+    code_levels(trial, levels.shape, bounds, scheme, dict(hints or {}), levels)
+    return trial.size
 
 
 def _live_size(levels: np.ndarray, scheme: Scheme) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxcomp.codec.arranged import Order, Way, code_arranged
-from jaxcomp.codec.axes_choice import choose_axes
+from jaxcomp.codec.axes_choice import costs_of_axes, smallest_axes
 from jaxcomp.codec.coder import Coder, Encoder
 from jaxcomp.codec.counted import code_counted
 from jaxcomp.codec.dtypes import FIELDS
@@ -37,7 +37,8 @@ def choose_floats(values: np.ndarray) -> tuple[np.ndarray, int, Axes] | None:
     if by_fields >= bits_of(lambda coder: code_planes(coder, some.dtype, some.size, some)):
         return None
     bounds = int(exponents.min()), 0
-    return exponents, highest, choose_axes(exponents, bounds, exponent_factors)
+    costs = costs_of_axes(exponents, bounds, exponent_factors)
+    return exponents, highest, smallest_axes(costs)
 
 
 def smallest_way(values: np.ndarray) -> tuple[Way, int] | None:

@@ -32,26 +32,31 @@ class Prior(NamedTuple):
     form: int  # of `[0, 6)`
     strength: int  # which of `STRENGTHS`
 
-    def weights(self, bounds: tuple[int, int], class_: int) -> np.ndarray:
-        """Return the weights of all levels for a class, as `code_counted` takes them."""
-        return np.maximum(
-            1, self.shares(bounds, class_) * (SEEN * STRENGTHS[self.strength]) >> PRECISION
-        )
+    def weights(self, bounds: tuple[int, int]) -> np.ndarray:
+        """Return the weights of all levels by class, [48, K], as `code_counted` takes them."""
+        scales = self.scale + 2 * (np.arange(2 * MIDDLE_CLASS) - MIDDLE_CLASS)
+        each = shares(np.clip(scales, 0, MOST), self.form, bounds)
+        return np.maximum(1, each * (SEEN * STRENGTHS[self.strength]) >> PRECISION)
 
-    def shares(self, bounds: tuple[int, int], class_: int) -> np.ndarray:
-        """Return the probability of each level for a class, in units of 2^-24."""
-        scale = min(max(self.scale + 2 * (class_ - MIDDLE_CLASS), 0), MOST)
-        width = int(_EIGHTHS[scale % 8]) << scale // 8  # in 2^-22 levels
-        twice = 2 * np.arange(bounds[0], bounds[1], dtype=np.int64) + 1
-        x = np.minimum((np.abs(twice) << 21) * UNIT // width, _FARTHEST)
-        if self.form < len(_HEAVY):
-            more, times, over = _HEAVY[self.form]
-            y = x * (UNIT + more) // (UNIT + x * times // over)
-        else:
-            cube = _CUBES[self.form - len(_HEAVY)]
-            y = x + ((x * x >> 12) * x >> 12) // cube if cube else x
-        # The table of probabilities is coarser than levels are.
-        place, rest = np.divmod(np.minimum(y, CEILING - 1) + CEILING, COARSE)
-        above = PROBABILITY.take(place + 1).astype(np.int64)
-        above += (above - PROBABILITY.take(place)) * (rest - COARSE) // COARSE
-        return np.diff(np.where(twice < 0, _ALL - above, above), prepend=0, append=_ALL)
+
+def shares(scales: np.ndarray, form: int, bounds: tuple[int, int]) -> np.ndarray:
+    """Return the probability of each level in units of 2^-24, [scales, levels]."""
+    widths = (_EIGHTHS[scales % 8] << scales // 8)[:, None]  # in 2^-22 levels
+    # Edges between two levels, and what is between zero and them.
+    twice = 2 * np.arange(bounds[0], bounds[1], dtype=np.int64) + 1
+    farthest = max(-bounds[0], bounds[1])
+    odd = 2 * np.arange(farthest, dtype=np.int64) + 1
+    x = np.minimum((odd << 21) * UNIT // widths, _FARTHEST)
+    if form < len(_HEAVY):
+        more, times, over = _HEAVY[form]
+        y = x * (UNIT + more) // (UNIT + x * times // over)
+    else:
+        cube = _CUBES[form - len(_HEAVY)]
+        y = x + ((x * x >> 12) * x >> 12) // cube if cube else x
+    # The table of probabilities is coarser than levels are.
+    place, rest = np.divmod(np.minimum(y, CEILING - 1) + CEILING, COARSE)
+    above = PROBABILITY.take(place + 1).astype(np.int64)
+    above += (above - PROBABILITY.take(place)) * (rest - COARSE) // COARSE
+    below = above[:, np.abs(twice) // 2]
+    below = np.where(twice < 0, _ALL - below, below)
+    return np.diff(below, axis=1, prepend=0, append=_ALL)

@@ -5,30 +5,37 @@ import math
 
 import numpy as np
 
-from jaxcomp.codec.axes_choice import cost_of_factors
+from jaxcomp.codec.axes_choice import cost_of_factors, smallest_axes
 from jaxcomp.codec.counted import SEEN, first_weights
-from jaxcomp.codec.prior import FORMS, MIDDLE_CLASS, MOST, STRENGTHS, Prior
+from jaxcomp.codec.prior import FORMS, MIDDLE_CLASS, MOST, STRENGTHS, Prior, shares
 from jaxcomp.codec.scaled import CLASSES, Axes, entry_classes, next_weights, slice_factors
-from jaxcomp.codec.scheme import Scheme, axes_of
+from jaxcomp.codec.scheme import Scheme
 
-_ENTRIES = 2**19  # with more, what levels occur is learned anyway
-_LEVELS = 5, 2**9  # of which a prior can be told, and is
+# With more entries, how often levels occur is learned anyway: of each scale, and of each level if
+# the scale does not vary.
+_ENTRIES, _ENTRIES_OF_LEVEL = 2**18, 2**8
+_GAIN = 0.997  # of scales
+_LEVELS = 9, 2**9  # for which it is tried
 _MEAN = 2 * math.log(2)  # magnitude of a logistic variable of scale 1
 _AROUND = 12  # eighths of an octave that are tried on both sides of the scale of that mean
 
 
-def with_prior(levels: np.ndarray, bounds: tuple[int, int], axes: Axes) -> Scheme:
-    """Return a scheme with a prior, or one with the given axes without if that is smaller.
+def smallest_scaled(levels: np.ndarray, bounds: tuple[int, int], costs: dict[Axes, int]) -> Scheme:
+    """Return the best scheme by scales, with a prior or without.
 
     Args:
       levels: int of any shape.
       bounds: smallest and largest level there can be.
-      axes: along which the scale varies, without a prior.
+      costs: see `costs_of_axes`.
     """
+    axes = smallest_axes(costs)
     without, alphabet = Scheme(axes), bounds[1] - bounds[0] + 1
-    if not (_LEVELS[0] <= alphabet <= _LEVELS[1] and alphabet < levels.size <= _ENTRIES):
+    # What is learned of each scale costs less with a prior.
+    scaled = [one for one, cost in costs.items() if cost < _GAIN * costs[()]]
+    most = _ENTRIES if scaled else _ENTRIES_OF_LEVEL * alphabet
+    if not (_LEVELS[0] <= alphabet <= _LEVELS[1] and alphabet < levels.size <= most):
         return without
-    tried = {one: _counts(levels, bounds, one) for one in axes_of(levels.ndim)}
+    tried = {one: _counts(levels, bounds, one) for one in [(), *scaled]}
     _, best, scale, form = min(
         (factor_bits + bits, one, scale, form)
         for one, (factor_bits, counts) in tried.items()
@@ -36,7 +43,7 @@ def with_prior(levels: np.ndarray, bounds: tuple[int, int], axes: Axes) -> Schem
     )
     factor_bits, counts = tried[best]
     bits, prior = min(
-        (_bits(counts, [prior.weights(bounds, class_) for class_ in range(CLASSES)]), prior)
+        (_bits(counts, prior.weights(bounds)), prior)
         for prior in (Prior(scale, form, strength) for strength in range(len(STRENGTHS)))
     )
     factor_bits_without, counts = tried[axes]
@@ -69,25 +76,26 @@ def _closest(counts: np.ndarray, bounds: tuple[int, int]) -> tuple[int, int, int
     middle = round(8 * math.log2(64 * max(mean, 1e-3) / _MEAN))
     scales = np.clip(np.arange(middle - _AROUND, middle + _AROUND + 1), 0, MOST)
     of_class = np.clip(scales[:, None] + 2 * (classes - MIDDLE_CLASS), 0, MOST)
+    here = counts[classes].astype(np.float64)
     found = []
     for form in range(FORMS):
-        each = counts[classes] @ _bits_of_levels(bounds, form).T  # [classes, scales]
+        each = here @ _bits_of_levels(bounds, form).T  # [classes, scales]
         total = each[np.arange(len(classes)), of_class].sum(axis=1)
         at = int(np.argmin(total))
         found.append((round(total[at]), int(scales[at]), form))
     return min(found)
 
 
-def _learned(counts: np.ndarray) -> list[np.ndarray]:
+def _learned(counts: np.ndarray) -> np.ndarray:
     """Return what is expected of each class without a prior."""
     expected, weights = [], first_weights(counts.shape[1])
     for here in counts:
         expected.append(weights)
         weights = next_weights(here) if here.any() else weights
-    return expected
+    return np.array(expected)
 
 
-def _bits(counts: np.ndarray, expected: list[np.ndarray]) -> int:
+def _bits(counts: np.ndarray, expected: np.ndarray) -> int:
     """Return the bits of levels by class, [48, K], that are learned one by one.
 
     Their probability is `G(a) / G(a + n) * prod_k G(a_k + n_k) / G(a_k)`, G being the gamma
@@ -95,7 +103,7 @@ def _bits(counts: np.ndarray, expected: list[np.ndarray]) -> int:
     """
     used = counts.any(axis=1)
     seen = counts[used]
-    first = np.array(expected)[used] / SEEN
+    first = expected[used] / SEEN
     nats = _log_gamma(first.sum(axis=1) + seen.sum(axis=1)) - _log_gamma(first.sum(axis=1))
     nats = nats.sum() - (_log_gamma(first + seen) - _log_gamma(first)).sum()
     return round(nats / math.log(2))
@@ -111,6 +119,4 @@ def _log_gamma(x: np.ndarray) -> np.ndarray:
 @functools.lru_cache(32)
 def _bits_of_levels(bounds: tuple[int, int], form: int) -> np.ndarray:
     """Return the bits of each level by the scale, [256, K]."""
-    middle = MIDDLE_CLASS
-    shares = [Prior(scale, form, 0).shares(bounds, middle) for scale in range(MOST + 1)]
-    return 24 - np.log2(np.maximum(shares, 1))
+    return 24 - np.log2(np.maximum(shares(np.arange(MOST + 1), form, bounds), 1))

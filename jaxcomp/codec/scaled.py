@@ -69,7 +69,7 @@ def code_scaled(
     """
     size = part.stop - part.start
     if not axes:
-        weights = None if prior is None else prior.weights(bounds, MIDDLE_CLASS)
+        weights = None if prior is None else prior.weights(bounds)[MIDDLE_CLASS]
         alphabet = bounds[1] - bounds[0] + 1
         return code_counted(coder, alphabet, size, levels, low=bounds[0], prior=weights)
     coder.budget.work(_WORK * size)
@@ -169,14 +169,15 @@ def code_classes(
         for part, places in _places(classes, sizes, parts):
             by_class[places] = levels[part]
     start, weights = int(sizes[0]), None
+    told = None if prior is None else prior.weights(bounds)
     for class_ in np.flatnonzero(sizes[1:]) + 1:
         size = int(sizes[class_])
-        if prior is not None:
-            weights = prior.weights(bounds, int(class_))
+        if told is not None:
+            weights = told[class_]
         here = by_class[start : start + size]
         known = None if levels is None else here
         code_counted(coder, alphabet, size, known, low=bounds[0], prior=weights, out=here)
-        if prior is None:
+        if told is None:
             weights = next_weights(count_symbols(here, alphabet, bounds[0]))
         start += size
     if levels is not None:

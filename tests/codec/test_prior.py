@@ -5,19 +5,22 @@ import math
 import numpy as np
 import pytest
 
-from jaxcomp.codec import write
+from jaxcomp.codec import prior, write
+from jaxcomp.codec.axes_choice import costs_of_axes
 from jaxcomp.codec.coder import Decoder, Encoder
 from jaxcomp.codec.counted import SEEN
 from jaxcomp.codec.prior import FORMS, MIDDLE_CLASS, STRENGTHS, Prior
-from jaxcomp.codec.prior_choice import _log_gamma, with_prior
+from jaxcomp.codec.prior_choice import _log_gamma, smallest_scaled
+from jaxcomp.codec.scaled import slice_factors
 from jaxcomp.codec.scheme import AXES, Scheme, code_levels
 
 BOUNDS = (-127, 127)
 NORMAL, LOGISTIC = 3, 2  # forms
 
 
-def shares(scale, form, bounds=BOUNDS, class_=MIDDLE_CLASS):
-    return Prior(scale, form, 0).shares(bounds, class_) / 2**24
+def shares(scale, form, bounds=BOUNDS):
+    scales = np.array([scale])
+    return prior.shares(scales, form, bounds)[0] / 2**24
 
 
 @pytest.mark.parametrize("form", range(FORMS))
@@ -48,14 +51,16 @@ def test_forms_are_in_the_order_of_their_tails():
 
 
 def test_classes_are_quarters_of_octaves():
-    of_classes = [shares(60, LOGISTIC, class_=MIDDLE_CLASS + k) for k in (0, 4)]
-    np.testing.assert_allclose(of_classes[1], shares(68, LOGISTIC))
-    assert of_classes[1][127] == pytest.approx(of_classes[0][127] / 2, rel=0.05)
+    weights = Prior(60, LOGISTIC, 3).weights(BOUNDS)
+    np.testing.assert_array_equal(
+        weights[MIDDLE_CLASS + 4], Prior(68, LOGISTIC, 3).weights(BOUNDS)[MIDDLE_CLASS]
+    )
+    assert weights[MIDDLE_CLASS + 4, 127] == pytest.approx(weights[MIDDLE_CLASS, 127] / 2, rel=0.05)
 
 
 @pytest.mark.parametrize("strength", range(len(STRENGTHS)))
 def test_weights_are_positive_and_as_strong_as_told(strength):
-    weights = Prior(60, NORMAL, strength).weights(BOUNDS, MIDDLE_CLASS)
+    weights = Prior(60, NORMAL, strength).weights(BOUNDS)[MIDDLE_CLASS]
     assert weights.min() >= 1
     assert weights.sum() == pytest.approx(SEEN * STRENGTHS[strength], abs=255)
 
@@ -85,6 +90,10 @@ def test_draws_cost_what_their_distribution_is_worth(tmp_path, side, excess):
     assert size < entropy_bytes(levels) + bias + excess * levels.size + 30
 
 
+def chosen(levels, bounds):
+    return smallest_scaled(levels, bounds, costs_of_axes(levels, bounds, slice_factors))
+
+
 @pytest.mark.parametrize("axes", [(0,), (1,), (0, 1)], ids=str)
 def test_scales_of_small_arrays_are_found(axes):
     rng = np.random.default_rng(0)
@@ -94,7 +103,7 @@ def test_scales_of_small_arrays_are_found(axes):
         shape[axis] = 64
         gains = gains * 2.0 ** rng.normal(size=shape)
     levels = draws(rng, (64, 64), 20 * gains)
-    scheme = with_prior(levels, (-127, 127), ())
+    scheme = chosen(levels, (-127, 127))
     assert scheme.axes == axes
     assert scheme.prior is not None
 
@@ -102,9 +111,9 @@ def test_scales_of_small_arrays_are_found(axes):
 def test_a_prior_is_not_told_where_it_does_not_pay():
     rng = np.random.default_rng(0)
     sparse = rng.choice(np.array([0, -9, 9, 4, -4], np.int8), (200, 200), p=[0.9, *[0.025] * 4])
-    assert with_prior(sparse, (-9, 9), ()) == Scheme(())
+    assert chosen(sparse, (-9, 9)) == Scheme(())
     ternary = np.sign(sparse)
-    assert with_prior(ternary, (-1, 1), ()) == Scheme(())
+    assert chosen(ternary, (-1, 1)) == Scheme(())
 
 
 @pytest.mark.parametrize("axes", AXES, ids=str)
