@@ -1,15 +1,7 @@
-"""NNCodec, the reference software of ISO/IEC 15938-17, with its own quantizer.
-
-python -m experiments.benchmarks.nncodec_peer
-
-creates the environment that it runs in, in the cache folder, since it wants an older NumPy. That
-takes a C++ compiler and some minutes.
-"""
+"""NNCodec, the reference software of ISO/IEC 15938-17: with its own quantizer, and with levels."""
 
 import json
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,12 +11,10 @@ import numpy as np
 
 from experiments.benchmarks.coded import Coded
 from experiments.benchmarks.dense_networks import nested
+from experiments.benchmarks.peer import NNCODEC
 from experiments.benchmarks.subject import Params
-from jaxcomp.data.cache import cache_folder
 from jaxcomp.trees import named_leaves
 
-NNCODEC, NUMPY = "NNCodec==2.1.3", "numpy<2"
-_MADE_OF = f"{NNCODEC} {NUMPY}"
 _SCRIPT = Path(__file__).with_name("nncodec_script.py")
 
 Setting = dict[str, Any]  # arguments of `nncodec.nnc.compress`
@@ -41,28 +31,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     *({"qp": qp, "use_dq": False, "lambda_scale": 0, **_COMMON} for qp in range(-26, -9, 2)),
 )
-
-
-def main() -> None:
-    """The command."""
-    print(create_environment())
-
-
-def create_environment() -> Path:
-    """Create the environment unless it is there, and return its Python.
-
-    Raises:
-      subprocess.CalledProcessError: if it cannot be created.
-    """
-    folder = _folder()
-    if not _is_complete(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [_python(folder), "-m", "pip", "install"]
-        subprocess.run([*pip, NUMPY], check=True)
-        subprocess.run([*pip, "--no-deps", NNCODEC], check=True)
-        _mark(folder).write_text(_MADE_OF)
-    return _python(folder)
+_LOSSLESS: tuple[Setting, ...] = tuple({"row_skipping": skip} for skip in (True, False))
 
 
 def coded(params: Params, settings: Sequence[Setting] = SETTINGS) -> Iterator[Coded]:
@@ -71,20 +40,46 @@ def coded(params: Params, settings: Sequence[Setting] = SETTINGS) -> Iterator[Co
     Raises:
       FileNotFoundError: if the environment has not been created; the message has the command.
     """
-    folder = _folder()
-    if not _is_complete(folder):
-        raise FileNotFoundError(
-            f"there is no environment with {_MADE_OF} in {folder}: "
-            "python -m experiments.benchmarks.nncodec_peer creates it"
-        )
-    return _coded(_python(folder), params, settings)
+    return _coded(NNCODEC.python(), params, settings)
+
+
+def levels_bytes(levels: dict[str, np.ndarray]) -> int:
+    """Return the bytes of a bitstream of levels: the fewest of four.
+
+    Rows of zeros are skipped or not, and axes are as they are or those of output and input first.
+
+    Raises:
+      FileNotFoundError: if the environment has not been created; the message has the command.
+      ValueError: if it fails, or decodes other levels.
+    """
+    found = []
+    for turn in (_as_it_is, _outputs_first):
+        arrays = {name: turn(array).astype(np.int32) for name, array in levels.items()}
+        for one in _coded_arrays(NNCODEC.python(), arrays, _LOSSLESS):
+            if one.failed is not None:
+                raise ValueError(one.failed)
+            if any((one.params[name] != array).any() for name, array in arrays.items()):
+                raise ValueError("NNCodec decoded other levels")
+            found.append(one.file_bytes)
+    return min(found)
 
 
 def _coded(python: Path, params: Params, settings: Sequence[Setting]) -> Iterator[Coded]:
+    turned = {leaf: _turned(leaf, w) for leaf, w in named_leaves(params).items()}
+    for one in _coded_arrays(python, turned, settings):
+        if one.failed is None:
+            arrays = {leaf: _turned(leaf, w, back=True) for leaf, w in one.params.items()}
+            one = one._replace(params=nested(arrays))
+        yield one
+
+
+def _coded_arrays(
+    python: Path, arrays: dict[str, np.ndarray], settings: Sequence[Setting]
+) -> Iterator[Coded]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, wanted = folder / "arrays.npz", folder / "settings.json"
-        np.savez(source, **{leaf: _turned(leaf, w) for leaf, w in named_leaves(params).items()})
+        np.savez(source, **arrays)
         wanted.write_text(json.dumps(list(settings)))
         command = [python, _SCRIPT, source, wanted, folder]
         for number, setting in enumerate(settings):
@@ -101,8 +96,8 @@ def _coded(python: Path, params: Params, settings: Sequence[Setting]) -> Iterato
                 yield Coded(setting, None, None, found["failed"])
             else:
                 with np.load(folder / f"{number}.npz", allow_pickle=False) as archive:
-                    arrays = {leaf: _turned(leaf, w, back=True) for leaf, w in archive.items()}
-                yield Coded(setting, found["bytes"], nested(arrays))
+                    decoded = dict(archive)
+                yield Coded(setting, found["bytes"], decoded)
 
 
 def _turned(name: str, w: np.ndarray, *, back: bool = False) -> np.ndarray:
@@ -112,26 +107,14 @@ def _turned(name: str, w: np.ndarray, *, back: bool = False) -> np.ndarray:
     """
     if not name.endswith("kernel"):
         return w
-    ends = ((0, 1), (-1, -2)) if back else ((-1, -2), (0, 1))
-    return np.ascontiguousarray(np.moveaxis(w, *ends))
+    if back:
+        return np.ascontiguousarray(np.moveaxis(w, (0, 1), (-1, -2)))
+    return _outputs_first(w)
 
 
-def _folder() -> Path:
-    return cache_folder() / "nncodec"
+def _outputs_first(w: np.ndarray) -> np.ndarray:
+    return w if w.ndim < 2 else np.ascontiguousarray(np.moveaxis(w, (-1, -2), (0, 1)))
 
 
-def _python(folder: Path) -> Path:
-    return folder / "bin" / "python"
-
-
-def _mark(folder: Path) -> Path:
-    return folder / "requirements.txt"  # written last
-
-
-def _is_complete(folder: Path) -> bool:
-    mark = _mark(folder)
-    return mark.is_file() and mark.read_text() == _MADE_OF
-
-
-if __name__ == "__main__":
-    main()
+def _as_it_is(w: np.ndarray) -> np.ndarray:
+    return w

@@ -9,38 +9,20 @@ to, FOLDER/i.npz. FOLDER/i.json, which comes last, has the bytes, or how it fail
 import json
 import sys
 import time
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from unittest.mock import MagicMock
 
 import numpy as np
+from stand_ins import stand_in
 
 # NNCodec imports these for its tools that train networks. Coding arrays calls none of them, and
 # PyTorch alone is some gigabytes.
 _NOT_NEEDED = ("cv2", "h5py", "pandas", "sklearn", "torch", "torchvision", "tqdm")
 
 
-class _StandIns(MetaPathFinder, Loader):
-    """Give modules that have every attribute in place of those that are not needed."""
-
-    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        if name.partition(".")[0] not in _NOT_NEEDED:
-            return None
-        return ModuleSpec(name, self, is_package=True)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return MagicMock(name=spec.name, __path__=[], __spec__=spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        pass
-
-
 def main() -> None:
     """The command."""
-    sys.meta_path.insert(0, _StandIns())
+    stand_in(_NOT_NEEDED)
     source, settings, folder = map(Path, sys.argv[1:])
     with np.load(source, allow_pickle=False) as archive:
         arrays = dict(archive)

@@ -140,7 +140,7 @@ def sonnets_linen(seed: int) -> Subject:
         _parts(splits.validation),
         bits,
         "bits per character",
-        steps=6_000,
+        steps=2_000,
         learning_rate=3e-3,
         times_smaller=(15, 25, 40),
         evaluate=lambda params, batch: _cross_entropy(apply(params, batch[0]), batch[1]),

@@ -16,7 +16,7 @@ Hints = dict[int, np.ndarray]
 # Coding row by row is tried on arrays up to this many entries in rows and columns that are not
 # zero: on all, on those whose scale varies, and on those whose rows are like one another or that
 # are so sparse that levels of each scale cannot be learned.
-_SMALL, _MIDDLE, _LARGE = 2**13, 2**15, 2**18
+_SMALL, _MIDDLE, _LARGE = 2**13, 2**15, 2**19
 _SPARSE = 2**13  # levels that are not zero
 _FIRST = 2**14  # entries that tell of sparse arrays whether it pays
 _ALIKE, _DEVIATIONS = 1.3, 6

@@ -22,14 +22,17 @@ def relative_exponents(values: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the stored exponents of numbers, the highest of them subtracted, and the highest."""
     exponent_bits, mantissa_bits = FIELDS[values.dtype.name]
     words = values.reshape(-1).view(f"u{values.itemsize}")
-    exponents = np.empty(words.size, np.int16)
-    for start in range(0, words.size, _TOGETHER):
-        part = slice(start, start + _TOGETHER)
-        exponents[part] = (words[part] >> mantissa_bits) & ((1 << exponent_bits) - 1)
-    highest = int(exponents.max(initial=0))
-    lowest = int(exponents.min(initial=highest))
-    exponents -= highest
-    exponents = exponents.astype(signed_dtype(lowest - highest, 0), copy=False)
+
+    def of(part: slice) -> np.ndarray:
+        found = (words[part] >> mantissa_bits) & ((1 << exponent_bits) - 1)
+        return found.astype(np.int64)
+
+    parts = [slice(start, start + _TOGETHER) for start in range(0, words.size, _TOGETHER)]
+    highest = max((int(of(part).max()) for part in parts), default=0)
+    lowest = min((int(of(part).min()) for part in parts), default=0)
+    exponents = np.empty(words.size, signed_dtype(lowest - highest, 0))
+    for part in parts:
+        exponents[part] = of(part) - highest
     return exponents.reshape(values.shape), highest
 
 

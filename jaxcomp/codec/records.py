@@ -71,9 +71,9 @@ def known(record: FewValued | np.ndarray, hints: Hints) -> Known:
 
 def _known_many(array: np.ndarray, hints: Hints) -> Known:
     facts, levels = Facts(Kind.PLAIN, array.dtype, array.shape), None
-    nonzero = array.reshape(-1).view(f"u{array.itemsize}") != 0
-    if not nonzero.all():
-        levels = nonzero.reshape(array.shape).view(np.int8)
+    words = array.reshape(-1).view(f"u{array.itemsize}")
+    if np.count_nonzero(words) < words.size:
+        levels = (words != 0).reshape(array.shape).view(np.int8)
         facts = facts._replace(kind=Kind.SPARSE, bounds=(0, 1))
         facts = facts._replace(scheme=choose_scheme(levels, facts.bounds, hints))
     elif (found := choose_floats(array)) is not None:

@@ -191,6 +191,7 @@ def _coded(array: Known, number: int, threads: Threads | None) -> tuple[list[Par
 
     def end(number: int, encoder: Encoder) -> None:
         parts[number] = bytes(raw[number]), encoder.finish()
+        raw[number].clear()  # can be as large as the array
         costs[number] = encoder.budget.cost()
 
     each = None if threads is None else threads.each

@@ -85,7 +85,7 @@ class Arrays:
         """Write what `after` makes of each array; `progress` is called with the bytes of each."""
         changes, errors, left_out = [], [], []
         stored = set(self.stored)
-        with Writer(path) as writer:
+        with Writer(path, threads=None) as writer:
             writer.add_metadata(self._metadata)
             for entry in self.checkpoint.entries:
                 if entry in stored:

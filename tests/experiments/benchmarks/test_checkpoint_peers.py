@@ -102,7 +102,7 @@ def test_kernels_are_given_with_outputs_first(shape):
 
 def test_without_its_environment_there_is_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("JAXCOMP_CACHE_DIR", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"python -m experiments\.benchmarks\.nncodec_peer"):
+    with pytest.raises(FileNotFoundError, match=r"python -m experiments\.benchmarks\.peer"):
         nncodec_peer.coded(params())
 
 
