@@ -3,8 +3,9 @@
 * payload: the coded levels alone, to hold against the entropy of the levels of each tensor;
 * speed: of `codec.write` and `codec.read`, in a process of its own on as many cores as threads, the
   fastest of three runs;
-* memory: growth of the largest resident size of a process that loads the levels and writes the
-  file, or reads the file, over the size of the levels (one byte for each weight). Linux.
+* memory: growth of the largest resident size of a process that has loaded what it runs, loads the
+  levels and writes the file, or reads the file, over the size of the levels (one byte for each
+  weight). Linux.
 """
 
 import json

@@ -18,6 +18,7 @@ Hints = dict[int, np.ndarray]
 # are so sparse that levels of each scale cannot be learned.
 _SMALL, _MIDDLE, _LARGE = 2**13, 2**15, 2**19
 _SPARSE = 2**13  # levels that are not zero
+_PRIOR = 13  # bits
 _FIRST = 2**14  # entries that tell of sparse arrays whether it pays
 _ALIKE, _DEVIATIONS = 1.3, 6
 _NEAR = 0.99  # of the smallest, by which densities can make up
@@ -59,7 +60,7 @@ def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> 
     sizes: dict[Scheme, int] = {}
 
     def attempt(scheme: Scheme) -> None:
-        sizes[scheme] = _size(levels, bounds, scheme, hints)
+        sizes[scheme] = _size(levels, bounds, scheme, hints) + _PRIOR * (scheme.prior is not None)
 
     attempt(best)
     for view in views:

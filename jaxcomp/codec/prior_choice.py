@@ -15,6 +15,7 @@ from jaxcomp.codec.scheme import Scheme
 # the scale does not vary.
 _ENTRIES, _ENTRIES_OF_LEVEL = 2**18, 2**8
 _GAIN = 0.997  # of scales
+_TOLD = 32  # bits of a prior, and of what an estimate can be wrong
 _LEVELS = 9, 2**9  # for which it is tried
 _MEAN = 2 * math.log(2)  # magnitude of a logistic variable of scale 1
 _AROUND = 12  # eighths of an octave that are tried on both sides of the scale of that mean
@@ -47,7 +48,7 @@ def smallest_scaled(levels: np.ndarray, bounds: tuple[int, int], costs: dict[Axe
         for prior in (Prior(scale, form, strength) for strength in range(len(STRENGTHS)))
     )
     factor_bits_without, counts = tried[axes]
-    if factor_bits + bits >= factor_bits_without + _bits(counts, _learned(counts)):
+    if _TOLD + factor_bits + bits >= factor_bits_without + _bits(counts, _learned(counts)):
         return without
     return Scheme(best, prior)
 

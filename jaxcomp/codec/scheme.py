@@ -8,7 +8,7 @@ import numpy as np
 from jaxcomp.codec.adaptive import MAX_MAGNITUDE, Settings, code_adaptive
 from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.prior import FORMS, STRENGTHS, Prior
+from jaxcomp.codec.prior import FORMS, MOST, STRENGTHS, Prior
 from jaxcomp.codec.scaled import Axes, code_factors, code_scaled, slice_factors
 from jaxcomp.codec.text import Text
 
@@ -84,12 +84,11 @@ def axes_of(number: int) -> tuple[Axes, ...]:
 
 
 def _code_prior(text: Text, prior: Prior | None) -> Prior:
-    scale = text.byte(None if prior is None else prior.scale)
-    shape = text.byte(None if prior is None else len(STRENGTHS) * prior.form + prior.strength)
-    form, strength = divmod(shape, len(STRENGTHS))
-    if form >= FORMS:
-        raise FormatError(f"unknown form {form}: the file was written by a newer version")
-    return Prior(scale, form, strength)
+    return Prior(
+        text.symbol(MOST + 1, None if prior is None else prior.scale),
+        text.symbol(FORMS, None if prior is None else prior.form),
+        text.symbol(len(STRENGTHS), None if prior is None else prior.strength),
+    )
 
 
 def code_levels(

@@ -87,6 +87,12 @@ class Text:
             counts = self._counts[context] = primed.copy()
         return counts
 
+    def symbol(self, alphabet: int, value: int | None) -> int:
+        """Code one of some numbers from 0, of which none is likelier; it is no part of the text."""
+        self._coder.budget.work(_WORK)
+        known = None if value is None else np.array([value], np.int32)
+        return int(self._coder.symbols(np.ones(alphabet), 1, known)[0])
+
     def number(self, value: int | None) -> int:
         """Code a number of up to 63 bits: seven in a byte, the lowest first, bit 7 if more follow.
 

@@ -115,3 +115,9 @@ class Dictated(Text):
         if value is None:
             value = self.to_come.pop(0) if self.to_come else 3
         return super().byte(value)
+
+    def symbol(self, alphabet: int, value: int | None) -> int:
+        """Code the next byte, or the rest of it, as one of some numbers."""
+        if value is None:
+            value = self.to_come.pop(0) % alphabet if self.to_come else 0
+        return super().symbol(alphabet, value)

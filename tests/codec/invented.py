@@ -188,7 +188,7 @@ def _facts(rng: np.random.Generator) -> bytes:
         fields += [scheme, int(rng.integers(1, 9))] if by_rows else [scheme]
         if not by_rows and rng.integers(2):
             fields[-1] += 16
-            fields += [int(rng.integers(128)), int(rng.integers(24))]
+            fields += [int(rng.integers(128)), int(rng.integers(6)), int(rng.integers(4))]
     code = int(rng.choice(types) if rng.integers(16) else rng.integers(32))
     if rng.integers(4) == 0:
         place = int(rng.integers(len(fields)))

@@ -106,7 +106,6 @@ def typed(kind, code):
         ((typed(Kind.MIRRORED, INT8), 1, 3, 2), "kind MIRRORED cannot be of type int8"),
         ((typed(Kind.STEPS, FLOAT32), 1, 3, 0, 1), "for two axes or more"),
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 24), "unknown scheme 24"),
-        ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 16, 0, 24), "unknown form 6"),
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 3), "scheme 3 is for two axes"),
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 99, 8, 1), "scheme 8 is for levels up to 32"),
         ((typed(Kind.STEP, FLOAT32), 1, 3, 0, 1, 8, 0), "a period of 0 rows"),
