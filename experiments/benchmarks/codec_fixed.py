@@ -24,6 +24,7 @@ from experiments.benchmarks import codec_sets
 from jaxcomp import codec, strict_json
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Encoder
+from jaxcomp.codec.fast import coders
 from jaxcomp.codec.scheme import code_levels
 
 _REPEATS = 3
@@ -101,6 +102,7 @@ def _in_process(what: str, source: str, target: str, cores: int) -> dict[str, fl
 
 def _measured(what: str, source: str, target: str, cores: int) -> dict[str, float]:
     """Seconds of the fastest run, and bytes by which the first one makes the process grow."""
+    _load()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     before = _peak()
     if what == "encode":
@@ -124,6 +126,19 @@ def _measured(what: str, source: str, target: str, cores: int) -> dict[str, floa
         if repeat == 0:
             growth = _peak() - before
     return {"seconds": min(seconds), "bytes": growth}
+
+
+def _load() -> None:
+    """Load what is compiled, before anything is measured."""
+    coders(2**30)
+    rng = np.random.default_rng(0)
+    sizes = np.outer(np.exp(rng.normal(size=300)), np.exp(rng.normal(size=300)))
+    draws = rng.normal(size=(300, 300)) * sizes
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/levels.jxc"
+        for levels in (draws > 3, draws.clip(-100, 100)):
+            codec.write(path, {"w": (levels.astype(np.int8), np.array(0.5, np.float32))})
+            codec.read(path)
 
 
 def _peak() -> int:

@@ -165,7 +165,7 @@ def _network(name: str, examples: Examples, key: jax.Array) -> tuple[Any, Any]:
     def apply(params: Any, images: jax.Array) -> jax.Array:
         x = images.reshape(len(images), -1)
         for i in range(3):
-            x = x @ params[f"layer_{i}"]["kernel"] + params[f"layer_{i}"]["bias"]
+            x = x @ params[f"layer_{i}"]["kernel"] + params[f"layer_{i}"]["bias"][None]
             x = x if i == 2 else jax.nn.relu(x)
         return x
 

@@ -46,7 +46,7 @@ def trained() -> str:
             _NETWORKS[one["network"]],
             "in, out" if one["layout"] == "flax" else "out, in",
             f"{one['nonzeros']:,} of {one['weights']:,}",
-            one["levels"],
+            str(one["levels"]),
             f"{one['nncodec_file_bytes']:,}",
             f"{one['file_bytes']:,}",
             _change(one["file_bytes"], one["nncodec_file_bytes"]),
@@ -62,7 +62,7 @@ def dense() -> str:
     rows = [
         (
             _NETWORKS[one["network"]],
-            one["bits"],
+            str(one["bits"]),
             one["steps"],
             f"{one['entropy_bytes']:,}",
             f"{one['payload_bytes']:,}",
@@ -92,6 +92,21 @@ def lossless() -> str:
         )
     headings = ("network", "type", "bytes", "zstd-19", "ZipNN", "BigSmall", "`.jxc`", "")
     return markdown.table(headings, rows)
+
+
+def sharded() -> str:
+    """Return the time and the memory of a checkpoint in shards."""
+    rows = [
+        (
+            one["what"],
+            f"{one['seconds']:.1f}",
+            f"{one['bytes_read'] / 1e6:,.0f}",
+            f"{one['peak_over_largest_array']:.2f}",
+        )
+        for one in record_of("sharded")["rows"]
+        if "seconds" in one
+    ]
+    return markdown.table(("", "seconds", "MB read", "memory"), rows)
 
 
 def _rows(group: str) -> list[dict[str, Any]]:

@@ -23,13 +23,8 @@ from experiments.report.records import RESULTS, ROOT, record_of
 from experiments.report.results_table import results_table
 from jaxcomp.files import replacing
 
-DOCUMENTS = (
-    ROOT / "README.md",
-    *(
-        ROOT / "docs" / name
-        for name in ("results.md", "scale.md", "calibrated_compression.md", "recipe.md")
-    ),
-)
+_PAGES = ("results.md", "scale.md", "calibrated_compression.md", "recipe.md", "codec.md")
+DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / page for page in _PAGES))
 
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -85,7 +80,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "digits-and-mnist": training_tables.digits_and_mnist,
     "checkpoints": _checkpoints,
     "checkpoint-forms": _checkpoint_forms,
-    "codec": codec_table.codec,
+    "codec": codec_table.fixed,
+    "codec-trained": codec_table.trained,
+    "codec-dense": codec_table.dense,
+    "codec-lossless": codec_table.lossless,
+    "codec-sharded": codec_table.sharded,
     "costs-of-updates": cost_tables.updates,
     "costs-of-the-rest": cost_tables.the_rest,
     "costs-of-feeding": cost_tables.feeding,

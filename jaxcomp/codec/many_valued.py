@@ -66,7 +66,7 @@ def _candidates(words: np.ndarray, values: np.ndarray) -> Iterator[Way]:
         yield from (Way(order, packed=True) for order in orders)
     if values.ndim and _ascends(values):
         yield from (Way(Order.DIFFERENCES, packed=packed) for packed in (False, True))
-    if values.ndim == 2 and values.shape[0] == values.shape[1] and (words == words.T).all():
+    if _is_symmetric(words):
         yield Way(Order.SYMMETRIC)
 
 
@@ -88,6 +88,13 @@ def _repeats(words: np.ndarray, order: Order) -> bool:
             if different < (1 - _SHARE) * len(grams):
                 return True
     return False
+
+
+def _is_symmetric(words: np.ndarray) -> bool:
+    if words.ndim != 2 or words.shape[0] != words.shape[1]:
+        return False
+    # Most matrices differ in the first row and column already.
+    return bool((words[0] == words[:, 0]).all() and (words == words.T).all())
 
 
 def _ascends(values: np.ndarray) -> bool:

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from jaxcomp.codec.axes_choice import cost_of_factors, smallest_axes
+from jaxcomp.codec.coder import PRECISION
 from jaxcomp.codec.counted import SEEN, first_weights
 from jaxcomp.codec.prior import FORMS, MIDDLE_CLASS, MOST, STRENGTHS, Prior, shares
 from jaxcomp.codec.scaled import CLASSES, Axes, entry_classes, next_weights, slice_factors
@@ -62,7 +63,7 @@ def _counts(levels: np.ndarray, bounds: tuple[int, int], axes: Axes) -> tuple[in
         classes = entry_classes(levels.shape, axes, factors, slice(0, levels.size))
         joint += alphabet * classes.astype(np.int64)
     else:
-        joint += alphabet * (MIDDLE_CLASS)
+        joint += alphabet * MIDDLE_CLASS
     counts = np.bincount(joint, minlength=CLASSES * alphabet).reshape(CLASSES, alphabet)
     counts[0] = 0  # certain zeros
     return round(sum(map(cost_of_factors, factors))), counts
@@ -120,4 +121,4 @@ def _log_gamma(x: np.ndarray) -> np.ndarray:
 @functools.lru_cache(32)
 def _bits_of_levels(bounds: tuple[int, int], form: int) -> np.ndarray:
     """Return the bits of each level by the scale, [256, K]."""
-    return 24 - np.log2(np.maximum(shares(np.arange(MOST + 1), form, bounds), 1))
+    return PRECISION - np.log2(np.maximum(shares(np.arange(MOST + 1), form, bounds), 1))
