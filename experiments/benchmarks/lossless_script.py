@@ -11,13 +11,13 @@ import struct
 import sys
 from pathlib import Path
 
-from stand_ins import stand_in
-
 _NAMES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 
 
 def main() -> None:
     """The command."""
+    from stand_ins import stand_in  # beside this file
+
     source, folder = Path(sys.argv[1]), Path(sys.argv[2])
     tensors = _tensors(source)
     stand_in(["huggingface_hub"])

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stand_ins import stand_in
 
 # NNCodec imports these for its tools that train networks. Coding arrays calls none of them, and
 # PyTorch alone is some gigabytes.
@@ -22,6 +21,8 @@ _NOT_NEEDED = ("cv2", "h5py", "pandas", "sklearn", "torch", "torchvision", "tqdm
 
 def main() -> None:
     """The command."""
+    from stand_ins import stand_in  # beside this file
+
     stand_in(_NOT_NEEDED)
     source, settings, folder = map(Path, sys.argv[1:])
     with np.load(source, allow_pickle=False) as archive:
