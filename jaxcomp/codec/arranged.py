@@ -5,6 +5,7 @@ planes or by LZMA, which finds what occurred before.
 """
 
 import enum
+import importlib.util
 import math
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -108,6 +109,11 @@ def _restored(flat: np.ndarray, shape: tuple[int, ...], order: Order) -> np.ndar
             out[places] = out[places[::-1]] = flat
             return out
     return flat
+
+
+def can_pack() -> bool:
+    """Tell whether this Python has LZMA."""
+    return importlib.util.find_spec("_lzma") is not None
 
 
 def packed(words: np.ndarray) -> bytes:

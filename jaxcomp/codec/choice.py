@@ -28,7 +28,7 @@ _ENTRIES_OF_ROW = 2**14  # that take as long as a row of bits
 
 
 def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> Scheme:
-    """The scheme that makes levels smallest, among those that are worth a trial.
+    """Return the scheme that makes levels smallest, among those that are worth a trial.
 
     Args:
       levels: int of any shape.

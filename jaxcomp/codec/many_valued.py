@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcomp.codec.arranged import Order, Way, code_arranged
+from jaxcomp.codec.arranged import Order, Way, can_pack, code_arranged
 from jaxcomp.codec.axes_choice import costs_of_axes, smallest_axes
 from jaxcomp.codec.coder import Coder, Encoder
 from jaxcomp.codec.counted import code_counted
@@ -62,10 +62,11 @@ def smallest_way(values: np.ndarray) -> tuple[Way, int] | None:
 def _candidates(words: np.ndarray, values: np.ndarray) -> Iterator[Way]:
     """Yield what can pay, judged by some of the entries."""
     orders = [Order.ROWS] if values.ndim < 2 else [Order.ROWS, Order.COLUMNS]
-    if any(_repeats(words, order) for order in orders):
+    can = can_pack()
+    if can and any(_repeats(words, order) for order in orders):
         yield from (Way(order, packed=True) for order in orders)
     if values.ndim and _ascends(values):
-        yield from (Way(Order.DIFFERENCES, packed=packed) for packed in (False, True))
+        yield from (Way(Order.DIFFERENCES, packed=packed) for packed in {False, can})
     if _is_symmetric(words):
         yield Way(Order.SYMMETRIC)
 

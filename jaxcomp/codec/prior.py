@@ -17,6 +17,7 @@ from jaxcomp.codec.logistic import CEILING, COARSE, PROBABILITY, UNIT
 MIDDLE_CLASS = 24  # of the mean scale; classes are a quarter of an octave apart
 FORMS = 6  # two with heavier tails, the logistic one, three with lighter tails
 STRENGTHS = (64, 256, 1024, 4096)  # observations
+MOST_LEVELS = 2**9
 MOST = 255  # of scales: an eighth of an octave apart, from 1/64 of a level
 _CUBES = (0, 64, 32, 16)  # x + x^3 / 64, ...
 _HEAVY = ((1638, 1, 5), (614, 3, 40))

@@ -8,7 +8,15 @@ import numpy as np
 from jaxcomp.codec.axes_choice import cost_of_factors, smallest_axes
 from jaxcomp.codec.coder import PRECISION
 from jaxcomp.codec.counted import SEEN, first_weights
-from jaxcomp.codec.prior import FORMS, MIDDLE_CLASS, MOST, STRENGTHS, Prior, shares
+from jaxcomp.codec.prior import (
+    FORMS,
+    MIDDLE_CLASS,
+    MOST,
+    MOST_LEVELS,
+    STRENGTHS,
+    Prior,
+    shares,
+)
 from jaxcomp.codec.scaled import CLASSES, Axes, entry_classes, next_weights, slice_factors
 from jaxcomp.codec.scheme import Scheme
 
@@ -17,7 +25,7 @@ from jaxcomp.codec.scheme import Scheme
 _ENTRIES, _ENTRIES_OF_LEVEL = 2**18, 2**8
 _GAIN = 0.997  # of scales
 _TOLD = 32  # bits of a prior, and of what an estimate can be wrong
-_LEVELS = 9, 2**9  # for which it is tried
+_FEWEST_LEVELS = 9  # for which it is tried
 _MEAN = 2 * math.log(2)  # magnitude of a logistic variable of scale 1
 _AROUND = 12  # eighths of an octave that are tried on both sides of the scale of that mean
 
@@ -35,7 +43,7 @@ def smallest_scaled(levels: np.ndarray, bounds: tuple[int, int], costs: dict[Axe
     # What is learned of each scale costs less with a prior.
     scaled = [one for one, cost in costs.items() if cost < _GAIN * costs[()]]
     most = _ENTRIES if scaled else _ENTRIES_OF_LEVEL * alphabet
-    if not (_LEVELS[0] <= alphabet <= _LEVELS[1] and alphabet < levels.size <= most):
+    if not (_FEWEST_LEVELS <= alphabet <= MOST_LEVELS and alphabet < levels.size <= most):
         return without
     tried = {one: _counts(levels, bounds, one) for one in [(), *scaled]}
     _, best, scale, form = min(

@@ -17,6 +17,7 @@ CLASSES = 2 * MIDDLE_CLASS  # the first is of certain zeros
 _PRIOR_STRENGTH = 200  # observations that the neighboring class is worth
 _TOGETHER = 2**16  # entries that are put in their places at a time
 _WORK = 30  # nanoseconds for each entry that has a class
+_PRIOR_WORK = 5_000  # nanoseconds for each level
 MEMORY_OF_FACTOR = 16  # bytes
 
 Axes = tuple[int, ...]  # none, one or two axes of an array
@@ -67,17 +68,18 @@ def code_scaled(
     Returns:
       The levels, of shape [entries].
     """
-    size = part.stop - part.start
+    size, alphabet = part.stop - part.start, bounds[1] - bounds[0] + 1
+    if prior is not None:
+        coder.budget.work(_PRIOR_WORK * alphabet)
     if not axes:
         weights = None if prior is None else prior.weights(bounds)[MIDDLE_CLASS]
-        alphabet = bounds[1] - bounds[0] + 1
         return code_counted(coder, alphabet, size, levels, low=bounds[0], prior=weights)
     coder.budget.work(_WORK * size)
     return code_classes(coder, entry_classes(shape, axes, factors, part), bounds, levels, prior)
 
 
 def slice_factors(levels: np.ndarray, axis: int) -> np.ndarray:
-    """The scale of each slice along an axis, int of `[0, 64)`: 0 if it is zero, 32 for the mean."""
+    """Return the scale of each slice along an axis, int of `[0, 64)`: 0 for zeros, 32 for the mean."""
     axis %= levels.ndim
     before, after = math.prod(levels.shape[:axis]), math.prod(levels.shape[axis + 1 :])
     # |-128| is 128 as a byte without a sign.

@@ -8,7 +8,7 @@ import numpy as np
 from jaxcomp.codec.adaptive import MAX_MAGNITUDE, Settings, code_adaptive
 from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.errors import FormatError
-from jaxcomp.codec.prior import FORMS, MOST, STRENGTHS, Prior
+from jaxcomp.codec.prior import FORMS, MOST, MOST_LEVELS, STRENGTHS, Prior
 from jaxcomp.codec.scaled import Axes, code_factors, code_scaled, slice_factors
 from jaxcomp.codec.text import Text
 
@@ -33,7 +33,7 @@ class Scheme(NamedTuple):
     by_last_axis: bool = False  # columns are the last axis, rather than all but the first
 
     def matrix_shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Rows and columns of the matrix, before it is transposed."""
+        """Return the rows and columns of the matrix, before it is transposed."""
         if len(shape) < 2:
             return math.prod(shape), 1
         if self.by_last_axis:
@@ -62,6 +62,8 @@ def code_scheme(text: Text, axes: int, bounds: tuple[int, int], scheme: Scheme |
             raise FormatError(f"scheme {byte} is for two axes or more")
         if byte < _ADAPTIVE:
             return Scheme(along)
+        if bounds[1] - bounds[0] >= MOST_LEVELS:
+            raise FormatError(f"scheme {byte} is for {MOST_LEVELS} levels at most")
         return Scheme(along, _code_prior(text, None if scheme is None else scheme.prior))
     if max(-bounds[0], bounds[1]) > MAX_MAGNITUDE:
         raise FormatError(f"scheme {byte} is for levels up to {MAX_MAGNITUDE}")

@@ -1,5 +1,7 @@
 """Arrays whose entries are like earlier ones: exact in every order, and short."""
 
+import sys
+
 import numpy as np
 import pytest
 import zstandard
@@ -114,3 +116,18 @@ def test_what_lzma_did_not_write_is_refused(w, change):
         shape = (len(values) + 1, 60)
     with pytest.raises(FormatError):
         code_arranged(decoder, FLOAT32, shape, Way(packed=True), None)
+
+
+def test_without_lzma_nothing_is_packed(tmp_path, monkeypatch, w):
+    monkeypatch.setattr("jaxcomp.codec.many_valued.can_pack", lambda: False)
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    for values in (np.tile(w, (4, 1)), np.sort(w.reshape(-1))):
+        codec.save(tmp_path / "w.jxc", {"w": values})
+        assert codec.load(tmp_path / "w.jxc")["w"].tobytes() == values.tobytes()
+
+
+def test_a_packed_array_says_what_this_python_lacks(tmp_path, monkeypatch, w):
+    codec.save(tmp_path / "w.jxc", {"w": np.tile(w, (4, 1))})
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    with pytest.raises(ImportError, match="needs lzma"):
+        codec.load(tmp_path / "w.jxc")
