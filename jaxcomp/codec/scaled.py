@@ -79,7 +79,7 @@ def code_scaled(
 
 
 def slice_factors(levels: np.ndarray, axis: int) -> np.ndarray:
-    """Return the scale of each slice along an axis, int of `[0, 64)`: 0 for zeros, 32 for the mean."""
+    """Return the scale of each slice along an axis, int of `[0, 64)`: 0 for zeros, 32 the mean."""
     axis %= levels.ndim
     before, after = math.prod(levels.shape[:axis]), math.prod(levels.shape[axis + 1 :])
     # |-128| is 128 as a byte without a sign.
