@@ -5,6 +5,7 @@ import json
 import sys
 
 import jax
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ from experiments.benchmarks import (
     trained_levels,
 )
 from experiments.benchmarks.peer import Peer
-from experiments.benchmarks.temporary import file_bytes
+from experiments.benchmarks.temporary import file_bytes, lossless_bytes
 from tests.helpers import RESULTS
 
 
@@ -147,6 +148,19 @@ def test_dense_levels_have_the_largest_one_in_each_tensor_or_unit(per, name, uni
 def test_sizes_are_those_of_files():
     levels = {"w": (np.eye(30, dtype=np.int8), np.array(0.5, np.float32))}
     assert 30 < file_bytes(levels) < 150
+    w = np.random.default_rng(0).normal(size=(30, 20)).astype(ml_dtypes.bfloat16)
+    assert 700 < lossless_bytes({"w": w}) < 1_000
+
+
+def test_a_file_that_holds_something_else_is_found(monkeypatch):
+    levels = {"w": (np.eye(30, dtype=np.int8), np.array(0.5, np.float32))}
+    others = {"w": (2 * levels["w"][0], levels["w"][1])}
+    monkeypatch.setattr("jaxcomp.codec.read", lambda path: others)
+    with pytest.raises(AssertionError):
+        file_bytes(levels)
+    monkeypatch.setattr("jaxcomp.load", lambda path: {"w": np.ones(3)})
+    with pytest.raises(AssertionError):
+        lossless_bytes({"w": np.zeros(3)})
 
 
 def entropy_bytes(levels):
