@@ -10,17 +10,17 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.benchmarks import codec_sets
+from experiments.benchmarks.memory import peak_bytes
+from experiments.benchmarks.temporary import file_bytes
 from jaxcomp import codec, strict_json
 from jaxcomp.codec.choice import choose_scheme
 from jaxcomp.codec.coder import Encoder
@@ -45,10 +45,6 @@ def row_of(name: str) -> dict[str, Any]:
             for cores in _CORES
             for what in ("encode", "decode")
         }
-        file_bytes = codec.write(target, tensors)
-        for name, (levels, codebook) in codec.read(target).items():
-            np.testing.assert_array_equal(levels, tensors[name][0])
-            np.testing.assert_array_equal(codebook, tensors[name][1])
     payload = payload_bytes([levels for levels, _ in tensors.values()])
     row = {
         "weights": weights,
@@ -56,7 +52,7 @@ def row_of(name: str) -> dict[str, Any]:
         "payload_bytes": payload,
         "payload_over_entropy": payload / entropy,
         "nncodec_payload_bytes": nncodec_payload,
-        "file_bytes": file_bytes,
+        "file_bytes": file_bytes(tensors),
         "nncodec_file_bytes": nncodec_file,
     }
     for what in ("encode", "decode"):
@@ -104,7 +100,7 @@ def _measured(what: str, source: str, target: str, cores: int) -> dict[str, floa
     """Seconds of the fastest run, and bytes by which the first one makes the process grow."""
     _load()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-    before = _peak()
+    before = peak_bytes()
     if what == "encode":
         with np.load(source) as archive:
             levels = dict(archive)
@@ -124,7 +120,7 @@ def _measured(what: str, source: str, target: str, cores: int) -> dict[str, floa
         seconds.append(time.perf_counter() - begin)
         del result
         if repeat == 0:
-            growth = _peak() - before
+            growth = peak_bytes() - before
     return {"seconds": min(seconds), "bytes": growth}
 
 
@@ -139,15 +135,6 @@ def _load() -> None:
         for levels in (draws > 3, draws.clip(-100, 100)):
             codec.write(path, {"w": (levels.astype(np.int8), np.array(0.5, np.float32))})
             codec.read(path)
-
-
-def _peak() -> int:
-    """The largest resident size of this process in bytes (Linux).
-
-    Not `ru_maxrss`, which a process inherits from the one that started it.
-    """
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", status)[1])
 
 
 if __name__ == "__main__":

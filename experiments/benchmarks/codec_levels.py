@@ -14,6 +14,7 @@ from experiments.benchmarks.checkpoint_networks import load
 from experiments.benchmarks.codec_fixed import payload_bytes
 from experiments.benchmarks.nncodec_peer import levels_bytes
 from experiments.benchmarks.temporary import file_bytes
+from jaxcomp.codec.counted import entropy_bits
 from jaxcomp.trees import named_leaves
 
 DENSE = ("transformer", "g2p_en", "silero_vad")
@@ -66,8 +67,7 @@ def _row(levels: Levels) -> dict[str, Any]:
 
 def _entropy_bytes(levels: np.ndarray) -> float:
     """Return the entropy of the frequencies of levels, which a file would have to tell as well."""
-    counts = np.unique(levels, return_counts=True)[1]
-    return float(counts @ np.log2(levels.size / counts)) / 8
+    return entropy_bits(np.unique(levels, return_counts=True)[1]) / 8
 
 
 def _rounded(name: str, w: np.ndarray, bits: int, per: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,5 @@
 """Networks that `jaxcomp.recipe` does not know, in three frameworks and without one."""
 
-import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import optax
 from flax import nnx
 
 import jaxcomp
+from experiments.benchmarks import dict_perceptron
 from jaxcomp.data import digits, mnist, sonnets
 from jaxcomp.data.splits import Splits
 from jaxcomp.models import MODELS
@@ -159,20 +159,8 @@ def regression_dicts(seed: int) -> Subject:
     y = (y + 10 * x[:, 3] + 5 * x[:, 4] + rng.normal(size=len(x))).astype(np.float32)[:, None]
     parts = {"train": (0, 10_000), "validation": (10_000, 11_000), "test": (11_000, 12_000)}
     data = {name: (x[begin:end], y[begin:end]) for name, (begin, end) in parts.items()}
-    sizes, keys = (10, 128, 128, 1), jax.random.split(jax.random.key(seed), 3)
-    params = {
-        f"layer_{i}": {
-            "kernel": jax.random.normal(keys[i], size) * np.sqrt(2 / size[0]),
-            "bias": jnp.zeros(size[1]),
-        }
-        for i, size in enumerate(itertools.pairwise(sizes))
-    }
-
-    def apply(params: PyTree, x: jax.Array) -> jax.Array:
-        for i in range(3):
-            x = x @ params[f"layer_{i}"]["kernel"] + params[f"layer_{i}"]["bias"][None]
-            x = x if i == 2 else jax.nn.relu(x)
-        return x
+    params = dict_perceptron.init((10, 128, 128, 1), jax.random.key(seed))
+    apply = dict_perceptron.apply
 
     def loss(params: PyTree, batch: tuple, key: jax.Array) -> jax.Array:
         del key

@@ -19,10 +19,11 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import jaxcomp
 import jaxcomp.codec.compiled  # is there, with what it needs, before anything is measured
+from experiments.benchmarks.memory import peak_bytes
 from experiments.benchmarks.record import Record
 from jaxcomp import strict_json
 from jaxcomp.cli import main as jaxcomp_command
@@ -85,7 +86,10 @@ def _make(folder: Path, shards: int, largest: int, dtype: Any) -> int:
 
 def _check(source: Path, back: Path) -> None:
     for path in sorted(source.glob("*.safetensors")):
-        if path.read_bytes()[-1000:] != (back / path.name).read_bytes()[-1000:]:
+        before, after = load_file(path), load_file(back / path.name)
+        if before.keys() != after.keys() or any(
+            before[name].tobytes() != after[name].tobytes() for name in before
+        ):
             raise ValueError(f"{path.name} is not what it was")
 
 
@@ -101,13 +105,13 @@ def _measured(what: str, source: str, target: str) -> dict[str, Any]:
         _make(small / "model", 2, 4096 * 40, np.float32)
         _run("compress", small / "model", small / "model.jxc")
         _run("decompress", small / "model.jxc", small / "back")
-    before, read = _peak(), _read_bytes()
+    before, read = peak_bytes(), _read_bytes()
     begin = time.perf_counter()
     _run(what, source, target)
     return {
         "seconds": time.perf_counter() - begin,
         "bytes_read": _read_bytes() - read,
-        "peak_bytes": _peak() - before,
+        "peak_bytes": peak_bytes() - before,
     }
 
 
@@ -116,11 +120,6 @@ def _run(what: str, source: str | Path, target: str | Path) -> None:
         jaxcomp.codec.open(source)[target]
     elif jaxcomp_command([what, str(source), "-o", str(target)]):
         raise RuntimeError(f"jaxcomp {what} failed")
-
-
-def _peak() -> int:
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", status)[1])
 
 
 def _read_bytes() -> int:

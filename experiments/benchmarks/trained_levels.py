@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.benchmarks import dict_perceptron
 from jaxcomp.data import Examples, digits, mnist, shuffled_batches, sonnets
 from jaxcomp.models import MODELS
 from jaxcomp.recipe import Dense, FineTune, Recipe, Sparsify
@@ -153,23 +153,11 @@ def _network(name: str, examples: Examples, key: jax.Array) -> tuple[Any, Any]:
         model = MODELS[name]()
         params = jax.jit(model.init)(key, examples.inputs[:1])["params"]
         return lambda params, inputs: model.apply({"params": params}, inputs), params
-    sizes, keys = (64, 128, 64, 10), jax.random.split(key, 3)
-    params = {
-        f"layer_{i}": {
-            "kernel": jax.random.normal(keys[i], sizes[i : i + 2]) * np.sqrt(2 / sizes[i]),
-            "bias": jnp.zeros(sizes[i + 1]),
-        }
-        for i in range(3)
-    }
 
     def apply(params: Any, images: jax.Array) -> jax.Array:
-        x = images.reshape(len(images), -1)
-        for i in range(3):
-            x = x @ params[f"layer_{i}"]["kernel"] + params[f"layer_{i}"]["bias"][None]
-            x = x if i == 2 else jax.nn.relu(x)
-        return x
+        return dict_perceptron.apply(params, images.reshape(len(images), -1))
 
-    return apply, params
+    return apply, dict_perceptron.init((64, 128, 64, 10), key)
 
 
 def _rounded(w: np.ndarray, made: Made) -> tuple[np.ndarray, np.ndarray]:

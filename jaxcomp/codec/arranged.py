@@ -73,7 +73,7 @@ def code_arranged(
       FormatError: if what is decoded is not what LZMA writes, or of another size.
     """
     words = np.dtype(f"<u{dtype.itemsize}")
-    known = None if values is None else arranged(values.reshape(shape).view(words), way.order)
+    known = None if values is None else _arranged(values.reshape(shape).view(words), way.order)
     rows = shape[0] if shape else 1
     count = rows * (rows + 1) // 2 if way.order == Order.SYMMETRIC else math.prod(shape)
     if way.packed:
@@ -85,7 +85,7 @@ def code_arranged(
     return np.ascontiguousarray(_restored(known, shape, way.order)).reshape(-1).view(dtype)
 
 
-def arranged(words: np.ndarray, order: Order) -> np.ndarray:
+def _arranged(words: np.ndarray, order: Order) -> np.ndarray:
     """Return what is coded in place of some bit patterns, flat."""
     match order:
         case Order.COLUMNS:
@@ -116,17 +116,16 @@ def can_pack() -> bool:
     return importlib.util.find_spec("_lzma") is not None
 
 
-def packed(words: np.ndarray) -> bytes:
-    """Return what LZMA makes of some bit patterns."""
+def _lzma_of(words: np.ndarray) -> bytes:
     lzma = _library()
-    preset = 9 | lzma.PRESET_EXTREME
-    return lzma.compress(words, lzma.FORMAT_RAW, filters=[{"preset": preset, **_options(words)}])
+    options = {"preset": 9 | lzma.PRESET_EXTREME, **_options(words.itemsize, words.nbytes)}
+    return lzma.compress(words, lzma.FORMAT_RAW, filters=[options])
 
 
 def _code_packed(coder: Coder, dtype: np.dtype, count: int, words: np.ndarray | None) -> np.ndarray:
     size = count * dtype.itemsize
     coder.budget.work(_WORK * size)
-    data = None if words is None else packed(words)
+    data = None if words is None else _lzma_of(words)
     length = None
     if data is not None:
         length = np.frombuffer(len(data).to_bytes(_BYTES_OF_LENGTH, "little"), np.uint8)
@@ -138,8 +137,8 @@ def _code_packed(coder: Coder, dtype: np.dtype, count: int, words: np.ndarray | 
     if words is not None:
         return words
     lzma = _library()
-    options = _options(np.empty(0, dtype), size)
     try:
+        options = _options(dtype.itemsize, size)
         decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[options])
         found = decoder.decompress(data, size + 1)
     except (lzma.LZMAError, EOFError) as error:
@@ -149,11 +148,10 @@ def _code_packed(coder: Coder, dtype: np.dtype, count: int, words: np.ndarray | 
     return np.frombuffer(found, dtype)
 
 
-def _options(words: np.ndarray, size: int | None = None) -> dict[str, Any]:
-    """Return the options of LZMA, which depend on the type and the size of the array."""
+def _options(itemsize: int, size: int) -> dict[str, Any]:
+    """Return the options of LZMA for an array of some bytes, by those of an entry and of all."""
     lowest, highest = _WINDOW
-    size = words.nbytes if size is None else size
-    place = words.itemsize.bit_length() - 1  # bits of the place of a byte in its word
+    place = itemsize.bit_length() - 1  # bits of the place of a byte in its word
     return {
         "id": _library().FILTER_LZMA1,
         "dict_size": min(max(lowest, 1 << max(0, size - 1).bit_length()), highest),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jaxcomp.codec.counted import entropy_bits
 from jaxcomp.codec.scaled import Axes, class_table
 from jaxcomp.codec.scheme import axes_of
 
@@ -67,7 +68,7 @@ def _thinned(levels: np.ndarray, axis: int) -> np.ndarray:
 def cost_of_factors(symbols: np.ndarray) -> float:
     """Return the bits of symbols with their entropy, and of learning it."""
     counts = np.unique(symbols, return_counts=True)[1]
-    return float(counts @ np.log2(symbols.size / counts)) + 6 * counts.size
+    return entropy_bits(counts) + 6 * counts.size
 
 
 def _conditional(joint: np.ndarray, alphabet: int) -> float:

@@ -91,6 +91,11 @@ def _work(ends: np.ndarray, alphabet: int) -> int:
     return calls * (_CALL + _EACH_WEIGHT * alphabet) + _EACH_SYMBOL * int(sizes.sum())
 
 
+def entropy_bits(counts: np.ndarray) -> float:
+    """Return the bits of symbols with the entropy of how often each occurs; [n], all above zero."""
+    return float(counts @ np.log2(counts.sum() / counts))
+
+
 def count_symbols(symbols: np.ndarray, alphabet: int, low: int = 0) -> np.ndarray:
     """How often each of `[low, low + alphabet)` occurs, int64 of shape [alphabet]."""
     counts = np.zeros(alphabet, np.int64)

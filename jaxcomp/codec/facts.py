@@ -32,6 +32,9 @@ class Kind(enum.IntEnum):
     ARRANGED = 7  # every entry, of which some are like others
 
 
+_WITHOUT_LEVELS = (Kind.PLAIN, Kind.ARRANGED)
+
+
 class Facts(NamedTuple):
     """Holds what is told of an array before its values."""
 
@@ -82,7 +85,7 @@ class Facts(NamedTuple):
     @property
     def level_bytes(self) -> int:
         """Return the bytes of all levels."""
-        if self.kind in (Kind.PLAIN, Kind.ARRANGED):
+        if self.kind in _WITHOUT_LEVELS:
             return 0
         return self.size * np.dtype(self.level_dtype).itemsize
 
@@ -155,7 +158,7 @@ def code_facts(text: Text, known: Facts | None, first: int | None = None) -> Fac
             shape[i] if text.byte(None if known is None else int(known.step_shape[i] != 1)) else 1
             for i in range(axes)
         )
-    if kind not in (Kind.PLAIN, Kind.ARRANGED):
+    if kind not in _WITHOUT_LEVELS:
         scheme = code_scheme(text, axes, bounds, None if known is None else known.scheme)
     if kind == Kind.FLOATS and scheme.settings is not None:
         raise FormatError("exponents cannot be coded row by row")

@@ -14,7 +14,7 @@ from jaxcomp.codec.scaled import CLASSES, FACTORS, code_classes
 
 _FIRST_BITS = 3  # of a mantissa that follow the exponent
 _TOGETHER = 2**16  # entries that are taken apart at a time
-_WORK = 10  # nanoseconds for each entry
+_WORK = 10  # nanoseconds for each byte
 MEMORY_OF_ENTRY = 6  # bytes beside its exponent and itself
 
 
@@ -64,11 +64,8 @@ def code_floats(
     rest_bits = mantissa_bits - _FIRST_BITS
     count, sign = exponents.size, exponent_bits + mantissa_bits
     coder.budget.work(_WORK * count * dtype.itemsize)
-    words = (
-        np.empty(count, f"<u{dtype.itemsize}")
-        if values is None
-        else values.view(f"<u{dtype.itemsize}")
-    )
+    unsigned = np.dtype(f"<u{dtype.itemsize}")
+    words = np.zeros(count, unsigned) if values is None else values.view(unsigned)
     parts = [slice(start, start + _TOGETHER) for start in range(0, count, _TOGETHER)]
     classes = np.empty(count, np.uint8)
     first = None if values is None else np.empty(count, np.int8)
@@ -79,20 +76,20 @@ def code_floats(
     first = code_classes(coder, classes, (0, 2**_FIRST_BITS - 1), first)
     # The sign stands before the other bits of the mantissa; the first byte may be less than one.
     bits, plane = 1 + rest_bits, np.empty(count, np.uint8)
-    if values is None:
-        words[:] = 0
     for start in reversed(range(0, bits, 8)):
-        for part in parts if values is not None else ():
-            plane[part] = _rest(words[part], sign, rest_bits) >> start & 0xFF
+        if values is not None:
+            for part in parts:
+                plane[part] = _rest(words[part], sign, rest_bits) >> start & 0xFF
         code_plane(coder, min(8, bits - start), count, None if values is None else plane, plane)
-        for part in parts if values is None else ():
-            words[part] |= plane[part].astype(words.dtype) << start
+        if values is None:
+            for part in parts:
+                words[part] |= plane[part].astype(unsigned) << start
     if values is not None:
         return values
     for part in parts:
         rest = words[part]
-        word = (exponents[part].astype(np.int64) + highest).astype(words.dtype) << mantissa_bits
-        word |= first[part].astype(words.dtype) << rest_bits
+        word = (exponents[part].astype(np.int64) + highest).astype(unsigned) << mantissa_bits
+        word |= first[part].astype(unsigned) << rest_bits
         word |= rest & ((1 << rest_bits) - 1)
         words[part] = word | (rest >> rest_bits << sign)
     return words.view(dtype)

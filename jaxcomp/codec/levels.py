@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcomp.codec.counted import count_symbols
+from jaxcomp.codec.counted import count_symbols, entropy_bits
 from jaxcomp.codec.dtypes import signed_dtype
 from jaxcomp.codec.grid import fit_grid, multiples
 
@@ -42,9 +42,7 @@ class FewValued(NamedTuple):
         """About how many bits it takes: those of the codebook, and the entropy of the levels."""
         low, high = int(self.levels.min()), int(self.levels.max())
         counts = count_symbols(self.levels.reshape(-1), high - low + 1, low)
-        counts = counts[counts > 0]
-        entropy = counts @ np.log2(self.levels.size / counts)
-        return float(8 * self.codebook.nbytes + entropy)
+        return 8 * self.codebook.nbytes + entropy_bits(counts[counts > 0])
 
 
 def smallest_form(array: np.ndarray) -> tuple[FewValued | np.ndarray, float]:
@@ -65,7 +63,7 @@ def plain_bits(array: np.ndarray) -> float:
     """About how many bits an array takes as a pattern of zeros and the entries that are not."""
     on = np.count_nonzero(array)
     counts = np.array([n for n in (on, array.size - on) if n])
-    return float(8 * array.itemsize * on + counts @ np.log2(array.size / counts))
+    return 8 * array.itemsize * on + entropy_bits(counts)
 
 
 def negatives(codebook: np.ndarray) -> int:
