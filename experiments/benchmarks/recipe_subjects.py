@@ -135,7 +135,7 @@ def sonnets_linen(seed: int) -> Subject:
     return Subject(
         params,
         loss,
-        _batches(splits, 32, seed),
+        _batches(splits, 8, seed),
         jaxcomp.trace(apply, params, splits.train.inputs[:1]),
         _parts(splits.validation),
         bits,
