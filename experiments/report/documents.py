@@ -14,6 +14,7 @@ from experiments.report import (
     checkpoint_table,
     codec_table,
     cost_tables,
+    headline_table,
     markdown,
     recipe_table,
     training_tables,
@@ -23,10 +24,13 @@ from experiments.report.records import RESULTS, ROOT, record_of
 from experiments.report.results_table import results_table
 from jaxcomp.files import replacing
 
-_PAGES = ("results.md", "scale.md", "calibrated_compression.md", "recipe.md", "codec.md")
-DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / page for page in _PAGES))
-
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+DOCUMENTS = tuple(
+    path
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if _BLOCK.search(path.read_text())
+)
 
 
 def main() -> None:
@@ -77,6 +81,7 @@ def _recipe_networks() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "headline": headline_table.headline,
     "digits-and-mnist": training_tables.digits_and_mnist,
     "checkpoints": _checkpoints,
     "checkpoint-forms": _checkpoint_forms,
@@ -91,13 +96,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "mnist-lenet300": lambda: _beside_published(
         "lenet_300_100", "mnist_lenet300", "mnist_lenet300_shifted"
     ),
-    "mnist-lenet5": lambda: _beside_published(
-        "lenet_5_caffe",
-        "mnist_lenet5",
-        "mnist_lenet5_shifted",
-        "mnist_lenet5_smallest",
-        "mnist_lenet5_tiny",
-    ),
+    "mnist-lenet5": lambda: _beside_published("lenet_5_caffe", *training_tables.LENET5),
+    "lenet5-trainings": training_tables.lenet5,
     "sonnets": training_tables.sonnets,
     "cifar10": training_tables.cifar10,
     "recipe-networks": _recipe_networks,

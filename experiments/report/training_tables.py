@@ -6,6 +6,13 @@ from typing import Any
 from experiments.report import markdown
 from experiments.report.records import record_of
 
+LENET5 = (
+    "mnist_lenet5",
+    "mnist_lenet5_shifted",
+    "mnist_lenet5_smallest",
+    "mnist_lenet5_tiny",
+)
+_PHASES = ("train", "penalty", "finetune", "gap", "quantize", "settle")
 _FORMS = ("dense", "penalized", "read_back")
 _FORM_NAMES = {
     "dense": "dense",
@@ -51,6 +58,31 @@ def digits_and_mnist() -> str:
     )
 
 
+def lenet5() -> str:
+    """Return how the networks of LeNet-5 on MNIST were trained, and what each stage costs."""
+
+    def cells(name: str) -> tuple[str, ...]:
+        record = record_of(name)
+        config = record["config"]
+        steps = sum(config[phase]["steps"] for phase in _PHASES if phase in config)
+        errors = (f"{_errors(record, form)[0]:.2f}" for form in _FORMS)
+        density, shift = 100 * config["prune"]["density"], config["data"]["shift"]
+        return f"`{name}`", f"{density:.2f}", str(shift), f"{steps:,}", *errors
+
+    return markdown.table(
+        (
+            "configuration",
+            "weights kept, %",
+            "random shifts, pixels",
+            "steps",
+            "test error, dense, %",
+            "pruned, %",
+            "read back, %",
+        ),
+        map(cells, LENET5),
+    )
+
+
 def sonnets() -> str:
     """Return that of the transformer on the sonnets."""
     record = record_of("sonnets_transformer")
@@ -87,9 +119,8 @@ def cifar10() -> str:
     records = [record_of(name) for name in ("cifar10_vgg16", "cifar10_resnet20")]
 
     def error(record: dict[str, Any], form: str) -> str:
-        accuracies = _of_seeds(record, f"test_accuracy_{form}")
-        mean, high, low = (100 - 100 * accuracy for accuracy in accuracies)
-        return f"{mean:.2f}" if len(record["seeds"]) == 1 else markdown.spread((mean, low, high), 2)
+        errors = _errors(record, form)
+        return f"{errors[0]:.2f}" if len(record["seeds"]) == 1 else markdown.spread(errors, 2)
 
     rows = [
         (f"test error, {_FORM_NAMES[form]}, %", *(error(record, form) for record in records))
@@ -108,6 +139,13 @@ def cifar10() -> str:
 def _of_seeds(record: dict[str, Any], key: str) -> tuple[float, ...]:
     """Return the mean of a number over the seeds, its smallest and its largest value."""
     return tuple(record[part][key] for part in ("mean", "min", "max"))
+
+
+def _errors(record: dict[str, Any], form: str) -> tuple[float, ...]:
+    """Return the test error in percent: the mean over the seeds, the smallest and the largest."""
+    accuracies = _of_seeds(record, f"test_accuracy_{form}")
+    mean, high, low = (100 - 100 * accuracy for accuracy in accuracies)
+    return mean, low, high
 
 
 def _percent(record: dict[str, Any], form: str, digits: int) -> str:

@@ -1,0 +1,33 @@
+"""Configures Sphinx: `sphinx-build -W --keep-going docs build/html` makes the documentation."""
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+project = "jaxcomp"
+author = "The jaxcomp authors"
+copyright = "2026, The jaxcomp authors"
+version = release = importlib.metadata.version("jaxcomp")
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+
+html_theme = "sphinx_book_theme"
+html_title = "jaxcomp"
+html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True}
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+# Docstrings write code in single backquotes.
+default_role = "code"
+autodoc_member_order = "groupwise"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+# A field of a dataclass is described once: under its class.
+napoleon_use_ivar = True
+
+# Tests run the notebooks; pages show them as they are committed. Sphinx reads only what lies in
+# this folder.
+nb_execution_mode = "off"
+_here = Path(__file__).parent
+shutil.copytree(_here.parent / "notebooks", _here / "notebooks", dirs_exist_ok=True)
