@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,8 +44,8 @@ def test_a_console_shows_strings_as_they_are(capsys):
 def test_no_command_has_another_console():
     made = {
         path
-        for folder in ("jaxcomp", "experiments")
-        for path in (ROOT / folder).rglob("*.py")
+        for folder in (*jaxcomp.__path__, ROOT / "experiments")
+        for path in Path(folder).rglob("*.py")
         if re.search(r"(?<!Plain)Console\(", path.read_text())
     }
     assert not made
