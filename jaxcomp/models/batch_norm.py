@@ -15,8 +15,9 @@ PyTree = Any
 def merge_batch_norm(params: PyTree, batch_stats: PyTree, *, epsilon: float = 1e-5) -> PyTree:
     r"""Return parameters that need `unit_statistics` alone, where `params` need `batch_stats`.
 
-    They are $\gamma' = \gamma / \sqrt{v + \epsilon}$ and $\beta' = \beta - \gamma' m$ for scale
-    $\gamma$, bias $\beta$, running mean $m$ and variance $v$.
+    They are :math:`\gamma' = \gamma / \sqrt{v + \epsilon}` and
+    :math:`\beta' = \beta - \gamma' m` for scale :math:`\gamma`, bias :math:`\beta`, running mean
+    `m` and variance `v`.
 
     Args:
       params: nested dict of arrays, as made by Linen.

@@ -78,11 +78,11 @@ class Attention(nn.Module):
 def rotated(x: jax.Array) -> jax.Array:
     r"""Rotate pairs of features by angles in proportion to the place.
 
-    Pair $i$ of $m$, at place $t$, is rotated by $t / 10000^{i/m}$. The product of two rotated
+    Pair `i` of `m`, at place `t`, is rotated by :math:`t / 10000^{i/m}`. The product of two rotated
     vectors depends only on the distance of their places.
 
     Args:
-      x: [n, length, heads, features], features even; the pairs are features $i$ and $i + m$.
+      x: [n, length, heads, features], features even; the pairs are features `i` and `i + m`.
     """
     half = x.shape[-1] // 2
     speeds = 10_000.0 ** (-jnp.arange(half, dtype=jnp.float32) / half)

@@ -46,7 +46,7 @@ class Result(NamedTuple):
 
     @property
     def stored(self) -> PyTree:
-        """Return the tree that a file holds: the parameters, and the model state if there is one."""
+        """Return the tree that a file holds: the parameters, and a model state, if any."""
         return stored(self.params, self.model_state)
 
     def save(self, path: str | os.PathLike) -> int:
