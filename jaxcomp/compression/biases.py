@@ -12,7 +12,7 @@ from jaxcomp.tracing.rows import Rows, rows_of
 
 
 class Biases:
-    """Says which weights have a bias behind them, and how it makes up for their loss in the mean."""
+    """Says which weights have a bias behind them, and how it makes up for their loss."""
 
     def __init__(
         self, network: Network, leaves: Sequence[np.ndarray], changeable: frozenset[str]

@@ -12,7 +12,7 @@ parts joined by `/`. Only one of the first two is needed.
 * `NAME:mean`: the mean of `x`, [inputs] or [matrices, inputs]. With it, the bias can compensate for
   what rounding does to the means of the outputs.
 * `NAME:bias`: text, the name of the array that is added to the outputs.
-* `NAME:sensitivities`: how much outputs matter. It is the mean of `g g^T` over predictions, with the
+* `NAME:sensitivities`: how much outputs matter. It is the mean of `g g^T` over predictions, for
   derivatives `g` of the loss with respect to outputs, [outputs, outputs] or [matrices, outputs,
   outputs]; or its diagonal, [outputs] or [matrices, outputs]. Without it all outputs matter
   equally.
