@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_LONGEST_SUFFIX = 16  # of suffixes that tell the format, in bytes; names may have 255
+_LONGEST_SUFFIX = 16  # a suffix that tells the format, in characters; names may have 255 bytes
 _at_work: set[str] = set()  # names of the temporary files that this process writes
 
 

@@ -61,15 +61,6 @@ def composite_condition(
 
     Raises:
       ValueError: if `strength` is not positive, `scope` is unknown, or the mask selects nothing.
-
-    Example:
-      >>> import jax.numpy as jnp
-      >>> from jaxcomp.analysis.composite import composite_condition
-      >>> params = {"kernel": jnp.array([[2.0, -2.0], [0.0, 2.0]])}
-      >>> gradient = {"kernel": jnp.zeros((2, 2))}  # of a data term that does not pull
-      >>> condition = composite_condition(params, gradient, strength=0.1)
-      >>> condition.measured.tolist(), condition.predicted.tolist()
-      ([1.0, 1.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0])
     """
     if not strength > 0:
         raise ValueError(f"strength must be greater than 0, got {strength}")

@@ -145,14 +145,6 @@ def classify(
       data_term: smooth function `f`, or None.
       strength: strength of the loss.
       flat: curvatures below this, in units of :math:`\lambda / (c^2 \sqrt{k})`, count as zero.
-
-    Example:
-      >>> import jax, jax.numpy as jnp
-      >>> from jaxcomp.analysis.critical import classify
-      >>> with jax.enable_x64(True):
-      ...     kind = jax.jit(classify)(jnp.array([2.0, -2.0, 0.0]))  # ternary: two non-zeros
-      ...     print(kind.nonzeros, kind.negative, kind.is_saddle)
-      2 1 True
     """
     objective = penalized(data_term, strength)
     on, k, (_, r, c) = w != 0, jnp.sum(w != 0), norms(w)

@@ -18,7 +18,7 @@ from jaxcomp.codec.names import EMPTY, Names, join
 from jaxcomp.late_reads import ignore_late_reads
 
 _TREE = "_METADATA"
-_STEP = re.compile(r"(?P<prefix>(?:[^.]*_)?)(?P<step>\d+)")  # of a `CheckpointManager`'s step
+_STEP = re.compile(r"(?P<prefix>(?:[^.]*_)?)(?P<step>\d+)")  # a step's name in Orbax
 _OF_FLAX = "checkpoint_"
 
 

@@ -25,7 +25,7 @@ class FewValued(NamedTuple):
     """
 
     levels: np.ndarray  # signed integers
-    codebook: np.ndarray  # of the type of the array
+    codebook: np.ndarray  # has the type of the array
 
     def values(self) -> np.ndarray:
         """Return the array that the levels stand for."""

@@ -54,7 +54,7 @@ WORK_PER_BYTE = 150_000  # nanoseconds
 PROGRAM_MEMORY = 2**24  # memory of models, and of the parts of arrays that are being read
 FILE_COPIES = 4
 MEMORY_OF_TEXT = 1024  # for each byte: the counts of what followed it, and the names made of it
-MEMORY_OF_ARRAY = 1024  # beside its entries
+MEMORY_OF_ARRAY = 1024  # bytes of an array beside its entries
 
 
 class Cost(NamedTuple):

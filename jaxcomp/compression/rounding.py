@@ -84,7 +84,7 @@ def damping(second: np.ndarray, share: float = _DAMPING) -> np.ndarray:
     return each if second.ndim == 2 else each[:, :, None] * np.eye(second.shape[1])
 
 
-Factors = tuple[Factor, Factor]  # of the moments of inputs, and of the sensitivities of outputs
+Factors = tuple[Factor, Factor]  # factors of the moments of inputs, and of the sensitivities
 
 
 class Problem(NamedTuple):

@@ -1,4 +1,4 @@
-"""Searches the largest price of a bit at which a goal is still reached."""
+"""Searches for the largest price of a bit at which a goal is still reached."""
 
 import math
 from collections.abc import Callable

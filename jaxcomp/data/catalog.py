@@ -21,7 +21,7 @@ class DataSet(NamedTuple):
     """
 
     load: Callable[[int], Splits]  # function of the seed of the split
-    input_shape: tuple[int, ...]  # of an image: height, width, channels; of a text: length
+    input_shape: tuple[int, ...]  # an image has height, width, channels; a text has length
     classes: int  # number of different labels
     in_memory: bool = True  # False for streams
 

@@ -21,7 +21,7 @@ class Prepared(NamedTuple):
     name: str  # name and version are those of TFDS
     version: str
     sizes: dict[str, int]  # examples in "train" and in "test"
-    shape: tuple[int, int, int]  # of an image: height, width, channels
+    shape: tuple[int, int, int]  # height, width and channels of an image
     # Whether TFDS can make it; if not, an error about a missing data set names no command.
     makeable: bool = True
 

@@ -25,14 +25,13 @@ class Recipe:
 
     Example:
       >>> import jax, jax.numpy as jnp, numpy as np
-      >>> from jaxcomp.recipe import Quantize, Recipe, Sparsify, Store
+      >>> from jaxcomp.recipe import Recipe, Sparsify, Store
       >>> def loss(params, x, key):
       ...     return jnp.mean((x @ params["kernel"] - x[:, :1] + x[:, 1:2]) ** 2)
-      >>> params, x = {"kernel": 0.1 * jnp.ones((4, 1))}, jnp.eye(4)
+      >>> params, x = {"kernel": jnp.full((4, 1), 0.1)}, jnp.eye(4)
       >>> sparsify = Sparsify(steps=100, density=0.5, penalty="none", learning_rate=0.1)
-      >>> recipe = Recipe(sparsify, Quantize(steps=20), Store())
-      >>> result = recipe.run(loss, params, [x], key=jax.random.key(0))
-      >>> np.asarray(result.params["kernel"][:, 0]).round(1).tolist()
+      >>> result = Recipe(sparsify, Store()).run(loss, params, [x], key=jax.random.key(0))
+      >>> np.asarray(result.params["kernel"])[:, 0].round(1).tolist()
       [1.0, -1.0, 0.0, 0.0]
     """
 
