@@ -1,4 +1,4 @@
-"""Numbers that users give: looked at early, and named in the error."""
+"""Checks numbers that users give early, and names them in the error."""
 
 import math
 from collections.abc import Callable
@@ -14,19 +14,25 @@ def check_number(
 ) -> None:
     """Raise an error that names an argument unless it is a finite number for which `holds`.
 
-    Numbers are those of Python and NumPy, and JAX arrays without axes; one that is traced has no
-    value yet, and is taken as it is.
+    Numbers are those of Python and NumPy, and JAX arrays without axes. A traced number has no value
+    yet, and is accepted.
 
     Args:
-      name: of the argument.
-      value: what was given for it.
+      name: name of the argument.
+      value: its value.
       wanted: what it should be, such as "a number of steps, at least 1".
-      holds: whether a number will do.
+      holds: tells whether a number is valid.
       integer: whether it must be an integer.
 
     Raises:
-      TypeError: if `value` is not a real number; or not an integer where `integer`.
-      ValueError: if `holds` is False, or it is not finite.
+      TypeError: if `value` is not a real number, or not an integer although `integer`.
+      ValueError: if `holds` returns False, or it is not finite.
+
+    Example:
+      >>> from jaxcomp.arguments import check_number
+      >>> check_number("steps", -1, "a number of steps, at least 0", lambda n: n >= 0)
+      Traceback (most recent call last):
+      ValueError: steps must be a number of steps, at least 0, got -1
     """
     kind = "an integer" if integer else "a number"
     if not _is_number(value, integer):
@@ -38,7 +44,14 @@ def check_number(
 
 
 def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Raise a ValueError that lists the choices unless a name is one of them."""
+    """Raise a ValueError that lists the choices unless a name is one of them.
+
+    Example:
+      >>> from jaxcomp.arguments import check_choice
+      >>> check_choice("scope", "layer", ["global", "tensor"])
+      Traceback (most recent call last):
+      ValueError: unknown scope 'layer': choose from 'global', 'tensor'
+    """
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(map(repr, choices))}")
 
@@ -51,5 +64,5 @@ def _is_number(value: Any, integer: bool) -> bool:
         return isinstance(value, int) or not integer
     if not isinstance(value, np.number | np.ndarray | jax.Array) or value.ndim:
         return False
-    # bfloat16 and its like are of a kind of their own in NumPy.
+    # bfloat16 and similar types have a kind of their own in NumPy.
     return value.dtype.kind in kinds or (not integer and jnp.issubdtype(value.dtype, jnp.floating))

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writes files that appear whole or not at all."""
 
 import errno
 import hashlib
@@ -10,24 +10,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_LONGEST_SUFFIX = 16  # of those that say what a file is; names may be of 255 bytes
+_LONGEST_SUFFIX = 16  # a suffix that tells the format, in characters; names may have 255 bytes
 _at_work: set[str] = set()  # names of the temporary files that this process writes
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, of the same suffix, to write to; it is then moved there.
+    """Yield a temporary path beside `path`, with its suffix, to write to; it is then moved there.
 
-    If writing fails or is interrupted, a file that was at `path` before is untouched, and nothing
-    is left beside it. A process that is killed leaves its temporary file: the next one that writes
-    to `path` on the same machine removes it.
+    If writing fails or is interrupted, an earlier file at `path` is untouched, and nothing is left
+    beside it. A process that is killed leaves its temporary file; the next one that writes to
+    `path` on the same machine removes it.
 
     A file that is replaced keeps its permissions, its owner and its group; a link stays, and the
     file that it points to is replaced.
 
     Raises:
-      OSError: if the file cannot be written or moved, or what is at `path` is not a regular file.
-        It names `path`, and so do errors of the writer that name the temporary file or none.
+      OSError: if the file cannot be written or moved, or something at `path` is not a regular file.
+        The error names `path`, and so do errors of the writer that name the temporary file or none.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxcomp.files import replacing
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = pathlib.Path(folder, "model.txt")
+      ...     with replacing(path) as temporary:
+      ...         size = temporary.write_text("whole")
+      ...         before = path.exists()
+      ...     before, path.read_text()
+      (False, 'whole')
     """
     before = check_replaceable(path)
     target = Path(os.path.realpath(path))
@@ -38,7 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
     _at_work.add(temporary.name)
     try:
         with naming(path, temporary):
-            # A private file is private while it is written, too; new ones are as the umask says.
+            # A private file stays private while it is written; new files follow the umask.
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
             os.close(os.open(temporary, flags, 0o600 if before else 0o666))
             like = before or os.stat(temporary)
@@ -53,10 +64,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_replaceable(path: str | os.PathLike) -> os.stat_result | None:
-    """Check that `replacing` can put a file at `path`; what is known of the one that is there.
+    """Check that `replacing` can put a file at `path`; return the status of the old one, or None.
 
     Raises:
-      OSError: if what is there is not a regular file, or there is no folder for it.
+      OSError: if the path is not a regular file, or its folder does not exist.
     """
     try:
         found = os.stat(path)
@@ -76,7 +87,7 @@ def check_replaceable(path: str | os.PathLike) -> os.stat_result | None:
 def naming(path: str | os.PathLike, temporary: Path | None = None) -> Iterator[None]:
     """Name `path` in errors of the system that name no file, or the temporary one.
 
-    Errors of opening a file name it, but not those of reading from it or writing to it.
+    Errors of opening a file name the file, but errors of reading from it or writing to it do not.
     """
     try:
         yield
@@ -94,7 +105,7 @@ def _make_like(descriptor: int, like: os.stat_result) -> None:
         try:
             os.fchown(descriptor, -1, like.st_gid)
         except PermissionError:
-            # The file is of another group now, which may do what all may.
+            # The file belongs to another group now, which may do what everyone may.
             mode = mode & ~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3
     if now.st_uid != like.st_uid:
         with suppress(PermissionError):
@@ -105,14 +116,14 @@ def _make_like(descriptor: int, like: os.stat_result) -> None:
 
 def _remove_leftovers(folder: Path, ours: str) -> None:
     """Remove temporary files of a path that dead processes of this machine have left."""
-    with suppress(OSError):  # they are in nobody's way
+    with suppress(OSError):  # leftovers do no harm
         for name in os.listdir(folder):
             if name.startswith(ours) and not _is_at_work(name, name[len(ours) :].partition("-")[0]):
                 (folder / name).unlink(missing_ok=True)
 
 
 def _is_at_work(name: str, process: str) -> bool:
-    if process == str(os.getpid()):  # or an earlier one of this number, as in containers
+    if process == str(os.getpid()):  # or an earlier process of this number, as in containers
         return name in _at_work
     try:
         os.kill(int(process), 0)

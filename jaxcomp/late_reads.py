@@ -1,8 +1,8 @@
-"""Reads of Orbax that end after Orbax has given up.
+"""Silences reads of Orbax that end after Orbax has given up.
 
-Orbax reads many arrays at once, and ends at the first that cannot be read. Those that end after it
-find the event loop closed, and each would be a traceback on the screen beside the one error. Those
-that had not begun are warned of when they are collected.
+Orbax reads many arrays at once, and stops at the first that cannot be read. Reads that end later
+find the event loop closed, and each would print a traceback beside the one error. Reads that had
+not begun cause warnings when they are collected.
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def ignore_late_reads() -> None:
-    """Leave out from now on what the reads that nobody waits for have to say."""
+    """Ignore from now on errors and warnings of reads that nobody waits for."""
     if not isinstance(sys.unraisablehook, _Hook):
         sys.unraisablehook = _Hook(sys.unraisablehook)
     warnings.filterwarnings("ignore", r"coroutine 'Store\._\w+' was never awaited", RuntimeWarning)
@@ -19,7 +19,7 @@ def ignore_late_reads() -> None:
 
 class _Hook:
     def __init__(self, others: Any):
-        self._others = others  # all that is not a late read
+        self._others = others  # called for everything except late reads
 
     def __call__(self, unraisable: Any) -> None:
         error = unraisable.exc_value

@@ -1,10 +1,15 @@
-"""Text from files and from users that cannot change what a screen or a table shows."""
+"""Escapes text from files and users that could change what a screen or a table shows."""
 
 
 def printable(text: str) -> str:
     r"""Escape what is not printable, as Python writes it: `a\nb` for a text of two lines.
 
     Names in files can have codes that move the cursor, recolor the screen or hide what follows.
+
+    Example:
+      >>> from jaxcomp.printable import printable
+      >>> print(printable("kernel" + chr(10) + "bias"))
+      kernel\nbias
     """
     if text.isprintable():
         return text
@@ -12,5 +17,11 @@ def printable(text: str) -> str:
 
 
 def table_cell(text: str) -> str:
-    """Escape what is not printable, and the bars that end a cell in Markdown."""
+    r"""Escape what is not printable, and the bars that end a cell in Markdown.
+
+    Example:
+      >>> from jaxcomp.printable import table_cell
+      >>> print(table_cell("a|b"))
+      a\|b
+    """
     return printable(text).replace("|", r"\|")

@@ -1,4 +1,4 @@
-"""A console that shows text as it is."""
+"""Holds a console that shows text as it is."""
 
 from typing import Any
 
@@ -15,5 +15,5 @@ class PlainConsole(Console):
     """
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """See `Console`; what strings have to say of styles is not asked."""
+        """See `Console`; styles in strings are ignored."""
         return super().render_str(printable(text), **options | {"markup": False, "emoji": False})

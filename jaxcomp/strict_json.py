@@ -1,4 +1,4 @@
-"""JSON that every reader accepts, and errors that name the damaged file."""
+"""Reads and writes JSON that every reader accepts, with errors that name the damaged file."""
 
 import json
 import math
@@ -10,14 +10,19 @@ from jaxcomp.files import replacing
 
 
 class DamagedFileError(ValueError):
-    """A file does not hold what was written to it; the message names it and the remedy."""
+    """Says which file does not hold what was written to it, and the remedy."""
 
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
-    """Write a value as JSON, with null for floats that are not finite.
+    """Return a value as JSON, with null for floats that are not finite.
 
-    JSON has no names for them. Python would write `NaN` and `Infinity`, which others refuse to
-    read.
+    JSON has no names for such floats. Python would write `NaN` and `Infinity`, which other programs
+    refuse to read.
+
+    Example:
+      >>> from jaxcomp.strict_json import dumps
+      >>> dumps({"loss": float("nan"), "steps": 10})
+      '{"loss": null, "steps": 10}'
     """
     return json.dumps(_replaced(value, _finite), indent=indent, allow_nan=False)
 
@@ -45,12 +50,18 @@ def read(path: Path, remedy: str) -> Any:
     """
     try:
         return json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:  # also bytes that are no text
+    except (ValueError, RecursionError) as error:  # also for bytes that are not text
         raise DamagedFileError(f"{path} is damaged, it is not JSON ({error}): {remedy}") from error
 
 
 def with_nan(value: Any) -> Any:
-    """Return a value that was read with NaN for null, where `dumps` made all nulls of numbers."""
+    """Return a value that was read, with NaN for null; `dumps` made every null from a number.
+
+    Example:
+      >>> from jaxcomp.strict_json import with_nan
+      >>> with_nan({"loss": None})
+      {'loss': nan}
+    """
     return _replaced(value, lambda one: math.nan if one is None else one)
 
 
@@ -61,7 +72,7 @@ def _finite(value: Any) -> Any:
 
 
 def _replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
-    """Return a value of JSON with other leaves."""
+    """Return a JSON value with other leaves."""
     if isinstance(value, dict):
         return {key: _replaced(one, replace) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,6 +1,6 @@
-"""Trees of arrays of any framework in `.jxc` files.
+"""Stores trees of arrays of any framework in `.jxc` files.
 
-Files hold nested dicts. What is a list, a tuple, a module or a state is one of dicts there, whose
+Files hold nested dicts. A list, a tuple, a module or a state becomes a dict in the file, whose
 names are keys, positions and attributes.
 """
 
@@ -12,26 +12,32 @@ from jaxcomp import codec
 from jaxcomp.codec import Limits
 from jaxcomp.codec.names import EMPTY, NestedDict, Unflattened, flatten
 
-# jax is imported where a tree has other nodes than dicts: files can be read without it.
+# jax is imported only for a tree with nodes other than dicts: files can be read without it.
 
 PyTree = Any
 
 
 def save(path: str | os.PathLike, tree: PyTree) -> int:
-    """Write a tree of arrays to a `.jxc` file: exactly what it is given, smaller.
+    """Write a tree of arrays to a `.jxc` file, exactly, and return its size in bytes.
 
-    Arrays of at most 256 different values (ternary weights, small codebooks) are stored as
-    entropy-coded levels with a codebook; those that are so in each slice along the last axis
-    (ternary output units) with a step for each; zeros of others as a pattern. Nothing is rounded:
-    0.0 and -0.0, which a mask that is multiplied makes of negative weights, are two values, and
-    cost as much; `jnp.where(w == 0, 0, w)` leaves the one.
-    Arrays that are the same are stored once.
+    Nothing is rounded. These arrays take few bytes:
+
+    * arrays of at most 256 values (ternary weights, small codebooks), as entropy-coded levels with
+      a codebook;
+    * arrays with few magnitudes in each slice along the last axis (ternary output units), as levels
+      with a step for each slice;
+    * arrays with many zeros, as a pattern of zeros and the other values;
+    * equal arrays, which are stored once.
+
+    0.0 and -0.0 are two values, and cost as much as any two. Multiplying negative weights by a mask
+    makes -0.0; `jnp.where(w == 0, 0, w)` removes it.
+
     The file appears whole or not at all: it is written beside its place, then moved there.
 
     Args:
-      path: where to write; an existing file is replaced, and its permissions stay. So does a link:
-        the file that it points to is replaced.
-      tree: leaves are numpy or jax arrays of a boolean, integer or real floating-point type
+      path: where to write; an existing file is replaced, and its permissions stay. A link stays
+        too: the file that it points to is replaced.
+      tree: tree of NumPy or jax arrays of a boolean, integer or real floating-point type
         (those of ml_dtypes, such as bfloat16 and int4, included). Names in dicts are str or int.
 
     Returns:
@@ -39,8 +45,8 @@ def save(path: str | os.PathLike, tree: PyTree) -> int:
 
     Raises:
       TypeError: if a node, a name or an array's type cannot be stored; the message names it.
-      ValueError: if an array, a name or the nesting is beyond the limits of the format, or two
-        leaves have one name.
+      ValueError: if an array, a name or the nesting exceeds the limits of the format, or two leaves
+        have the same name.
       OSError: if the file cannot be written; an existing one is then untouched.
 
     Example:
@@ -62,26 +68,35 @@ def load(
     threads: int | None = None,
     limits: Limits | None = None,
 ) -> PyTree:
-    """Read a `.jxc` file: a nested dict of numpy arrays with their names, shapes and types.
+    """Read a `.jxc` file into a nested dict of NumPy arrays with their names, shapes and types.
 
     Args:
       path: the file.
       like: a tree whose structure is wanted in place of nested dicts, such as the module that was
-        stored, with the arrays of the file in place of its own. Leaves that are no arrays, such as
-        activation functions, are taken from it. Types are those of the file.
-      only: names of the arrays that are wanted, and of dicts of which all is, parts joined by `/`;
-        of a large file no more is read than they need. None for all.
-      threads: how many work at the same time; None for as many as there are cores. Without numba
-        (the extra `fast`), more than one help little.
-      limits: of memory and time; by default they are in proportion to the size of the file. They
-        are counted as for one thread.
+        stored. Its arrays are replaced by those of the file, with the types of the file; its other
+        leaves, such as activation functions, are kept.
+      only: names of the arrays that are wanted, or of dicts that hold them, with parts joined by
+        `/`; a large file is read no further than these need. None for all.
+      threads: number of threads; None for as many as there are cores. Without numba (the extra
+        `fast`), more than one help little.
+      limits: limits of memory and time; by default they are in proportion to the size of the file.
+        They are counted as for one thread.
 
     Raises:
-      FormatError: if the file is not a whole, untouched `.jxc` file, or is beyond the limits.
-      ValueError: if arrays of the file and of `like` have other names or shapes, a name of `only`
-        is not in it, or `threads` is not positive.
-      ImportError: if it holds arrays of types that numpy lacks, and ml_dtypes is not installed.
+      FormatError: if the file is not a whole, untouched `.jxc` file, or exceeds the limits.
+      ValueError: if the arrays of the file and of `like` differ in names or shapes, if a name in
+        `only` is not in the file, or if `threads` is not positive.
+      ImportError: if the file holds types that NumPy lacks, and ml_dtypes is not installed.
       OSError: if it cannot be read.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> import jaxcomp
+      >>> tree = {"layer": {"kernel": np.eye(2), "bias": np.zeros(2)}}
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     size = jaxcomp.save(f"{folder}/model.jxc", tree)
+      ...     jaxcomp.load(f"{folder}/model.jxc", only=["layer/bias"])
+      {'layer': {'bias': array([0., 0.])}}
     """
     nested = codec.load(path, only=only, threads=threads, limits=limits)
     if like is None:
@@ -99,7 +114,7 @@ def load(
 
 
 def _is_nested_dict(tree: PyTree) -> bool:
-    """Tell whether all nodes are dicts; what is no node and no array is for the codec to refuse."""
+    """Tell whether all nodes are dicts; the codec refuses leaves that are not arrays."""
     if isinstance(tree, Mapping):
         return all(map(_is_nested_dict, tree.values()))
     return _is_array(tree)

@@ -1,1 +1,1 @@
-"""Looking at what training and compression did."""
+"""Analyzes what training and compression did: measures, theorem, critical points, figures."""

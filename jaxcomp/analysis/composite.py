@@ -1,9 +1,9 @@
-r"""The theorem's prediction for trained networks: what a data term does to ternary weights.
+r"""Predicts by the theorem what a data term does to ternary weights of trained networks.
 
-At a stationary point of :math:`F = f + \lambda L` a weight on the support obeys
-:math:`|w_i| / c = 1 + (r / \lambda) s_i \, \partial_i f`, and one off it
+At a stationary point of :math:`F = f + \lambda L`, a weight on the support obeys
+:math:`|w_i| / c = 1 + (r / \lambda) s_i \, \partial_i f`, and a weight off it
 :math:`(r / \lambda) |\partial_j f| \le 1`: weights are as far from ternary as the data term pulls.
-(Derived in this project from the gradient of the loss.)
+This project derived the condition from the gradient of the loss.
 """
 
 from typing import NamedTuple
@@ -21,19 +21,19 @@ from jaxcomp.trees import Mask, PyTree, select
 
 
 class CompositeCondition(NamedTuple):
-    """Both sides of the condition for every weight, in tree order; all of shape [n]."""
+    """Holds both sides of the condition for every weight, in tree order; all of shape [n]."""
 
-    on_support: np.ndarray  # bool: counted as non-zero
+    on_support: np.ndarray  # bool: whether a weight counts as non-zero
     measured: np.ndarray  # |w_i| / c
     predicted: np.ndarray  # on S: 1 + (r / strength) s_i df_i; off it: (r / strength) |df_i|
 
 
 class Agreement(NamedTuple):
-    """How well a network obeys the condition."""
+    """Says how well a network obeys the condition."""
 
     weights: int
     on_support: int
-    correlation: float  # of the two sides over the support; NaN where one is constant
+    correlation: float  # between the two sides over the support; NaN if one is constant
     worst_residual: float  # largest |measured - predicted| over the support
     median_residual: float
     held: float  # share of the weights off the support with (r / strength) |df_j| <= 1
@@ -48,19 +48,19 @@ def composite_condition(
     mask: Mask | None = None,
     zero: float = 0.0,
 ) -> CompositeCondition:
-    r"""Both sides of the composite condition for every weight of a network.
+    r"""Return both sides of the composite condition for every weight of a network.
 
     Args:
       params: tree of arrays.
       data_gradient: gradient of the data term alone at `params`, over all of its data.
-      strength: :math:`\lambda > 0` of the loss.
-      scope: that of the penalty, `"global"` or `"tensor"`: one `r` and `c`, or one in each tensor.
+      strength: :math:`\lambda > 0`, the strength of the loss.
+      scope: scope of the penalty, `"global"` or `"tensor"`: one `r` and `c`, or one in each tensor.
       mask: the weights that were penalized (see `jaxcomp.compressibility_tree`).
       zero: weights up to this fraction of `c` count as zero. Stochastic training does not reach
         exact zeros but stays near them.
 
     Raises:
-      ValueError: if `strength` is not positive, `scope` unknown, or the mask selects nothing.
+      ValueError: if `strength` is not positive, `scope` is unknown, or the mask selects nothing.
     """
     if not strength > 0:
         raise ValueError(f"strength must be greater than 0, got {strength}")
@@ -84,7 +84,7 @@ def composite_sides(
     strength: float,
     zero: float = 0.0,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The fields of `CompositeCondition` for weights whose group has the norm `r` and level `c`."""
+    """Return the fields of `CompositeCondition` for weights of norm `r` and level `c`."""
     measured = jnp.abs(w) / c
     pull = r / strength * data_gradient
     on = measured > zero
@@ -92,7 +92,16 @@ def composite_sides(
 
 
 def agreement(condition: CompositeCondition) -> Agreement:
-    """Correlation and residuals of a condition over the support, and what is held off it."""
+    """Return how well a condition holds: residuals on the support, and the share that holds off it.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxcomp.analysis.composite import CompositeCondition, agreement
+      >>> on = np.array([True, True, False])
+      >>> condition = CompositeCondition(on, np.array([1.0, 2.0, 0.0]), np.array([1.0, 1.5, 0.3]))
+      >>> agreement(condition).worst_residual, agreement(condition).held
+      (0.5, 1.0)
+    """
     on, measured, predicted = condition
     measured_on, predicted_on = measured[on], predicted[on]
     residual = np.abs(measured_on - predicted_on)

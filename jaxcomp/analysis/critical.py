@@ -1,4 +1,4 @@
-r"""Critical points of the compressibility loss, found and classified numerically, in float64.
+r"""Finds and classifies critical points of the compressibility loss numerically, in float64.
 
 The objective is :math:`F(w) = f(w) + \lambda L(w)` with a smooth data term `f`; without one it is
 `L` alone. `F` is not smooth where an entry is zero, and there its slopes to both sides decide.
@@ -26,23 +26,23 @@ class Kind(NamedTuple):
     negative: jax.Array  # shape=(), int: directions on the support in which it is a maximum
     flat: jax.Array  # shape=(), int: directions on the support without curvature
     gradient: jax.Array  # shape=(): largest entry of r * gradient on the support
-    # shape=(): smallest slope on leaving zero, times r / strength; positive at a kink-minimum,
-    # infinite if nothing is zero
+    # shape=(): smallest slope on leaving zero, times r / strength. It is positive at a
+    # kink-minimum, and infinite if nothing is zero.
     slope: jax.Array
 
     @property
     def is_saddle(self) -> jax.Array:
-        """A maximum in some direction of the support, a minimum across it."""
+        """Tell whether it is a maximum in some direction of the support, a minimum across it."""
         return (self.negative > 0) & (self.slope > 0) & jnp.isfinite(self.slope)
 
     @property
     def is_minimum(self) -> jax.Array:
-        """Curved up or flat on the support, and uphill across it."""
+        """Tell whether it is curved up or flat on the support, and uphill across it."""
         return (self.negative == 0) & (self.slope > 0)
 
 
 def penalized(data_term: Objective | None, strength: float) -> Objective:
-    r""":math:`f + \lambda L`, or `L` alone if there is no data term."""
+    r"""Return :math:`f + \lambda L`, or `L` alone if there is no data term."""
     if data_term is None:
         return compressibility
     return lambda w: data_term(w) + strength * compressibility(w)
@@ -51,10 +51,10 @@ def penalized(data_term: Objective | None, strength: float) -> Objective:
 def shortest_subgradient(
     w: jax.Array, data_term: Objective | None = None, strength: float = 1.0
 ) -> jax.Array:
-    """The subgradient of `F` of least length: 0 where `F` rests.
+    """Return the subgradient of `F` of least length: 0 where `F` rests.
 
-    At a non-zero entry it is the derivative; at a zero, what the data term pulls beyond the
-    `strength / r` with which the kink holds.
+    At a non-zero entry it is the derivative. At a zero it is the part of the data term's pull
+    beyond `strength / r`, with which the kink holds.
     """
     gradient = jax.grad(penalized(data_term, strength))(w)
     beyond = jnp.maximum(jnp.abs(gradient) - strength / norms(w)[1], 0)
@@ -64,14 +64,14 @@ def shortest_subgradient(
 def newton_on_support(
     w: jax.Array, data_term: Objective | None = None, strength: float = 1.0, *, steps: int = 20
 ) -> jax.Array:
-    r"""Newton's method for a critical point of `F` with the support that `w` has.
+    r"""Return a critical point of `F` with the support of `w`, by Newton's method.
 
-    Without a data term `F` does not see the scale of `w`: along `w` its Hessian is useless (a plain
-    Newton step would double `w`), so the step is taken on the sphere, across `w`. From any vector
-    it ends in one step at the ternary vector of the same signs, since on a support `L` is
+    Without a data term, `F` does not depend on the scale of `w`: along `w` its Hessian is useless
+    (a plain Newton step would double `w`), so the step is taken on the sphere, across `w`. From any
+    vector it ends in one step at the ternary vector of the same signs, since on a support `L` is
     :math:`\sqrt{k}` times the cosine between :math:`|w|` and the vector of ones.
 
-    With a data term an entry that a step would carry through zero is set to zero and stays there.
+    With a data term, an entry that a step would carry through zero is set to zero and stays there.
     """
     objective = penalized(data_term, strength)
 
@@ -97,18 +97,18 @@ def descend(
     rate: float,
     max_steps: int,
 ) -> tuple[jax.Array, jax.Array]:
-    """Steepest descent on `F` that treats zero as the kink it is, from `w` until it rests.
+    """Descend on `F`, with zero as the kink that it is, from `w` until it rests.
 
-    The step follows the subgradient of least length: a non-zero entry its derivative, and is set to
-    exactly zero where it would cross it; a zero entry moves only if the data term pulls harder than
-    the kink holds. Without a data term it stops when a single non-zero is left.
+    The step follows the subgradient of least length. A non-zero entry follows its derivative, and
+    is set to exactly zero where it would cross it. A zero entry moves only if the data term pulls
+    harder than the kink holds. Without a data term, descent stops when a single non-zero is left.
 
     Args:
-      w: where to start, shape [n].
+      w: the vector to start from, shape [n].
       data_term: smooth function `f`, or None.
-      strength: of the loss.
+      strength: strength of the loss.
       rate: length of a step per subgradient; without a data term, per subgradient at norm 1.
-      max_steps: where to stop at the latest.
+      max_steps: the largest number of steps.
 
     Returns:
       The last point, and the number of steps made.
@@ -141,10 +141,10 @@ def classify(
     r"""Tell what kind of point of `F` a vector is.
 
     Args:
-      w: shape [n].
+      w: the vector, shape [n].
       data_term: smooth function `f`, or None.
-      strength: of the loss.
-      flat: curvatures below this, in units of :math:`\lambda / (c^2 \sqrt{k})`, count as none.
+      strength: strength of the loss.
+      flat: curvatures below this, in units of :math:`\lambda / (c^2 \sqrt{k})`, count as zero.
     """
     objective = penalized(data_term, strength)
     on, k, (_, r, c) = w != 0, jnp.sum(w != 0), norms(w)
@@ -157,7 +157,7 @@ def classify(
         negative=jnp.sum(curvature < -flat),
         flat=jnp.sum(jnp.abs(curvature) <= flat),
         gradient=r * jnp.max(jnp.where(on, jnp.abs(gradient), 0)),
-        # Off the support the loss has derivative 0 here and slope 1 / r to both sides.
+        # Off the support the loss has derivative 0 here, and slope 1 / r to both sides.
         slope=jnp.min(jnp.where(on, jnp.inf, 1 - r / strength * jnp.abs(gradient))),
     )
 

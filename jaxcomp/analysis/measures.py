@@ -1,7 +1,7 @@
-r"""How sparse, how ternary and how compressible weights are: numbers to log while training.
+r"""Measures how sparse, how ternary and how compressible weights are, to log while training.
 
-All are scale-free and are functions of the magnitudes and signs of one vector, or of all selected
-weights of a tree taken as one vector.
+All measures are scale-free. They are functions of the magnitudes and signs of one vector, or of all
+selected weights of a tree taken as one vector.
 """
 
 from typing import NamedTuple
@@ -15,13 +15,13 @@ from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.trees import Mask, PyTree, select
 
 LIVE = 0.1  # in units of c
-STEPS_PER_LEVEL = 4  # the uniform codebook: multiples of c / 4
-LARGEST_STEP = 1024  # and magnitudes up to 256 c, which beyond that are clipped
-BINS_PER_OCTAVE, OCTAVES = 64, 16  # of the search for a threshold: 1 % apart, c / 65536 to 65536 c
+STEPS_PER_LEVEL = 4  # the uniform codebook has multiples of c / 4
+LARGEST_STEP = 1024  # magnitudes beyond 256 c are clipped
+BINS_PER_OCTAVE, OCTAVES = 64, 16  # bins of the threshold: 1 % apart, c / 65536 to 65536 c
 
 
 class Measures(NamedTuple):
-    """Measures of `n` weights; all of shape=() and float32 (float64 for float64 weights)."""
+    """Holds measures of `n` weights; all of shape=() and float32 (float64 for float64 weights)."""
 
     nonzeros: jax.Array  # k: exactly non-zero
     live: (
@@ -39,10 +39,10 @@ class Measures(NamedTuple):
 
 
 def measures(params: PyTree, *, mask: Mask | None = None) -> Measures:
-    """Measures of the weights of a tree taken together as one vector.
+    """Measure the weights of a tree, taken together as one vector.
 
-    The nearest ternary vector is searched over all supports and levels: its threshold to within
-    1 %, then to a local optimum. The entropies are of order zero, of the values alone; for ternary
+    The nearest ternary vector is searched over all supports and levels: its threshold to 1 %, then
+    to a local optimum. The entropies are of order zero, of the values alone. For ternary
     weights the non-zero part has 1 bit (its signs) or less.
 
     Args:
@@ -50,10 +50,17 @@ def measures(params: PyTree, *, mask: Mask | None = None) -> Measures:
       mask: which leaves count (see `jaxcomp.compressibility_tree`).
 
     Returns:
-      The measures. Of the zero vector all are 0 but the Hoyer sparsity, which is 1.
+      The measures. For the zero vector all are 0 except the Hoyer sparsity, which is 1.
 
     Raises:
       ValueError: if the mask selects nothing.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.analysis.measures import measures
+      >>> found = measures(jnp.array([2.0, -2.0, 0.0, 2.0]))
+      >>> int(found.nonzeros), round(float(found.effective_nonzeros), 3), float(found.level)
+      (3, 3.0, 2.0)
     """
     alone = hasattr(params, "__array__") and mask is None
     leaves = [jnp.asarray(params)] if alone else select(params, mask)
@@ -91,9 +98,9 @@ def _hoyer_sparsity(n: int, ratio: jax.Array) -> jax.Array:
 
 
 def _nearest_ternary(magnitudes: jax.Array) -> tuple[jax.Array, jax.Array]:
-    # The best ternary vector on a support has the mean magnitude there as its level, and takes
-    # (sum)^2 / k off the squared norm; the best support is that of the largest entries. Sorting
-    # them all would take longer than a training step, so the threshold is found among bins first.
+    # The best ternary vector on a support has the mean magnitude there as its level, and reduces
+    # the squared norm by (sum)^2 / k. The best support is that of the largest entries. Sorting all
+    # would take longer than a training step, so the threshold is first found among bins.
     positive = magnitudes > 0
     place = jnp.log2(jnp.where(positive, magnitudes, 1)) * BINS_PER_OCTAVE
     bins = jnp.clip(jnp.floor(place), -OCTAVES * BINS_PER_OCTAVE, OCTAVES * BINS_PER_OCTAVE)
@@ -111,7 +118,7 @@ def _nearest_ternary(magnitudes: jax.Array) -> tuple[jax.Array, jax.Array]:
         number = jnp.sum(kept.astype(magnitudes.dtype))
         return jnp.sum(jnp.where(kept, magnitudes, 0)) / jnp.maximum(number, 1)
 
-    # Each entry belongs to the nearer of 0 and the level: this settles those inside the bin.
+    # Each entry belongs to the nearer of 0 and the level: this settles entries inside the bin.
     for _ in range(3):
         kept = positive & (magnitudes > mean(kept) / 2)
     error = jnp.sum((magnitudes - jnp.where(kept, mean(kept), 0)) ** 2)

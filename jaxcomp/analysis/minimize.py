@@ -1,7 +1,7 @@
-r"""Local minima of a data term plus the compressibility loss, to the last digits of float64.
+r"""Finds local minima of a data term plus the compressibility loss, to the last digits of float64.
 
-For problems of up to a few thousand weights with exact gradients: where the theorem's prediction
-for trained networks is checked, not where networks are trained.
+It is made for problems of up to a few thousand weights with exact gradients, on which the theorem's
+prediction for trained networks is checked. It does not train networks.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from jaxcomp.analysis.critical import (
 
 
 def subgradient_norm(w: jax.Array, data_term: Objective, strength: float) -> jax.Array:
-    r"""Length of the shortest subgradient of :math:`f + \lambda L` at `w`: 0 where it rests."""
+    r"""Return the length of the shortest subgradient of :math:`f + \lambda L`: 0 at rest."""
     return jnp.linalg.norm(shortest_subgradient(w, data_term, strength))
 
 
@@ -34,20 +34,20 @@ def minimize(
     tolerance: float = 1e-10,
     rounds: int = 30,
 ) -> Iterator[jax.Array]:
-    r"""Points ever closer to a local minimum of :math:`F = f + \lambda L`, the last one at it.
+    r"""Yield points ever closer to a local minimum of :math:`F = f + \lambda L`, the last at it.
 
-    Each round descends through the kinks (`descend`), which lets entries leave zero and reach it;
-    then minimizes with the signs held by L-BFGS-B, whose bounds set entries to exact zero; then
-    polishes with Newton's method on the support.
+    Each round has three parts. It descends through the kinks (`descend`), which lets entries leave
+    zero and reach it. Then it minimizes by L-BFGS-B with fixed signs, whose bounds set entries to
+    exact zero. Last, it polishes with Newton's method on the support.
 
     Args:
       start: non-zero vector, float64, shape [n].
       data_term: smooth function `f`, bounded below together with `L`.
-      strength: :math:`\lambda > 0`.
+      strength: :math:`\lambda > 0`, the strength of the loss.
       rate: step of the descent.
       descent_steps: steps of the descent in each round.
-      tolerance: of the shortest subgradient's length at the end.
-      rounds: how many rounds to make at most.
+      tolerance: largest length of the shortest subgradient at the end.
+      rounds: the largest number of rounds.
 
     Yields:
       The point after each descent, and the last point.
@@ -59,7 +59,7 @@ def minimize(
     @jax.jit
     @jax.value_and_grad
     def with_signs(w: jax.Array, signs: jax.Array) -> jax.Array:
-        # Smooth at zero too, where it has the slope to the side of the sign that is held.
+        # It is smooth at zero too, with the slope to the side of the fixed sign.
         return data_term(w) + strength * jnp.vdot(signs, w) / jnp.linalg.norm(w)
 
     @jax.jit
@@ -70,7 +70,7 @@ def minimize(
     def polish(w: jax.Array) -> tuple[jax.Array, jax.Array]:
         polished = newton_on_support(w, data_term, strength, steps=3)
         before, after = (subgradient_norm(p, data_term, strength) for p in (w, polished))
-        better = after < before  # far from a minimum Newton's steps go anywhere
+        better = after < before  # far from a minimum, Newton's steps go anywhere
         return jnp.where(better, polished, w), jnp.where(better, after, before)
 
     w, left = start, jnp.inf

@@ -1,4 +1,4 @@
-"""Every statement of the theorem, checked at many random points: the table of `jaxcomp verify`."""
+"""Checks every statement of the theorem at many random points, as `jaxcomp verify` shows."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,10 +11,10 @@ import numpy as np
 from jaxcomp.analysis import critical, theory
 from jaxcomp.analysis.composite import composite_sides
 
-BATCH = 500  # points at once: bounds the memory that [n, n] matrices take
+BATCH = 500  # points at once, which bounds the memory of [n, n] matrices
 
-# Statement, residual, tolerance. Rounding of derivatives in float64 stays below 1e-12; differences
-# lose what their step costs, most at the smallest entries.
+# Each row has a statement, its residual and a tolerance. Rounding of derivatives in float64 stays
+# below 1e-12; differences lose what their step costs, most at the smallest entries.
 AT_ANY_POINT: tuple[tuple[str, theory.Residual, float], ...] = (
     ("1 <= L(w) <= sqrt(k)", theory.bounds, 1e-12),
     ("L(t w) = L(w)", theory.scale_freedom, 1e-12),
@@ -33,7 +33,7 @@ AT_ANY_POINT: tuple[tuple[str, theory.Residual, float], ...] = (
 
 
 class Row(NamedTuple):
-    """One line of the table."""
+    """Holds one line of the table."""
 
     statement: str
     worst: float  # largest residual over all points; NaN if one is NaN
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the worst residual is within the tolerance."""
+        """Tell whether the worst residual is within the tolerance."""
         return self.worst <= self.tolerance
 
 
@@ -52,7 +52,7 @@ def verify(n: int = 64, starts: int = 10_000, seed: int = 0) -> Iterator[Row]:
     Args:
       n: length of the vectors, at least 2.
       starts: number of random points, and of random starts of the searches for critical points.
-      seed: of the points.
+      seed: seed of the points.
 
     Raises:
       ValueError: if `n` or `starts` is too small.
@@ -63,19 +63,19 @@ def verify(n: int = 64, starts: int = 10_000, seed: int = 0) -> Iterator[Row]:
 
 
 def random_points(n: int, count: int, seed: int) -> np.ndarray:
-    """Vectors of every number of non-zeros from 1 to `n`, scale and tail; float64 [count, n]."""
+    """Return vectors with 1 to `n` non-zeros, of every scale and tail; float64 [count, n]."""
     rng = np.random.default_rng(seed)
     light, heavy = rng.normal(size=(count, n)), rng.standard_t(2, size=(count, n))
     values = np.where(rng.random((count, 1)) < 0.5, light, heavy)
     scale = 10.0 ** rng.uniform(-6, 6, size=(count, 1))
-    # A tenth of the points have a single non-zero, where the theorem says something else.
+    # A tenth of the points have a single non-zero, for which the theorem states something else.
     k = np.where(rng.random(count) < 0.1, 1, rng.integers(1, n + 1, size=count))
     place = rng.permuted(np.tile(np.arange(n), (count, 1)), axis=1)
     return np.where(place < k[:, None], scale * values, 0)
 
 
 class LeastSquares(NamedTuple):
-    """Random problems `1/2 ||A w - b||^2` with sparse solutions, and where descent starts."""
+    """Holds random problems `1/2 ||A w - b||^2` with sparse solutions, and starts of descent."""
 
     matrix: np.ndarray  # float64 [count, 2 n, n]
     target: np.ndarray  # float64 [count, 2 n]
@@ -83,7 +83,7 @@ class LeastSquares(NamedTuple):
 
 
 def random_least_squares(n: int, count: int, seed: int) -> LeastSquares:
-    """Well-conditioned problems with noise, half of the true entries zero."""
+    """Return well-conditioned problems with noise; half of the true entries are zero."""
     rng = np.random.default_rng(seed)
     matrix = rng.normal(size=(count, 2 * n, n)) / np.sqrt(2 * n)
     truth = rng.normal(size=(count, n)) * (rng.random((count, n)) < 0.5)
@@ -139,7 +139,7 @@ def _critical_points_with_data(count: int, seed: int) -> Iterator[Row]:
     yield _row("at rest on S: |w|/c = 1 + r s df/strength", on, 1e-10)
     yield _row("at rest off S: |df| <= strength/r", off, 1e-10)
     yield _row("points at rest with a data term are minima", not_minimum, 0)
-    # A problem may have a solution with a single non-zero; it is the rare exception.
+    # A problem may have a solution with a single non-zero, as a rare exception.
     yield Row("and most have k >= 2: share with k = 1", float(np.mean(k < 2)), 0.05, count)
 
 

@@ -1,19 +1,22 @@
-"""Checkpoints of other programs, array by array, and back; nothing is executed.
+"""Reads checkpoints of other programs, array by array, and writes some; nothing is executed.
 
-| path           | what                                                       | read | written |
-|----------------|------------------------------------------------------------|------|---------|
-| `.safetensors` | names as they are, such as `layer.0.weight`, and metadata  | yes  | yes     |
-| `.npz`         | names as they are                                          | yes  | yes     |
-| `.msgpack`     | nested dicts, from `flax.serialization.to_bytes`           | yes  | no      |
-| `.onnx`        | names of the initializers of a graph                       | yes  | no      |
-| `.h5`          | nested groups, from Keras: `.weights.h5` too               | yes  | no      |
-| `.pt`, `.bin`  | dicts of tensors, by PyTorch, where it is installed; `.pth` | yes  | no      |
-| `checkpoint_5` | the same, from `flax.training.checkpoints`; or its folder  | yes  | no      |
-| a folder       | shards: `.safetensors` files with a `.index.json` of names | yes  | yes     |
-| a folder       | nested dicts and lists, from Orbax                         | yes  | no      |
+These are read and written:
 
-Dicts without entries stay where they are. Text, and what is no array of a zip archive, is left out:
-`Checkpoint.remarks` says so.
+* `.safetensors`: names as they are, such as `layer.0.weight`, and metadata;
+* `.npz`: names as they are;
+* a folder of shards: `.safetensors` files with a `.index.json` of names.
+
+These are only read:
+
+* `.msgpack`: nested dicts, from `flax.serialization.to_bytes`;
+* `checkpoint_5`, or its folder: the same, from `flax.training.checkpoints`;
+* a folder from Orbax: nested dicts and lists;
+* `.onnx`: names of the initializers of a graph;
+* `.h5`: nested groups, from Keras, `.weights.h5` too;
+* `.pt`, `.pth`, `.bin`: dicts of tensors, by PyTorch, where it is installed.
+
+Dicts without entries keep their place. Text is left out, and so is everything in a zip archive that
+is not an array: `Checkpoint.remarks` says so.
 """
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry

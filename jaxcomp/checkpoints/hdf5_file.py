@@ -1,4 +1,4 @@
-"""`.h5` files: arrays in groups, as Keras writes the weights of a network."""
+"""Reads `.h5` files: arrays in groups, as Keras writes the weights of a network."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ def open_hdf5(path: Path) -> Iterator[Checkpoint]:
     """Yield the arrays of a file under the names of their groups; each is read when it is loaded.
 
     Raises:
-      CheckpointError: if an array is in another file, which a file from elsewhere could name at
-        will.
+      CheckpointError: if an array is in another file, since a file from elsewhere could name any
+        file.
     """
     h5py = library("h5py", "keras")
     with h5py.File(path, "r") as file:
@@ -33,7 +33,7 @@ def open_hdf5(path: Path) -> Iterator[Checkpoint]:
             else:
                 entries.append(entry(tuple(name.split("/")), item.shape, item.dtype))
 
-        file.visititems(visit)  # follows no links to other files
+        file.visititems(visit)  # `visititems` follows no links to other files
 
         def load(wanted: Entry) -> np.ndarray:
             return file["/".join(wanted.names)][()]

@@ -1,4 +1,4 @@
-"""Libraries of other formats, which are imported when a file of theirs is read."""
+"""Imports libraries of other formats when a file needs them."""
 
 import importlib
 from typing import Any
@@ -8,11 +8,11 @@ def library(name: str, extra: str) -> Any:
     """Import a library.
 
     Args:
-      name: of the module; its package has `-` for each dot.
-      extra: of this package that installs it.
+      name: name of the module; its package has `-` for each dot.
+      extra: extra of this package that installs it.
 
     Raises:
-      ImportError: if it is not installed; it says what to install.
+      ImportError: if it is not installed; the message says what to install.
     """
     try:
         return importlib.import_module(name)

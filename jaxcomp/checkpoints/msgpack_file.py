@@ -1,4 +1,4 @@
-"""`.msgpack` files: nested dicts, as flax writes them."""
+"""Reads `.msgpack` files: nested dicts, as flax writes them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ import numpy as np
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, entry, leaves
 from jaxcomp.codec.names import EMPTY, join
 
-# Each is an array of its own, which takes a millisecond, and may be one byte of the file.
+# Each number is an array of its own. It takes a millisecond, and may be one byte of the file.
 _MAX_NUMBERS = 10_000
 
 
 @contextmanager
 def open_msgpack(path: Path) -> Iterator[Checkpoint]:
-    """The arrays of a file, all of which are in memory: the format cannot be read in parts."""
+    """Yield the arrays of a file, all in memory, since the format cannot be read in parts."""
     from flax.serialization import msgpack_restore
 
     tree = msgpack_restore(path.read_bytes())

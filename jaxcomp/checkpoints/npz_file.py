@@ -1,4 +1,4 @@
-"""`.npz` files: a zip archive with a `.npy` file for each array."""
+"""Reads and writes `.npz` files: a zip archive with a `.npy` file for each array."""
 
 import io
 import os
@@ -15,19 +15,19 @@ from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry, e
 _HEADERS = {
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
-    (3, 0): npy.read_array_header_2_0,  # the same but for the letters in names of fields
+    (3, 0): npy.read_array_header_2_0,  # the same except for the letters in names of fields
 }
-_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # of the number before the header
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # bytes of the number before the header
 _MAX_HEADER = 10_000  # bytes, the limit of numpy
-# Deflate makes zeros 1,000 times smaller, a network of which 1 % are not zero 40 times.
+# Deflate makes zeros 1,000 times smaller, and 40 times a network with 1 % of entries other than 0.
 _FREE_BYTES, _PER_BYTE = 2**28, 2**8
 
 
 @contextmanager
 def open_npz(path: Path) -> Iterator[Checkpoint]:
-    """The arrays of a file, in its order; each is read when it is loaded.
+    """Yield the arrays of a file, in its order; each is read when it is loaded.
 
-    What a file declares is checked before it is read: a small one can hold very large arrays.
+    The declared sizes are checked before reading: a small file can hold very large arrays.
     """
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         _check_sizes(archive.infolist(), os.fstat(file.fileno()).st_size)
@@ -50,18 +50,18 @@ def open_npz(path: Path) -> Iterator[Checkpoint]:
 def write_npz(
     path: Path, arrays: Iterable[tuple[str, np.ndarray]], metadata: Mapping[str, str]
 ) -> None:
-    """Write a file, array by array. There is no place for metadata in it.
+    """Write a file, array by array; the format has no place for metadata.
 
     Raises:
-      CheckpointError: if an array is of a type that numpy's files do not know, such as bfloat16, or
+      CheckpointError: if numpy's files do not know the type of an array, such as bfloat16, or if it
         would not be found under its name.
     """
     taken: set[str] = set()
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays:
-            if "\0" in name:  # zipfile cuts it there
+            if "\0" in name:  # zipfile cuts the name there
                 raise CheckpointError(f"names in .npz files cannot have a NUL, as {name!r} has")
-            # numpy reads `w.npy` from the member of `w`, if there is one.
+            # numpy reads `w.npy` from the member `w`, if there is one.
             other = next(
                 (n for n in (f"{name}.npy", name.removesuffix(".npy")) if n in taken), None
             )
@@ -85,7 +85,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], file_bytes: int) -> None:
             f"{file_bytes:,} bytes may hold: if that is right, save it without compression"
         )
     for member in members:
-        # Others can hold much more than they declare.
+        # Other types of compression can hold much more than they declare.
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise CheckpointError(
                 f"{member.filename!r} is compressed by a method that numpy does not use"
@@ -93,7 +93,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], file_bytes: int) -> None:
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry | str:
-    """An array of a file, or a remark about a member that is none."""
+    """Return an array of a file, or a remark about a member that is not an array."""
     name = info.filename.removesuffix(".npy")
     with archive.open(info) as member:
         if _is_stray(info.filename, member.read(len(npy.MAGIC_PREFIX))):
@@ -123,7 +123,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry | str:
 
 
 def _is_stray(member: str, start: bytes) -> bool:
-    """Whether a member of the archive is something beside the arrays."""
+    """Tell whether a member of the archive is something other than an array."""
     if member.startswith("__MACOSX/"):
         return True
     return not member.endswith(".npy") and start != npy.MAGIC_PREFIX

@@ -1,4 +1,4 @@
-"""`.onnx` files: the initializers of a graph."""
+"""Reads `.onnx` files: the initializers of a graph."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from jaxcomp.checkpoints.library import library
 def open_onnx(path: Path) -> Iterator[Checkpoint]:
     """Yield the initializers of a file, in their order, under their names.
 
-    The graph is in memory, and its small arrays; those that are in files of their own beside it are
-    read when they are loaded.
+    Memory holds the graph and its small arrays. Arrays in files of their own beside it are read
+    when they are loaded.
     """
     onnx = library("onnx", "onnx")
     model = onnx.load(path, load_external_data=False)

@@ -1,4 +1,4 @@
-"""Orbax checkpoints: a folder with the tree in `_METADATA` and the arrays in a database."""
+"""Reads Orbax checkpoints: a folder with the tree in `_METADATA` and the arrays in a database."""
 
 import json
 import os
@@ -18,17 +18,17 @@ from jaxcomp.codec.names import EMPTY, Names, join
 from jaxcomp.late_reads import ignore_late_reads
 
 _TREE = "_METADATA"
-_STEP = re.compile(r"(?P<prefix>(?:[^.]*_)?)(?P<step>\d+)")  # of a `CheckpointManager`
+_STEP = re.compile(r"(?P<prefix>(?:[^.]*_)?)(?P<step>\d+)")  # a step's name in Orbax
 _OF_FLAX = "checkpoint_"
 
 
 @contextmanager
 def open_orbax(path: Path) -> Iterator[Checkpoint]:
-    """The arrays of a tree, in tree order; each is read when it is loaded.
+    """Yield the arrays of a tree, in tree order; each is read when it is loaded.
 
     Args:
       path: the folder of a tree, of a step that holds one tree, or of all steps of a
-        `CheckpointManager`, of which the last is taken.
+        `CheckpointManager`, whose last step is read.
     """
     ocp = library("orbax.checkpoint", "compress")
     import jax
@@ -40,7 +40,7 @@ def open_orbax(path: Path) -> Iterator[Checkpoint]:
     except ValueError as error:
         raise CheckpointError(f"its {_TREE} is damaged: {error}") from error
     ignore_late_reads()
-    # Not in a `Checkpointer`, which logs what is damaged instead of raising it.
+    # A `Checkpointer` would log damage instead of raising an error.
     with closing(ocp.PyTreeCheckpointHandler()) as reader:
         tree = reader.metadata(folder).tree
         found, structure = jax.tree.flatten_with_path(tree)
@@ -58,7 +58,7 @@ def open_orbax(path: Path) -> Iterator[Checkpoint]:
             if _is_text(leaf)
         )
         index = {names_of[place]: i for i, place in enumerate(places)}
-        # Without this, arrays go to the devices they were saved from.
+        # By default, arrays go to the devices from which they were saved.
         as_numpy = structure.unflatten([ocp.RestoreArgs(restore_type=np.ndarray)] * len(found))
 
         def load(wanted: Entry) -> np.ndarray:
@@ -98,16 +98,16 @@ def _tree_folder(path: Path) -> Path:
 
 
 def _step(folder: Path, prefixes: tuple[str, ...] | None = None) -> re.Match[str] | None:
-    """The parts of the name of a step's folder, if it is one and has one of the prefixes."""
+    """Return the parts of the name of a step's folder, or None if it has none of the prefixes."""
     match = _STEP.fullmatch(folder.name)
     return match if match and (prefixes is None or match["prefix"] in prefixes) else None
 
 
 def _without_wrappers(places: list[Names], hollow: list[Names]) -> dict[Names, Names]:
-    """The names of arrays and of empty dicts as they were in the state of a Flax NNX module.
+    """Return the names of arrays and of empty dicts as they were in the state of a Flax NNX module.
 
-    Orbax writes each variable as a dict of its `value`, and the places in lists as text. What is
-    below one name at the top was such a state if all of its arrays are called so.
+    Orbax writes each variable as a dict with its `value`, and indices of lists as text. A name at
+    the top was such a state if all arrays below it have that name.
     """
     children = Counter(place[:-1] for place in (*places, *hollow))
     wrapped = {
@@ -128,7 +128,7 @@ def _integer(name: str | int) -> str | int:
 
 
 def _check_links(whole: Path, folder: Path) -> None:
-    """Refuse to read files that are elsewhere, as a checkpoint from elsewhere may ask for."""
+    """Refuse to read files outside of the checkpoint, which a hostile checkpoint may ask for."""
     below = (Path(parent, name) for parent, *names in os.walk(folder) for name in chain(*names))
     for path in chain([folder], below):
         if path.is_symlink() and not path.resolve().is_relative_to(whole):
@@ -139,7 +139,7 @@ def _check_links(whole: Path, folder: Path) -> None:
 
 
 def _key(key: Any) -> str | int:
-    for attribute in ("key", "idx", "name"):  # of a dict, a list, a named tuple
+    for attribute in ("key", "idx", "name"):  # of a dict, a list or a named tuple
         if hasattr(key, attribute):
             return getattr(key, attribute)
     raise CheckpointError(f"{key} is no key of a dict or a list")

@@ -1,4 +1,4 @@
-"""Checkpoints opened by what their path says that they are."""
+"""Opens checkpoints; the path tells their kind."""
 
 import os
 import re
@@ -34,15 +34,26 @@ _OPENERS = {
 
 @contextmanager
 def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
-    """A checkpoint to load arrays from, one at a time, inside a `with` statement.
+    """Yield a checkpoint from which arrays are loaded one at a time; use it in a `with` statement.
 
-    Only the array at hand is in memory, but `.msgpack` and `.onnx` files are read whole.
+    Memory holds only the current array, except that `.msgpack` and `.onnx` files are read whole.
 
     Raises:
-      CheckpointError: if the path is of no known kind, it is not what its kind says, or it holds
-        what is no array; on entering the `with` statement or on loading.
+      CheckpointError: if the path is of no known kind, the content is not of that kind, or it is
+        not an array; on entering the `with` statement or on loading.
       ImportError: if reading needs a package that is not installed.
       OSError: if it cannot be read.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp.checkpoints import open_checkpoint
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     np.savez(f"{folder}/model.npz", kernel=np.ones((2, 3)), bias=np.zeros(3))
+      ...     with open_checkpoint(f"{folder}/model.npz") as checkpoint:
+      ...         for entry in checkpoint.entries:
+      ...             print(entry.name, entry.shape, checkpoint.load(entry).sum())
+      kernel (2, 3) 6.0
+      bias (3,) 0.0
     """
     path = Path(path)
     kind, opener = _choose(path)
@@ -53,17 +64,27 @@ def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
         def load(entry: Entry) -> np.ndarray:
             with _explained(path, kind):
                 array = inner.load(entry)
-            # Byte order and layout are of the file, not of the weights.
+            # Byte order and layout belong to the file, not to the weights.
             return np.asarray(array, entry.dtype.newbyteorder("="), order="C")
 
         yield replace(inner, load=load)
 
 
 def read_checkpoint(path: str | os.PathLike) -> NestedDict:
-    """All arrays of a checkpoint as a nested dict; list items under their index. Errors as above.
+    """Read all arrays of a checkpoint into a nested dict; items of lists get their index as name.
 
     Raises:
       CheckpointError: if two arrays have the same place, or as `open_checkpoint`.
+      ImportError, OSError: as `open_checkpoint`.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp.checkpoints import read_checkpoint
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     np.savez(f"{folder}/model.npz", kernel=np.eye(2))
+      ...     print(read_checkpoint(f"{folder}/model.npz")["kernel"])
+      [[1. 0.]
+       [0. 1.]]
     """
     tree = Unflattened()
     with open_checkpoint(path) as checkpoint:
@@ -112,7 +133,7 @@ def _choose(path: Path) -> tuple[str, Callable[[Path], AbstractContextManager[Ch
 
 
 def _legacy_step(path: Path) -> int | None:
-    """The step in the name of a file of `flax.training.checkpoints`, such as `checkpoint_5`."""
+    """Return the step of a file of `flax.training.checkpoints`, such as `checkpoint_5`, or None."""
     match = re.fullmatch(r".*_(\d+)", path.name)
     return int(match[1]) if match and path.is_file() else None
 
@@ -124,6 +145,6 @@ def _explained(path: Path, kind: str) -> Iterator[None]:
             yield
     except (OSError, ImportError, CheckpointError):
         raise
-    except Exception as error:  # each library has its own, not always documented, errors
+    except Exception as error:  # each library has its own errors, and does not document all
         reason = str(error) or type(error).__name__
         raise CheckpointError(f"not a valid {kind} checkpoint: {reason}") from error

@@ -1,4 +1,4 @@
-"""`.safetensors` files: a header of names, types and shapes, then the arrays."""
+"""Reads and writes `.safetensors` files: a header of names, types and shapes, then the arrays."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ _TYPES = {
 
 
 _NAMES = {name: stored for stored, name in _TYPES.items()} | {"bfloat16": "BF16"}
-_METADATA = "__metadata__"  # of the header, beside the arrays
+_METADATA = "__metadata__"  # key of the header, beside those of the arrays
 _ALIGNMENT = 8  # bytes
 _WIDTHS = (8, 4, 2, 1)  # bytes of an entry
 _TOGETHER = 2**20  # bytes that are copied at a time
@@ -43,8 +43,8 @@ def open_safetensors(path: Path) -> Iterator[Checkpoint]:
         start, header = _read_header(file)
 
         def load(wanted: Entry) -> np.ndarray:
-            # Not by the library: it maps the file into memory, and what was read stays there as
-            # long as the file is open; to open it for each array takes quadratic time.
+            # The library would map the file into memory, where it stays as long as the file is
+            # open. Opening the file for each array would take quadratic time.
             begin, end = header[wanted.names[0]]["data_offsets"]
             file.seek(start + begin)
             return np.frombuffer(file.read(end - begin), wanted.dtype).reshape(wanted.shape)
@@ -57,8 +57,8 @@ def write_safetensors(
 ) -> dict[str, int]:
     """Write a file, array by array; return the bytes of each array.
 
-    Not by the library, which has all arrays in memory, as their shapes come first. They are written
-    to temporary files without names, one for each width of types, and then put together.
+    The library would need all arrays in memory, since their shapes come first. Here they are
+    written to temporary files without names, one for each width of types, which are then joined.
 
     Raises:
       CheckpointError: if an array has the name of the metadata.
@@ -78,7 +78,7 @@ def write_safetensors(
             sizes[name] = array.nbytes
             little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
             part.write(little.reshape(-1).view(np.uint8))
-        # Wide types first, so that each array is aligned.
+        # Wide types come first, so that each array is aligned.
         starts, end = {}, 0
         for width, part in parts.items():
             starts[width], end = end, end + part.tell()
@@ -104,7 +104,7 @@ def _read_header(file: BinaryIO) -> tuple[int, dict[str, Any]]:
 
 def _dtype(name: str, stored: str) -> np.dtype:
     if stored == "BF16":
-        import ml_dtypes  # comes with jax
+        import ml_dtypes  # it comes with jax
 
         return np.dtype(ml_dtypes.bfloat16)
     if stored not in _TYPES:

@@ -1,4 +1,4 @@
-"""Which arrays of a checkpoint are the network, and which are the state of its training."""
+"""Tells which arrays of a checkpoint are the network, and which are the state of its training."""
 
 import re
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from jaxcomp.codec.names import Names
 
 PARAMS = "params"
 STATE = (
-    *("opt_state", "batch_stats", "step", "ema"),  # of Flax and optax
-    *("optimizer", "optimizer_weights"),  # of Keras, the first of PyTorch too
-    *("optimizer_state_dict", "optimizer_states"),  # of PyTorch and Lightning
+    *("opt_state", "batch_stats", "step", "ema"),  # names in Flax and optax
+    *("optimizer", "optimizer_weights"),  # names in Keras; PyTorch has the first too
+    *("optimizer_state_dict", "optimizer_states"),  # names in PyTorch and Lightning
 )
-_DEPTH = 2  # parts of a name: at the top, or in one dict around all
+_DEPTH = 2  # a part is at the top, or in one dict around everything
 
 
 def of_network(
@@ -20,16 +20,22 @@ def of_network(
 ) -> list[bool]:
     """Tell for each array by its names whether it belongs to the network.
 
-    That is what lies under `params`, at the top or one level below; where there is no such name,
-    what does not lie under one of `STATE`.
+    The network is everything under `params`, at the top or one level below. If there is no such
+    name, it is everything that is not under a name in `STATE`.
 
     Args:
-      names: those of all arrays; parts of a name may be divided by `.` or `/` too.
-      only: regular expression; what has a match in its name is the network instead.
-      exclude: regular expression; what has a match in its name is not.
+      names: names of all arrays; `.` and `/` divide a name into parts too.
+      only: regular expression; arrays whose name has a match are the network instead.
+      exclude: regular expression; arrays whose name has a match do not belong to the network.
 
     Raises:
-      ValueError: if one is not a regular expression.
+      ValueError: if `only` or `exclude` is not a regular expression.
+
+    Example:
+      >>> from jaxcomp.checkpoints import of_network
+      >>> names = [("params", "kernel"), ("params", "bias"), ("opt_state", "mu")]
+      >>> of_network(names), of_network(names, exclude="bias")
+      ([True, True, False], [True, False, False])
     """
     whole = ["/".join(map(str, one)) for one in names]
     if only is None:
@@ -48,17 +54,27 @@ def of_network(
 
 
 def part_of(names: Names) -> str:
-    """Return the name of the part of a checkpoint that an array is in, such as `opt_state`."""
+    """Return the name of the part of a checkpoint that an array is in, such as `opt_state`.
+
+    Example:
+      >>> from jaxcomp.checkpoints import part_of
+      >>> part_of(("opt_state", 0, "mu", "kernel"))
+      'opt_state'
+    """
     parts = re.split(r"[/.]", "/".join(map(str, names)))
     of_state = [i for i, part in enumerate(parts[:_DEPTH], 1) if part in STATE]
     return "/".join(parts[: of_state[0] if of_state else 1])
 
 
 def check_any(names: Sequence[Names], chosen: Sequence[bool]) -> None:
-    """Check that something is chosen.
+    """Check that at least one array is chosen.
 
     Raises:
-      CheckpointError: if there are arrays, and none is.
+      CheckpointError: if there are arrays, and none is chosen.
+
+    Example:
+      >>> from jaxcomp.checkpoints import check_any
+      >>> check_any([("params", "kernel"), ("step",)], [True, False])
     """
     if names and not any(chosen):
         some = ", ".join(repr("/".join(map(str, one))) for one in names[:3])
@@ -69,7 +85,7 @@ def check_any(names: Sequence[Names], chosen: Sequence[bool]) -> None:
 
 
 def _place(name: str) -> str | None:
-    """The name of a part of a training state that an array is in, the outermost one."""
+    """Return the name of the part of a training state that an array is in, the outermost one."""
     parts = re.split(r"[/.]", name)[:_DEPTH]
     return next((part for part in parts if part == PARAMS or part in STATE), None)
 

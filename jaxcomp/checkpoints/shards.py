@@ -1,4 +1,4 @@
-"""Folders of `.safetensors` files, with an index that says which array is in which.
+"""Reads and writes folders of `.safetensors` files, with an index of the file of each array.
 
 The index is a `.safetensors.index.json` file, as Hugging Face's libraries write it: its
 `weight_map` has the name of a file for the name of each array. A `.jxc` file keeps the names of the
@@ -21,11 +21,11 @@ from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry
 from jaxcomp.checkpoints.safetensors_file import open_safetensors, write_safetensors
 
 INDEX = ".safetensors.index.json"
-SHARDS = "jaxcomp.shards"  # the key in the metadata of a `.jxc` file
+SHARDS = "jaxcomp.shards"  # key in the metadata of a `.jxc` file
 _WEIGHT_MAP = "weight_map"
 _DEFAULT_INDEX = "model" + INDEX
 
-Shards = Sequence[tuple[str, int]]  # names of files, and how many arrays are in each
+Shards = Sequence[tuple[str, int]]  # names of files, and the number of arrays in each
 
 
 def indexes(folder: Path) -> list[Path]:
@@ -38,7 +38,7 @@ def open_shards(index: Path) -> Iterator[Checkpoint]:
     """Yield the arrays of all files that an index names; each is read when it is loaded.
 
     Raises:
-      CheckpointError: if it is no index, or names files elsewhere or arrays that are not there.
+      CheckpointError: if it is no index, or names files elsewhere or arrays that do not exist.
       FileNotFoundError: if a file that it names is missing.
     """
     file_of = _weight_map(index)
@@ -75,18 +75,18 @@ def shards_text(checkpoint: Checkpoint, stored: Iterable[Entry]) -> str:
     """Return the text of the metadata: the files of a checkpoint, and how many arrays each has.
 
     Args:
-      checkpoint: of shards.
-      stored: its entries that are stored, in their order.
+      checkpoint: a checkpoint of shards.
+      stored: its entries that are stored, in order.
     """
     files = groupby(checkpoint.shard_of[entry.names] for entry in stored)
     return json.dumps([[file, len(list(own))] for file, own in files])
 
 
 def parse_shards(metadata: Mapping[str, str]) -> Shards:
-    """Return the shards that the metadata of a `.jxc` file have.
+    """Return the shards that the metadata of a `.jxc` file name.
 
     Raises:
-      CheckpointError: if they have none, or no names of files.
+      CheckpointError: if they name none, or no valid names of files.
     """
     if SHARDS not in metadata:
         raise CheckpointError(
@@ -108,17 +108,17 @@ def write_shards(
     shards: Shards,
     metadata: Mapping[str, str],
 ) -> None:
-    """Write arrays to the files of a new folder, with an index. It appears whole or not at all.
+    """Write arrays to the files of a new folder, with an index; it appears whole or not at all.
 
     Args:
-      folder: that is not there yet.
+      folder: a folder that does not exist yet.
       arrays: names and arrays, in the order of the files.
-      shards: the files; what is left goes to the last one.
+      shards: the files; remaining arrays go to the last one.
       metadata: text by key, for each file.
 
     Raises:
       CheckpointError: if a file cannot hold an array.
-      OSError: if the folder is there, or cannot be written.
+      OSError: if the folder exists, or cannot be written.
     """
     check_new(folder)
     temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
@@ -159,6 +159,6 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _check_file(file: str) -> None:
-    """Raise an error unless it is the plain name of a file of the same folder."""
+    """Raise an error unless a name is the plain name of a file of the same folder."""
     if Path(file).name != file or not file.endswith(".safetensors") or "\0" in file:
         raise CheckpointError(f"{file!r} is not the name of a .safetensors file in the same folder")

@@ -1,7 +1,7 @@
-"""`.pt`, `.pth` and `.bin` files: tensors in dicts, as `torch.save` writes them.
+"""Reads `.pt`, `.pth` and `.bin` files: tensors in dicts, as `torch.save` writes them.
 
-They are pickles. PyTorch reads them without executing anything (`weights_only`), and is the only
-one to know which parts of a pickle tensors need.
+The files are pickles. PyTorch reads them without executing anything (`weights_only`), and only
+PyTorch knows which parts of a pickle tensors need.
 """
 
 import pickle
@@ -20,10 +20,10 @@ from jaxcomp.codec.names import EMPTY
 
 @contextmanager
 def open_torch(path: Path) -> Iterator[Checkpoint]:
-    """Yield the tensors of a file under the keys of its dicts; what is none is left out.
+    """Yield the tensors of a file under the keys of its dicts; everything else is left out.
 
     Raises:
-      CheckpointError: if there is more in it than tensors, numbers and text, or a tensor is sparse.
+      CheckpointError: if the file has more than tensors, numbers and text, or a tensor is sparse.
       ImportError: if PyTorch is not installed.
     """
     torch = _library()
@@ -44,7 +44,7 @@ def open_torch(path: Path) -> Iterator[Checkpoint]:
 
     def load(wanted: Entry) -> np.ndarray:
         tensor = tensors[wanted.names]
-        if wanted.dtype == ml_dtypes.bfloat16:  # numpy does not know it
+        if wanted.dtype == ml_dtypes.bfloat16:  # numpy does not know this type
             tensor = tensor.contiguous().view(torch.int16)
         return tensor.numpy().view(wanted.dtype)
 
@@ -61,7 +61,7 @@ def _loaded(torch: ModuleType, path: Path) -> Any:
     try:
         try:
             tree = torch.load(path, mmap=True, **options)
-        except RuntimeError:  # a file of a version before 1.6
+        except RuntimeError:  # the file is of a version before 1.6
             tree = torch.load(path, **options)
     except pickle.UnpicklingError as error:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""On which axis the arrays of a checkpoint have their output units."""
+"""Finds the axis on which arrays of a checkpoint have their output units."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -7,13 +7,13 @@ from jaxcomp.checkpoints.checkpoint import Entry
 from jaxcomp.leaf_names import parent_and_last
 
 _FIRST, _LAST = 0, -1
-# What writes a `format` into the metadata of a .safetensors file.
+# The metadata of a .safetensors file have a `format` that names the framework.
 _FORMATS = {"pt": (_FIRST, "PyTorch"), "flax": (_LAST, "Flax"), "tf": (_LAST, "TensorFlow")}
 _PLACES = {_FIRST: "the first axis", _LAST: "the last axis"}
 
 
 class UnitAxis(NamedTuple):
-    """An axis, and how it is known."""
+    """Holds an axis, and how it was found."""
 
     axis: int
     why: str
@@ -22,18 +22,24 @@ class UnitAxis(NamedTuple):
 def unit_axis(entry: Entry, metadata: Mapping[str, str], given: int | None = None) -> UnitAxis:
     """Return the axis of the output units of a weight.
 
-    Every format can hold arrays of every framework, `jaxcomp decompress` writes what was compressed
-    into any. So it is not the format that counts, but the metadata, then the name: Flax and Keras
-    call weights `kernel` and `embedding` and have units on the last axis, PyTorch and Equinox call
-    them `weight` and have units on the first. Where neither says it, it is the last axis.
+    The format of a file does not tell the axis, since every format can hold arrays of every
+    framework. The metadata tell it, or else the name: Flax and Keras call weights `kernel` and
+    `embedding` and have units on the last axis; PyTorch and Equinox call them `weight` and have
+    units on the first. If neither tells it, it is the last axis.
 
     Args:
       entry: an array of weights.
       metadata: text about the whole checkpoint.
-      given: the axis that a user says it is.
+      given: the axis that the user names, or None.
 
     Raises:
       ValueError: if the array has no such axis.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxcomp.checkpoints import Entry, unit_axis
+      >>> unit_axis(Entry(("0", "weight"), (10, 20), np.dtype("float32")), {})
+      UnitAxis(axis=0, why='as PyTorch and Equinox have it, by the name')
     """
     rank = len(entry.shape)
     if given is not None:
@@ -55,7 +61,13 @@ def unit_axis(entry: Entry, metadata: Mapping[str, str], given: int | None = Non
 
 
 def describe_axes(axes: Iterable[UnitAxis]) -> tuple[str, ...]:
-    """Return a text for each axis that was taken: of how many arrays, and why."""
+    """Return a text for each axis that was found: for how many arrays, and why.
+
+    Example:
+      >>> from jaxcomp.checkpoints import UnitAxis, describe_axes
+      >>> describe_axes([UnitAxis(-1, "the metadata says Flax")] * 2)
+      ('the last axis of 2 arrays (the metadata says Flax)',)
+    """
     counts: dict[UnitAxis, int] = {}
     for one in axes:
         counts[one] = counts.get(one, 0) + 1

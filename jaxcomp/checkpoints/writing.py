@@ -1,4 +1,4 @@
-"""Checkpoints for other programs."""
+"""Writes checkpoints for other programs."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,12 +19,18 @@ _WRITERS = {".safetensors": write_safetensors, ".npz": write_npz}
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Check that `write_checkpoint` can write to `path`, before arrays are there.
+    """Check that `write_checkpoint` can write to `path`, before there are arrays.
 
     Raises:
       CheckpointError: if the suffix is unknown.
-      OSError: if there is no folder for the file, or something is there that is not a file; or, for
-        shards, if there is anything.
+      OSError: if the folder of the file does not exist, or the path is taken by something that is
+        not a file; or, for shards, by anything.
+
+    Example:
+      >>> import tempfile
+      >>> from jaxcomp.checkpoints import check_writable
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     check_writable(f"{folder}/model.safetensors")
     """
     path = Path(path)
     if is_folder(path):
@@ -44,21 +50,30 @@ def write_checkpoint(
     arrays: Iterable[tuple[Names, np.ndarray]],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write arrays under their names, joined by `/`. The file appears whole or not at all.
+    """Write arrays under their names, joined by `/`; the file appears whole or not at all.
 
-    Only the array at hand is in memory.
+    Memory holds only the current array.
 
     Args:
-      path: where to write; the suffix says in which format, and one without is a new folder of
+      path: where to write. The suffix tells the format; a path without one is a new folder of
         shards.
       arrays: names and arrays.
       metadata: text by key, for `.safetensors` files; a `.npz` file has no place for it. For a
-        folder it has the files (see `jaxcomp.checkpoints.shards`).
+        folder, it names the files (see `jaxcomp.checkpoints.shards`).
 
     Raises:
       CheckpointError: if the suffix is unknown, two names become the same, the format cannot hold
         an array, or there are no shards for a folder.
       OSError: if the file cannot be written.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp.checkpoints import write_checkpoint
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     write_checkpoint(f"{folder}/model.npz", [(("layer", "kernel"), np.eye(2))])
+      ...     print(np.load(f"{folder}/model.npz")["layer/kernel"])
+      [[1. 0.]
+       [0. 1.]]
     """
     path, own = Path(path), dict(metadata or {})
     named = joined(arrays, CheckpointError)

@@ -1,4 +1,4 @@
-"""The subcommands of `jaxcomp`, and which of them is asked for."""
+"""Finds the subcommand of `jaxcomp` that is asked for, and runs it."""
 
 import argparse
 import logging
@@ -19,7 +19,7 @@ def run(arguments: Sequence[str] | None) -> int:
     for command in COMMANDS:
         command.add_parser(commands).set_defaults(run=command.run)
     options = parser.parse_args(arguments)
-    for package in ("absl", "asyncio"):  # what is wrong is an error, and one line
+    for package in ("absl", "asyncio"):  # they would report damage in more than one line
         logging.getLogger(package).setLevel(logging.CRITICAL)
     try:
         return options.run(options)

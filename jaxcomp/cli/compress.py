@@ -1,4 +1,4 @@
-"""`jaxcomp compress CHECKPOINT -o FILE.jxc`: anyone's checkpoint as a small file."""
+"""Implements `jaxcomp compress CHECKPOINT -o FILE.jxc`: any checkpoint as a small file."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ from jaxcomp.quantizers import AT_ONCE, QUANTIZERS
 from jaxcomp.screen import PlainConsole
 
 _UNITS = {"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
-_LARGE = 50_000_000  # bytes from which on there is time to watch a bar
+_LARGE = 50_000_000  # checkpoints from this size on, in bytes, show a bar
 _PER_UNIT = tuple(name for name in AT_ONCE if QUANTIZERS[name].at_once.per_unit)
 _WITH_MOMENTS = ("ternary", "codebook")
 
@@ -124,7 +124,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Write the file; the exit status is 1 if a file cannot be used."""
-    # The libraries of other formats are not needed to look into a file.
+    # The libraries of other formats are not needed to inspect a file.
     from jaxcomp.checkpoints import CheckpointError, open_checkpoint
     from jaxcomp.cli.summary import summarize
     from jaxcomp.compression import Moments, compress
@@ -194,7 +194,7 @@ def _check(options: argparse.Namespace) -> None:
     if Path(options.output).suffix != ".jxc":
         raise ValueError("the output must be a .jxc file")
     given = (options.checkpoint, options.output, options.report)
-    # A link is followed, when it is written to as well.
+    # Links are followed, as they are when the files are written.
     checkpoint, output, report = (path and os.path.realpath(path) for path in given)
     if output == checkpoint:
         raise ValueError("the output is a link to the checkpoint, which would be lost")
@@ -264,7 +264,7 @@ def _quantizer(options: argparse.Namespace) -> tuple[str, float | None] | None:
 
 
 def _rounding(chosen: tuple[str, float | None] | None) -> Callable[..., Any] | None:
-    """Return what rounds an array; None if it is stored exactly."""
+    """Return the function that rounds an array, or None if arrays are stored exactly."""
     return chosen and QUANTIZERS[chosen[0]].rounding(chosen[1])
 
 
@@ -274,7 +274,7 @@ def _values(options: argparse.Namespace) -> int | None:
 
 
 def _any_of(names: Sequence[str]) -> str:
-    """Return options as one of them is asked for."""
+    """Return options as text, joined by "or"."""
     return " or ".join(f"--{name}" for name in names)
 
 

@@ -1,4 +1,4 @@
-"""`jaxcomp decompress FILE.jxc -o CHECKPOINT`: a file as a checkpoint for other programs."""
+"""Implements `jaxcomp decompress FILE.jxc -o CHECKPOINT`: a checkpoint for other programs."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""`jaxcomp inspect FILE`: what a file holds, tensor by tensor."""
+"""Implements `jaxcomp inspect FILE`: what a file holds, tensor by tensor."""
 
 import argparse
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from jaxcomp.codec.names import joined
 from jaxcomp.screen import PlainConsole
 
 _FEW, _AS_IS = "few values", "as is"  # ways of storing
-_BAR, _WIDTH = "#", 10  # characters of the largest
+_BAR, _WIDTH = "#", 10  # character of a bar; characters of the longest bar
 
-Row = tuple[codec.TensorInfo, float | None]  # with its relative error, if that was asked for
+Row = tuple[codec.TensorInfo, float | None]  # with the relative error, if asked for
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -74,7 +74,7 @@ class Kind(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """Return what there is of it, for a person."""
+        """Return a sentence about these tensors, for the user."""
         several = self.tensors != 1
         how = "of few values" if self.kind == _FEW else "as they are" if several else "as it is"
         return (
@@ -95,7 +95,7 @@ def _kinds(info: codec.FileInfo) -> list[Kind]:
 
 
 def _errors(options: argparse.Namespace) -> list[float]:
-    """`||w - q||_2 / ||w||_2` of each array, in the order of the file."""
+    """Return `||w - q||_2 / ||w||_2` of each array, in the order of the file."""
     from jaxcomp.checkpoints import CheckpointError, open_checkpoint
     from jaxcomp.quantize.error import relative_error
 
@@ -122,7 +122,7 @@ def _as_table(info: codec.FileInfo, name: str, rows: list[Row]) -> Table:
     elements = sum(tensor.elements for tensor in info.tensors)
     title = f"{name}, format version {info.version}"
     table = Table(title=title, show_footer=True, box=box.SIMPLE, padding=0)
-    # Of all columns only names are folded where the screen is too narrow.
+    # Only names are folded if the screen is too narrow.
     table.add_column("tensor", f"{elements:,} entries", overflow="fold")
     for heading, footer in (
         ("shape", ""),

@@ -1,4 +1,4 @@
-"""How much memory a command may take to read a file."""
+"""Adds the option that limits the memory for reading a file."""
 
 import argparse
 import math
@@ -20,7 +20,7 @@ def add_max_memory(parser: argparse.ArgumentParser) -> None:
 
 
 def limits(options: argparse.Namespace) -> Limits:
-    """What the options allow."""
+    """Return the limits that the options set."""
     return Limits(memory=options.max_memory)
 
 

@@ -1,4 +1,4 @@
-"""Signals that end a command: it cleans up first, and says so in one line."""
+"""Handles signals that end a command: it cleans up first, and says so in one line."""
 
 import logging
 import signal
@@ -13,11 +13,11 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows does not know the last one
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal has asked the process to end.
+    """Says that a signal has asked the process to end.
 
     Attributes:
-      signal: which one.
-      status: the exit status by which shells tell it.
+      signal: the signal.
+      status: the exit status that shells expect for it.
     """
 
     def __init__(self, number: int):
@@ -28,7 +28,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable(program: str) -> Iterator[None]:
-    """End the process with one line and `Stopped.status` where a signal would end it anyhow."""
+    """End the process with one line and `Stopped.status` if a signal would end it anyway."""
     try:
         with raising():
             yield
@@ -39,10 +39,10 @@ def stoppable(program: str) -> Iterator[None]:
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """Raise `Stopped` at signals that would end the process. Only the main thread is told of them.
+    """Raise `Stopped` at signals that would end the process; only the main thread receives them.
 
-    So all that is open is closed, and no temporary file stays. Signals that are ignored, as by
-    `nohup`, or that something else has a handler for, are left alone.
+    So all open files are closed, and no temporary file stays. Signals that are ignored, as under
+    `nohup`, or that have another handler, keep their behavior.
     """
     before, logged = {}, logging.root.manager.disable
     told = threading.current_thread() is threading.main_thread()
@@ -59,5 +59,5 @@ def raising() -> Iterator[None]:
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     del frame
-    logging.disable()  # what other packages report of being interrupted
+    logging.disable()  # other packages would report the interruption
     raise Stopped(number)

@@ -1,4 +1,4 @@
-"""What `jaxcomp compress` says of the file that it made."""
+"""Prints what `jaxcomp compress` says of the file that it made."""
 
 import sys
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ from jaxcomp.compression import Compressed, Outcome, TensorChange
 from jaxcomp.printable import printable
 
 _MUCH = 0.5  # relative error from which on little is left of a tensor
-_HIDDEN = 2  # times the relative error, from which on the largest weights hide the others
-_SHOWN = 5  # of a list
+_HIDDEN = 2  # factor to the relative error from which on the largest weights hide the others
+_SHOWN = 5  # entries of a list that are shown
 
 
 def summarize(before: int, done: Compressed) -> None:
-    """Print what was made, what is not in it, and what was lost; warn where that is much.
+    """Print what was made, what is not in it, and what was lost; warn if that is much.
 
     Args:
-      before: bytes of the arrays in the file, as they were.
+      before: bytes of the arrays in the file, before compression.
       done: the file.
     """
     after = done.file_bytes
@@ -35,7 +35,7 @@ def summarize(before: int, done: Compressed) -> None:
         tensors = _some(f"{t.name!r} {error:.2%}" for error, t in worst)
         _say(f"relative error {done.relative_error:.2%}; the largest: {tensors}")
     if done.calibrated is not None:
-        return  # a large error of weights that do little is what was wanted
+        return  # a large error of weights with little effect is intended
     much = [(error, t) for error, t in worst if error > _MUCH]
     for error, t in much:
         if not t.nonzeros:
@@ -52,7 +52,7 @@ def summarize(before: int, done: Compressed) -> None:
 
 
 def _say_of(found: Outcome) -> None:
-    """Print what calibration came to."""
+    """Print the result of calibration."""
     _say(f"loss {found.lost:.3g}, {found.how}; a bit was worth {found.trade:.3g}")
     if found.data_free_bytes is None:
         _say("without the moments no setting of --bits is as good")
@@ -71,7 +71,7 @@ def _say(text: str) -> None:
 
 
 def _shown(tensor: TensorChange) -> float:
-    """The relative error, or that of the other weights where the largest hide what they lose."""
+    """Return the relative error, or that of the other weights if the largest hide it."""
     hidden = tensor.trimmed_error > _HIDDEN * tensor.relative_error
     return tensor.trimmed_error if hidden else tensor.relative_error
 
@@ -81,7 +81,7 @@ def _warn(text: str) -> None:
 
 
 def _parts(entries: Iterable[Entry]) -> list[str]:
-    """The parts of a checkpoint that entries are in, and what each holds."""
+    """Return the parts of a checkpoint that entries are in, and what each holds."""
     parts: dict[str, list[int]] = {}
     for entry in entries:
         parts.setdefault(part_of(entry.names), []).append(entry.nbytes)
@@ -92,7 +92,7 @@ def _parts(entries: Iterable[Entry]) -> list[str]:
 
 
 def _some(texts: Iterable[str]) -> str:
-    """The first few of a list, and how many more there are."""
+    """Return the first few of a list, and how many more there are."""
     texts = list(texts)
     more = [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
     return ", ".join(texts[:_SHOWN] + more)

@@ -1,4 +1,4 @@
-"""`jaxcomp verify`: every statement of the theorem, checked at random points."""
+"""Implements `jaxcomp verify`: every statement of the theorem, checked at random points."""
 
 import argparse
 import sys
@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table; the exit status is 1 if a statement does not hold."""
-    from jaxcomp.analysis.verify import verify  # needs jax, which files do not
+    from jaxcomp.analysis.verify import verify  # this needs jax, which files do not
 
     try:
         rows = verify(options.n, options.starts, options.seed)

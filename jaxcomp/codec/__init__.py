@@ -1,4 +1,4 @@
-"""The `.jxc` file: entropy-coded weights, readable with numpy and the coder alone."""
+"""Reads and writes the `.jxc` file of entropy-coded weights; needs NumPy and the coder, not jax."""
 
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.limits import Limits

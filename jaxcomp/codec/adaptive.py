@@ -1,8 +1,8 @@
-"""Sparse matrices of levels, row by row, each level given the rows before it.
+"""Codes sparse matrices of levels row by row, each level given the rows before it.
 
 Rows of a trained kernel are alike: neighboring pixels, or positions of a convolution, see the same
-thing, so a weight is likely where the weight above it is, and of its sign. Columns are units: some
-have many weights. A row is coded as one vector, so that no step is taken for a single weight.
+thing. So a weight is likely where the weight above it is, and has the same sign. Columns are units:
+some have many weights. A row is coded as one vector, so that no step is taken for a single weight.
 """
 
 from typing import NamedTuple
@@ -15,26 +15,26 @@ from jaxcomp.codec.coder import PRECISION, Coder
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.logistic import COUNT_UNIT, UNIT, Mixer, Odds, clipped, probability
 
-MAX_MAGNITUDE = 32  # of levels: they are coded one by one
-MAX_WIDTH = 2**19  # columns that are alive: sums over a row fit 64 bits
-CLASSES = 15  # of row densities: 0 for a row of zeros, 8 for the mean
+MAX_MAGNITUDE = 32  # the largest magnitude of a level, because magnitudes are coded one by one
+MAX_WIDTH = 2**19  # the most columns that are alive, so that sums over a row fit 64 bits
+CLASSES = 15  # the number of classes of row densities: 0 for a row of zeros, 8 for the mean
 CLASS_UNIT = 1893  # log-odds from class to class: ln 2 / 1.5
-_BASES = 192  # of mean densities
+_BASES = 192  # the number of mean densities
 _BASE_UNIT = UNIT // 8
 HALF = 1 << (PRECISION - 1)
-# Where the weights of mixers start.
+# The weights of mixers start here.
 ZERO_WEIGHTS, SIGN_WEIGHTS = (0.6, 0.6, 0.4, 0.3), (0.8, 0.5, 0.3)
 MAGNITUDE_WEIGHTS = (0.3, 0.3, 0.3, 0.3)
 
-# Bytes for each column that is alive: of the row at hand, and of counts for each magnitude.
+# Each column that is alive takes these bytes: for the row at hand, and for counts of a magnitude.
 _MEMORY, _TABLE_MEMORY = 320, 8
 
 
 class Settings(NamedTuple):
-    """Hold what the encoder chose, told to the decoder."""
+    """Holds what the encoder chose and the decoder is told."""
 
     period: int  # distance between rows that are neighbors along another axis; 1 for none
-    densities: bool  # whether each row tells how dense it is
+    densities: bool  # whether each row says how dense it is
 
 
 def code_adaptive(
@@ -45,18 +45,18 @@ def code_adaptive(
     hints: dict[int, np.ndarray],
     levels: np.ndarray | None,
 ) -> np.ndarray:
-    """Code a matrix of levels.
+    """Code a matrix of levels row by row and return it.
 
     Args:
       coder: see `Coder`.
-      shape: of the matrix.
-      bounds: smallest and largest level there can be, `-32 <= low <= 0 <= high <= 32`.
+      shape: rows and columns of the matrix.
+      bounds: smallest and largest possible level, `-32 <= low <= 0 <= high <= 32`.
       settings: see `Settings`.
       hints: by length, which rows or columns of an earlier matrix were alive.
-      levels: what to encode, int of that shape.
+      levels: the levels to encode, int of that shape; None to decode.
 
     Raises:
-      FormatError: if a row is too long, or it takes more than the budget of the coder.
+      FormatError: if a row is too long, or the matrix takes more than the budget of the coder.
     """
     rows, columns = shape
     known = levels is not None
@@ -99,13 +99,13 @@ def code_adaptive(
 
 
 def _lags(period: int) -> tuple[int, ...]:
-    """Return at which distances the parents of a level are."""
+    """Return the distances of the parents of a level."""
     p = period
     return (1, p, p + 1, p - 1, 2) if p > 1 else (1, 2, 3, 4, 5)
 
 
 def _densities(levels: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """The base and the classes of the rows that fit best."""
+    """Return the base and the classes of the rows that fit best."""
     counts = np.count_nonzero(levels, axis=1)
     alive = counts > 0
     mean = counts.sum() / max(1, alive.sum() * levels.shape[1])
@@ -119,7 +119,7 @@ def _densities(levels: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.n
 
 
 class _Rows:
-    """The models of one matrix: of zeros, signs and magnitudes."""
+    """Holds the models of one matrix: of zeros, signs and magnitudes."""
 
     def __init__(self, width: int, bounds: tuple[int, int], base: int, lags: tuple[int, ...]):
         self._lags, self._base, self._bounds = lags, base, bounds
@@ -207,7 +207,7 @@ class _Rows:
 
 
 class _Magnitude:
-    """The model of "larger than the threshold", given that it is not smaller."""
+    """Models "larger than the threshold", given that a magnitude is not smaller."""
 
     def __init__(self, width: int, threshold: int, largest: int):
         self._threshold = threshold

@@ -1,7 +1,7 @@
-"""Arrays whose entries are not like draws: repeated or sorted rows, symmetric matrices.
+"""Codes arrays whose entries are not like draws: repeated or sorted rows, symmetric matrices.
 
-The bit patterns of the entries are put in another order, or replaced by differences, and coded as
-planes or by LZMA, which finds what occurred before.
+The bit patterns of the entries are put in another order, or replaced by differences. They are coded
+as planes, or by LZMA, which finds repeated bytes.
 """
 
 import enum
@@ -17,34 +17,38 @@ from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.planes import code_planes
 
 _BYTES_OF_LENGTH = 5
-_OVERHEAD = 64  # bytes by which LZMA can be longer, beside an eighth
+_OVERHEAD = 64  # LZMA can be longer than the array by this and an eighth, in bytes
 _WORK = 30  # nanoseconds for each byte
-MEMORY = 5  # bytes for each byte of an array
-_WINDOW = 2**12, 2**26  # bytes in which LZMA looks for what occurred before: at least, at most
+MEMORY = 5  # the memory of coding, for each byte of an array, in bytes
+_WINDOW = 2**12, 2**26  # the fewest and the most bytes in which LZMA looks for repetitions
 
 
 class Order(enum.IntEnum):
-    """Names what is coded in place of the entries in row-major order."""
+    """Names the order or the form in which the entries are coded."""
 
-    ROWS = 0  # the same
+    ROWS = 0  # row-major
     COLUMNS = 1  # rows are the first axis and columns all others, column by column
-    DIFFERENCES = 2  # along the last axis
+    DIFFERENCES = 2  # each entry less the one before it, along the last axis
     SYMMETRIC = 3  # a square matrix from its diagonal on, row by row
 
 
 class Way(NamedTuple):
-    """Says how an array is coded."""
+    """Says in which order an array is coded, and whether by LZMA."""
 
     order: Order = Order.ROWS
-    packed: bool = False  # by LZMA
+    packed: bool = False  # whether LZMA codes it
 
     def number(self) -> int:
-        """Return the byte that says it in a file."""
+        """Return the byte that stands for this way in a file."""
         return 2 * self.order + self.packed
 
     @classmethod
     def of(cls, number: int, shape: tuple[int, ...]) -> "Way":
-        """Return what a byte says of an array of some shape; raises a FormatError if nothing."""
+        """Return the way that a byte stands for.
+
+        Raises:
+          FormatError: if there is none, or not for an array of this shape.
+        """
         order, packed = divmod(number, 2)
         if order > max(Order):
             raise FormatError(f"unknown order {order}: the file was written by a newer version")
@@ -57,20 +61,20 @@ class Way(NamedTuple):
 def code_arranged(
     coder: Coder, dtype: np.dtype, shape: tuple[int, ...], way: Way, values: np.ndarray | None
 ) -> np.ndarray:
-    """Code an array.
+    """Code an array in another order, and return its entries.
 
     Args:
       coder: see `Coder`.
-      dtype: little-endian.
+      dtype: little-endian type of the entries.
       shape: of the array.
-      way: how.
-      values: what to encode, contiguous.
+      way: its order, and whether LZMA codes it.
+      values: the entries to encode, contiguous; None to decode.
 
     Returns:
       The entries in row-major order, flat.
 
     Raises:
-      FormatError: if what is decoded is not what LZMA writes, or of another size.
+      FormatError: if the bytes are not those of LZMA, or of an array of another size.
     """
     words = np.dtype(f"<u{dtype.itemsize}")
     known = None if values is None else _arranged(values.reshape(shape).view(words), way.order)
@@ -86,7 +90,7 @@ def code_arranged(
 
 
 def _arranged(words: np.ndarray, order: Order) -> np.ndarray:
-    """Return what is coded in place of some bit patterns, flat."""
+    """Return the entries that are coded in place of some bit patterns, flat."""
     match order:
         case Order.COLUMNS:
             return np.ascontiguousarray(words.reshape(len(words), -1).T).reshape(-1)
@@ -149,9 +153,9 @@ def _code_packed(coder: Coder, dtype: np.dtype, count: int, words: np.ndarray | 
 
 
 def _options(itemsize: int, size: int) -> dict[str, Any]:
-    """Return the options of LZMA for an array of some bytes, by those of an entry and of all."""
+    """Return the options of LZMA for an array, from the bytes of an entry and of the whole."""
     lowest, highest = _WINDOW
-    place = itemsize.bit_length() - 1  # bits of the place of a byte in its word
+    place = itemsize.bit_length() - 1  # bits that count the bytes of an entry
     return {
         "id": _library().FILTER_LZMA1,
         "dict_size": min(max(lowest, 1 << max(0, size - 1).bit_length()), highest),
@@ -162,7 +166,7 @@ def _options(itemsize: int, size: int) -> dict[str, Any]:
 
 
 def _library() -> ModuleType:
-    # Part of Python, but some are built without it.
+    # LZMA is part of Python, but some builds lack it.
     try:
         import lzma
     except ImportError as error:

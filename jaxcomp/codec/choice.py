@@ -1,4 +1,4 @@
-"""Which way of coding makes an array of levels smallest."""
+"""Chooses the way of coding that makes an array of levels smallest."""
 
 from typing import NamedTuple
 
@@ -13,18 +13,18 @@ from jaxcomp.codec.scheme import Scheme, code_levels
 
 Hints = dict[int, np.ndarray]
 
-# Coding row by row is tried on arrays up to this many entries in rows and columns that are not
-# zero: on all, on those whose scale varies, and on those whose rows are like one another or that
-# are so sparse that levels of each scale cannot be learned.
+# Coding row by row is tried on arrays of at most this many entries in rows and columns that are not
+# zero. The first limit is for all arrays, the second for those whose scale varies. The third is for
+# those whose rows are alike, or that are too sparse to learn the levels of each scale.
 _SMALL, _MIDDLE, _LARGE = 2**13, 2**15, 2**19
-_SPARSE = 2**13  # levels that are not zero
-_PRIOR = 13  # bits
-_FIRST = 2**14  # entries that tell of sparse arrays whether it pays
+_SPARSE = 2**13  # the most levels other than zero for which a sparse array is tried
+_PRIOR = 13  # bits that a prior takes
+_FIRST = 2**14  # entries that show whether it pays to code a sparse array row by row
 _ALIKE, _DEVIATIONS = 1.3, 6
-_NEAR = 0.99  # of the smallest, by which densities can make up
+_NEAR = 0.99  # a size so near to the smallest, as a factor, may become the smallest by densities
 _LONGEST_PERIOD = 130
 _SAMPLE = 2**16
-_ENTRIES_OF_ROW = 2**14  # that take as long as a row of bits
+_ENTRIES_OF_ROW = 2**14  # entries that take as long to code as a row of bits
 
 
 def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> Scheme:
@@ -32,7 +32,7 @@ def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> 
 
     Args:
       levels: int of any shape.
-      bounds: smallest and largest level there can be.
+      bounds: smallest and largest possible level.
       hints: see `code_adaptive`.
     """
     best = smallest_scaled(levels, bounds, costs_of_axes(levels, bounds, slice_factors))
@@ -76,7 +76,7 @@ def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> 
 def _size(
     levels: np.ndarray, bounds: tuple[int, int], scheme: Scheme, hints: Hints | None = None
 ) -> int:
-    """Return the bits of levels."""
+    """Return the bits that levels take under a scheme."""
     encoder_of, _ = coders(_ENTRIES_OF_ROW * max(levels.shape, default=1))
     trial = encoder_of()
     code_levels(trial, levels.shape, bounds, scheme, dict(hints or {}), levels)
@@ -90,11 +90,11 @@ def _live_size(levels: np.ndarray, scheme: Scheme) -> int:
 
 
 class _View(NamedTuple):
-    """An array as a matrix."""
+    """Shows an array as a matrix."""
 
     scheme: Scheme
-    period: int  # distance at which rows are most alike
-    alike: bool  # whether such rows are, beyond chance
+    period: int  # the distance at which rows are most alike
+    alike: bool  # whether they are more alike than by chance
 
 
 def _look(levels: np.ndarray, scheme: Scheme) -> _View:
@@ -110,6 +110,6 @@ def _look(levels: np.ndarray, scheme: Scheme) -> _View:
         return _View(scheme, 1, False)
     both = [np.count_nonzero(matrix[lag:] & matrix[:-lag]) * rows / (rows - lag) for lag in lags]
     period = 2 + int(np.argmax(both[1:])) if len(both) > 1 else 1
-    # The counts are sums of rare events, of which the standard deviation is the root.
+    # Each count is a sum of rare events: its standard deviation is its square root.
     alike = max(both) > max(_ALIKE * chance, chance + _DEVIATIONS * np.sqrt(chance))
     return _View(scheme, period, bool(alike))

@@ -1,8 +1,8 @@
-"""The range coder: symbols to bytes and back.
+"""Holds the range coder, which turns symbols into bytes and back.
 
 This is the only module that knows the library that codes. A model of the data is written once, as
-a function of a coder: an `Encoder` is given the symbols and hands them back, a `Decoder` is given
-None in their place and finds them. Both must therefore see the same models in the same order.
+a function of a coder. An `Encoder` is given the symbols and returns them; a `Decoder` is given None
+in their place and finds them. Both must therefore see the same models in the same order.
 """
 
 import math
@@ -16,8 +16,8 @@ import numpy as np
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.limits import Budget
 
-# All models hand over integers below 2^24, which float32 holds exactly: no rounding but that of
-# the coder itself, and the same on every machine.
+# All models return integers below 2^24, which float32 holds exactly. Only the coder itself rounds,
+# the same on every machine.
 PRECISION = 24
 _TOGETHER = 2**17  # symbols of a long code that are decoded at a time
 INVALID = "the entropy-coded part is not a valid code"
@@ -27,8 +27,8 @@ class Coder(Protocol):
     """Does what models need of an `Encoder` or a `Decoder`.
 
     Attributes:
-      budget: where models count the work and the memory that they take.
-      blocks, chain, rows: code many symbols in one call, where loops are compiled; see
+      budget: counts the work and the memory of the models.
+      blocks, chain, rows: code many symbols in one call, where loops are compiled, or None; see
         `CompiledEncoder`.
     """
 
@@ -38,17 +38,17 @@ class Coder(Protocol):
     rows: Callable[..., None] | None = None
 
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
-        """Symbols of `[0, K)`, int32 of shape [count], with probabilities `weights / sum`, [K]."""
+        """Code symbols of `[0, K)`, int32 [count], with probabilities `weights / sum`, [K]."""
 
     def bits(self, ones: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
-        """Bits, bool of shape [n]; each is one with probability `ones / 2^24`, shape [n]."""
+        """Code bits, bool [n]; each is one with probability `ones / 2^24`, [n]."""
 
     def raw(self, count: int, data: bytes | None) -> bytes | memoryview:
-        """`count` bytes as they are."""
+        """Code `count` bytes as they are."""
 
 
 class Encoder(Coder):
-    """Symbols to bytes; bytes as they are go to `sink` at once."""
+    """Turns symbols into bytes; bytes that are not modeled go to `sink` at once."""
 
     def __init__(self, sink: Callable[[bytes], Any] | None = None) -> None:
         self.budget = Budget()
@@ -75,20 +75,20 @@ class Encoder(Coder):
         return data
 
     def position(self) -> tuple[int, int, int]:
-        """Return how many words are done, and the start and the width of the interval then."""
+        """Return how many words are complete, and where the interval starts and how wide it is."""
         words, (lower, width) = self._range.pos()
         return words, lower, width
 
     @property
     def size(self) -> int:
-        """Bits of all symbols up to now."""
+        """Return the bits of all symbols up to now."""
         words, _, width = self.position()
         return 32 * words + 64 - width.bit_length()
 
     def finish(self) -> bytes:
-        """The shortest bytes that decode to the symbols, if zeros are read after their end.
+        """Return the shortest bytes that decode to the symbols, if zeros are read after their end.
 
-        The encoder then is as it was before the first symbol.
+        Afterwards the encoder is as it was before the first symbol.
         """
         words, lower, width = self.position()
         code = finished(self._range.get_compressed()[:words], lower, width)
@@ -97,7 +97,7 @@ class Encoder(Coder):
 
 
 class Decoder(Coder):
-    """Bytes to symbols."""
+    """Turns bytes into symbols."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Decoder(Coder):
         self.start(raw, code)
 
     def start(self, raw: memoryview | bytes, code: memoryview | bytes) -> None:
-        """Go on with other bytes."""
+        """Continue with other bytes."""
         self._range = constriction.stream.queue.RangeDecoder(words_of(code))
         self._raw = raw
 
@@ -117,14 +117,14 @@ class Decoder(Coder):
         """See `Coder`.
 
         Raises:
-          FormatError: if no symbols have the code.
+          FormatError: if the code is not that of any symbols.
         """
         del symbols
         if len(weights) == 1:
             return np.zeros(count, np.int32)
         try:
             return self._range.decode(_categorical(weights), count)
-        except AssertionError as error:  # how the library reports an impossible word
+        except AssertionError as error:  # the library reports an impossible word so
             raise FormatError(INVALID) from error
 
     def bits(self, ones: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
@@ -141,7 +141,7 @@ class Decoder(Coder):
         """See `Coder`.
 
         Raises:
-          FormatError: if there are fewer.
+          FormatError: if fewer bytes are left.
         """
         del data
         if count > len(self._raw):
@@ -151,12 +151,12 @@ class Decoder(Coder):
 
     @property
     def raw_left(self) -> int:
-        """Number of raw bytes that have not been read."""
+        """Return the number of raw bytes that have not been read."""
         return len(self._raw)
 
 
 class MeteringDecoder(Decoder):
-    """A decoder that knows what the symbols up to now have cost."""
+    """Decodes, and knows what the symbols up to now have cost."""
 
     spent = 0.0  # bytes
 
@@ -185,9 +185,9 @@ class MeteringDecoder(Decoder):
 
 
 def finished(words: np.ndarray, lower: int, width: int) -> bytes:
-    """Return the shortest bytes that begin with words and end in an interval, without zeros."""
-    # Any number in [lower, lower + width) ends the code: take one of the fewest bytes. One beyond
-    # 64 bits would change the words before it.
+    """Return the shortest bytes that begin with words and end in an interval, less final zeros."""
+    # Any number in [lower, lower + width) ends the code: take the shortest. A number beyond 64 bits
+    # would change the words before it.
     for size in range(9):
         unit = 1 << (64 - 8 * size)
         number = -(-lower // unit) * unit
@@ -197,7 +197,7 @@ def finished(words: np.ndarray, lower: int, width: int) -> bytes:
 
 
 def words_of(code: memoryview | bytes) -> np.ndarray:
-    """Return the words of some bytes, uint32, with zeros at the end of the last one."""
+    """Return the words of some bytes, uint32; the last one is filled up with zeros."""
     words = np.zeros(-(-len(code) // 4), np.uint32)
     words.view(np.uint8)[: len(code)] = np.frombuffer(code, np.uint8)
     return words if sys.byteorder == "big" else words.byteswap(inplace=True)
@@ -209,15 +209,15 @@ def decode_words(
     """Decode the symbols of `[0, K)` from the words of a coder with one model, part by part.
 
     Args:
-      words: uint32, as files of version 1 have them.
+      words: uint32, as stored in files of version 1.
       weights: of the symbols, [K] for K > 1; the model is `weights / sum`.
-      count: how many symbols the words are of.
+      count: the number of symbols.
 
     Returns:
-      Where each part is, and its symbols, int32.
+      Pairs of a slice, the place of a part, and its symbols, int32.
 
     Raises:
-      FormatError: if no symbols have the code.
+      FormatError: if the code is not that of any symbols.
     """
     decoder = constriction.stream.queue.RangeDecoder(words)
     model = constriction.stream.model.Categorical(weights / weights.sum(), perfect=False)
@@ -225,12 +225,12 @@ def decode_words(
         part = slice(start, min(count, start + _TOGETHER))
         try:
             symbols = decoder.decode(model, part.stop - start)
-        except AssertionError as error:  # how the library reports an impossible word
+        except AssertionError as error:  # the library reports an impossible word so
             raise FormatError("the entropy-coded levels are not a valid code") from error
         yield part, symbols
 
 
-# `perfect` has to be set: its default will change.
+# `perfect` is set because its default will change.
 _BITS = constriction.stream.model.Categorical(perfect=False)
 
 

@@ -1,6 +1,6 @@
-"""The range coder with loops that numba compiles (the extra `fast`): the same bytes, sooner.
+"""Codes like `coder`, with loops that numba compiles (the extra `fast`): the same bytes, sooner.
 
-They let go of Python's lock, so that threads can code at the same time.
+The loops release Python's lock, so that threads can code at the same time.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from jaxcomp.codec.range_kernels import (
 )
 
 _FULL = 2**64 - 1
-_ROOM = 2**12  # words that there is room for at first
+_ROOM = 2**12  # room for words at first
 
 
 class CompiledEncoder(Encoder):
@@ -60,7 +60,7 @@ class CompiledEncoder(Encoder):
 
     def rows(self, out: np.ndarray, rows: np.ndarray, *args: Any, known: bool) -> None:
         """Code rows of a matrix: see `compiled_rows`."""
-        # A bit for each level, one for its sign, and one for each magnitude below its own.
+        # A level takes a bit, one for its sign, and one for each magnitude below its own.
         self._make_room(int(np.abs(out[rows].astype(np.int64)).sum() + 2 * out[rows].size))
         compiled_rows(self._words, self._state, self.budget, out, rows, *args, known=known)
 
@@ -81,7 +81,7 @@ class CompiledEncoder(Encoder):
         self._state = np.array([0, _FULL, 0], np.uint64)
 
     def _make_room(self, count: int) -> None:
-        needed = int(self._state[2]) + count  # a symbol takes 24 bits at most, so a word or none
+        needed = int(self._state[2]) + count  # a symbol takes 24 bits at most: a word or none
         if self._words.size < needed:
             room = np.zeros(needed + self._words.size, np.uint32)
             room[: self._words.size] = self._words

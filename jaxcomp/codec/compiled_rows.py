@@ -1,4 +1,4 @@
-"""The row-by-row coder with loops that numba compiles: the same symbols as `adaptive`."""
+"""Codes rows like `adaptive`, with loops that numba compiles: the same symbols."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from jaxcomp.codec.logistic import (
 )
 from jaxcomp.codec.row_kernels import code_rows
 
-_TOGETHER = 64  # rows after which work is counted
+_TOGETHER = 64  # work is counted after so many rows
 
 
 def compiled_rows(
@@ -36,27 +36,27 @@ def compiled_rows(
     """Code some rows of a matrix.
 
     Args:
-      words, state: of the range coder; words that are written must have room for all rows.
-      budget: where work is counted.
-      out: int8 of shape [rows, columns], which is read if it is `known`, else written.
-      rows: which ones.
-      densities: of these rows, log-odds.
+      words, state: of the range coder; an encoder's words must have room for all rows.
+      budget: counts the work.
+      out: int8 of shape [rows, columns]; read if the matrix is `known`, else written.
+      rows: numbers of the rows to code.
+      densities: log-odds of these rows.
       lags: distances of the parents.
-      base: log-odds.
-      bounds: smallest and largest level there can be.
-      known: whether it is written to a file.
+      base: log-odds of the mean density.
+      bounds: smallest and largest possible level.
+      known: whether to encode, rather than decode.
 
     Raises:
-      FormatError: if there are no such rows, or they take more than the budget.
+      FormatError: if the code is not that of any rows, or they take more than the budget.
     """
     width, (low, high) = out.shape[1], bounds
-    more = max(max(-low, high) - 1, 0)  # magnitudes that can be larger
+    more = max(max(-low, high) - 1, 0)  # the magnitudes that another can exceed
 
     def counts(*shape: int) -> np.ndarray:
         return np.zeros(shape, np.int32)
 
     tables = (
-        LOG,  # arguments, since compiled code with large tables in it cannot be kept on disk
+        LOG,  # an argument, since compiled code with large tables in it cannot be kept on disk
         PROBABILITY,
         np.array(
             [

@@ -1,12 +1,12 @@
-"""The container: magic, version, what the version makes of the body, checksum.
+"""Reads and writes the container of a file: magic, version, body, checksum.
 
 | bytes | what                                                                           |
 |-------|--------------------------------------------------------------------------------|
-| 4     | magic `89 4A 58 43`; the first byte is not text, so that a damaging transfer   |
-|       | as text is seen                                                                |
+| 4     | magic `89 4A 58 43`; its first byte is no text, so that damage by a transfer   |
+|       | as text is noticed                                                             |
 | 1     | version of the format                                                          |
 | ...   | body                                                                           |
-| 8     | BLAKE2b-64 of everything before; from version 3 on without the parts of large  |
+| 8     | BLAKE2b-64 of everything before; since version 3 without the parts of large    |
 |       | arrays, which have checksums of their own                                      |
 """
 
@@ -25,17 +25,17 @@ from jaxcomp.files import naming
 
 MAGIC = b"\x89JXC"
 VERSION = 3
-START = len(MAGIC) + 1  # of the body
+START = len(MAGIC) + 1  # the body begins here
 _DIGEST_BYTES = 8
 OVERHEAD = START + _DIGEST_BYTES  # bytes of a file that are not its body
-_TAIL = 2**16  # bytes that are read at first from the end of a file
+_TAIL = 2**16  # bytes that are read first from the end of a file
 
 
 Part = tuple[memoryview, memoryview]  # raw and coded bytes
 
 
 class ContainerWriter:
-    """Writes a container: parts of arrays one by one, then all else."""
+    """Writes a container: parts of arrays one by one, then everything else."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -48,9 +48,9 @@ class ContainerWriter:
         self._part_digests.append(_digest(raw, code, size=PART_DIGEST))
 
     def finish(self, raw: bytes, code: bytes, shared: list[int], smallest: int) -> None:
-        """Append the main stream, with zeros that make the file as large as it has to be."""
+        """Append the main stream, and zeros up to the size that the file must have."""
         digests = b"".join(self._part_digests)
-        # Zeros after the end of the code do not change it.
+        # Zeros after the end of the code do not change its symbols.
         known = self.size + len(digests) + len(raw)
         code += bytes(max(0, smallest - known - len(code)))
         end = footer(len(raw), len(code), len(self._part_digests), shared)
@@ -60,15 +60,15 @@ class ContainerWriter:
 
 
 class Container:
-    """Holds a file that is whole and untouched, but for parts that have not been read.
+    """Holds a file that is whole and untouched, except for parts that have not been read.
 
     Attributes:
-      version: of the format.
+      version: version of the format.
       size: bytes of the file.
-      budget: what may be spent on it.
-      body: all of it; from version 3 on, the main stream.
-      footer: of version 3.
-      parts_begin, parts_end: where parts of arrays are in the file.
+      budget: counts what reading it costs.
+      body: everything between version and checksum; since version 3, the main stream.
+      footer: the footer, since version 3; else None.
+      parts_begin, parts_end: where parts of arrays begin and end in the file.
     """
 
     def __init__(self, file: BinaryIO, limits: Limits | None, *, keeps: bool) -> None:
@@ -76,7 +76,7 @@ class Container:
         self._file = file if file.seekable() else io.BytesIO(file.read())
         self._lock = threading.Lock()
         self.size = self._file.seek(0, os.SEEK_END)
-        # What is no such file, or too large, is not read as a whole.
+        # A file of another kind, or too large, is not read as a whole.
         self.budget = Budget(self.size, limits, keeps=keeps)
         start = self._read(0, min(START, self.size))
         if start[: len(MAGIC)] != MAGIC:
@@ -85,7 +85,7 @@ class Container:
             raise FormatError(f"not a .jxc file: it {what}")
         if self.size < OVERHEAD:
             raise FormatError(f"the file is cut off after {self.size} bytes")
-        # The version comes before the checksum: a newer version may have another checksum.
+        # The version is checked before the checksum: a newer version may have another checksum.
         self.version = start[len(MAGIC)]
         if not 1 <= self.version <= VERSION:
             raise FormatError(
@@ -104,10 +104,10 @@ class Container:
         self.parts_begin, self.parts_end = START, begin
 
     def part(self, number: int, begin: int, raw_bytes: int, code_bytes: int) -> Part:
-        """Read a part of an array: its raw and its coded bytes.
+        """Read a part of an array, and return its raw and its coded bytes.
 
         Raises:
-          FormatError: if it is damaged.
+          FormatError: if the part is damaged.
         """
         data = self._read(begin, raw_bytes + code_bytes)
         wanted = self._digests[PART_DIGEST * number : PART_DIGEST * (number + 1)]
@@ -138,7 +138,7 @@ class Container:
         return found, begin
 
     def _read(self, begin: int, size: int) -> memoryview:
-        """Read bytes of the file; threads may at the same time."""
+        """Read bytes of the file; threads may call this at the same time."""
         out = bytearray(size)
         with self._lock:
             self._file.seek(begin)
@@ -151,12 +151,12 @@ class Container:
 def open_container(
     path: str | os.PathLike, limits: Limits | None = None, *, keeps: bool = True
 ) -> Iterator[Container]:
-    """Open a file, and check all of it but parts of arrays, which are checked when they are read.
+    """Open a file and check all of it except parts of arrays, which are checked when they are read.
 
     See `Budget` for `limits` and `keeps`.
 
     Raises:
-      FormatError: if it is not whole and untouched, or is larger than the memory that it may take.
+      FormatError: if the file is not whole and untouched, or takes more memory than it may.
       OSError: if it cannot be read.
     """
     with naming(path), open(path, "rb") as file:

@@ -1,16 +1,16 @@
-"""Independent symbols of unknown frequencies."""
+"""Codes independent symbols of unknown frequencies."""
 
 import numpy as np
 
 from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.dtypes import signed_dtype
 
-SEEN = 64  # weight of an observation
+SEEN = 64  # the weight of an observation
 _FIRST_BLOCK = 4
-_GROWTH = 4  # a block is a quarter of what came before it
+_GROWTH = 4  # a block is a quarter as long as everything before it
 _TOGETHER = 2**17  # symbols that are coded at a time
 
-# Nanoseconds of work: a call of the coder, and each symbol that there can be and that there is.
+# Nanoseconds of a call of the coder, of each possible symbol, and of each symbol that is coded.
 _CALL, _EACH_WEIGHT, _EACH_SYMBOL = 30_000, 12, 45
 
 
@@ -26,22 +26,22 @@ def code_counted(
 ) -> np.ndarray:
     """Code symbols of `[low, low + alphabet)`, shape [count], as draws from one distribution.
 
-    They are coded in blocks that grow with what came before: each block has the frequencies of all
-    symbols before it. No table is stored, and a block of any length is one call of the coder.
+    The symbols are coded in blocks, each a quarter as long as everything before it, with the
+    frequencies of all symbols before it. No table is stored, and a block is one call of the coder.
 
     Args:
       coder: see `Coder`.
       alphabet: number of different symbols.
       count: number of symbols.
-      symbols: what to encode.
+      symbols: the symbols to encode; None to decode.
       low: the smallest symbol.
-      prior: what to add to the frequencies, integers >= 1 of shape [alphabet] in units of 1/64
+      prior: integers >= 1 of shape [alphabet], added to the frequencies, in units of 1/64
         observation.
-      out: where to decode them to, of shape [count].
+      out: the array to decode to, of shape [count].
 
     Returns:
-      The symbols, of the smallest signed type that holds all there can be if they were decoded
-      without `out`.
+      The symbols. If they were decoded without `out`, their type is the smallest signed one that
+      holds all possible symbols.
     """
     weights = (first_weights(alphabet) if prior is None else prior).astype(np.int64)
     if symbols is not None:
@@ -92,12 +92,12 @@ def _work(ends: np.ndarray, alphabet: int) -> int:
 
 
 def entropy_bits(counts: np.ndarray) -> float:
-    """Return the bits of symbols with the entropy of how often each occurs; [n], all above zero."""
+    """Return the bits of symbols by their entropy, given how often each occurs, [n], all > 0."""
     return float(counts @ np.log2(counts.sum() / counts))
 
 
 def count_symbols(symbols: np.ndarray, alphabet: int, low: int = 0) -> np.ndarray:
-    """How often each of `[low, low + alphabet)` occurs, int64 of shape [alphabet]."""
+    """Count how often each of `[low, low + alphabet)` occurs, int64 of shape [alphabet]."""
     counts = np.zeros(alphabet, np.int64)
     for start in range(0, symbols.size, _TOGETHER):
         part = symbols[start : start + _TOGETHER].astype(np.int64) - low

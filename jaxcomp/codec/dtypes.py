@@ -1,4 +1,4 @@
-"""The array types a file can hold, and their codes in it."""
+"""Lists the array types that a file can hold, and their codes in it."""
 
 import functools
 
@@ -35,14 +35,14 @@ NAMES = (
     "int2",
     "uint2",
 )
-# Bits of the exponent and of the mantissa.
+# Each type has these bits of exponent and of mantissa.
 FIELDS = {"float16": (5, 10), "bfloat16": (8, 7), "float32": (8, 23), "float64": (11, 52)}
-_OF_NUMPY = 12  # of them; the others come with ml_dtypes, and have a byte for each entry or two
+_OF_NUMPY = 12  # so many are NumPy's; those of ml_dtypes take one or two bytes for each entry
 
 
-@functools.cache  # names of types take numpy microseconds
+@functools.cache  # numpy takes microseconds to find the name of a type
 def code_of(dtype: np.dtype) -> int:
-    """The code of an array type, whatever its byte order.
+    """Return the code of an array type, whatever its byte order.
 
     Raises:
       TypeError: if a file cannot hold the type.
@@ -55,7 +55,7 @@ def code_of(dtype: np.dtype) -> int:
 
 
 def signed_dtype(low: int, high: int) -> type[np.signedinteger]:
-    """The smallest of int8, int16 and int32 that holds all of `[low, high]`."""
+    """Return the smallest of int8, int16 and int32 that holds all of `[low, high]`."""
     for dtype, beyond in ((np.int8, 2**7), (np.int16, 2**15)):
         if -beyond <= low and high < beyond:
             return dtype
@@ -63,13 +63,13 @@ def signed_dtype(low: int, high: int) -> type[np.signedinteger]:
 
 
 def is_floating(dtype: np.dtype) -> bool:
-    """Tell whether a type is neither bool nor one of integers."""
+    """Tell whether a type is neither bool nor an integer type."""
     return not (dtype.kind == "b" or is_integer(dtype))
 
 
 @functools.cache
 def dtype_of(code: int) -> np.dtype:
-    """The little-endian array type of a code.
+    """Return the little-endian array type of a code.
 
     Raises:
       FormatError: if there is no such code.
@@ -83,13 +83,13 @@ def dtype_of(code: int) -> np.dtype:
 
 
 def is_integer(dtype: np.dtype) -> bool:
-    """Tell whether a type is one of integers, bool not among them."""
+    """Tell whether a type is an integer type; bool is not."""
     return dtype.name.startswith(("int", "uint"))
 
 
 def _of_ml_dtypes(name: str) -> np.dtype:
-    # The package comes with jax, but a reader without jax need not have it as long as its files do
-    # not use these types.
+    # The package comes with jax, but a reader without jax needs it only for files that use these
+    # types.
     try:
         import ml_dtypes
     except ImportError as error:

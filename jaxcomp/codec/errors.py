@@ -1,5 +1,5 @@
-"""The one error of a file that cannot be read."""
+"""Defines the one error of a file that cannot be read."""
 
 
 class FormatError(ValueError):
-    """The file is not a whole, untouched `.jxc` file; the message says what is wrong with it."""
+    """Says what is wrong with a file that is not a whole, untouched `.jxc` file."""

@@ -1,4 +1,4 @@
-"""The facts that a file tells of an array before its values."""
+"""Codes the facts about an array that a file has before its values."""
 
 import enum
 import math
@@ -14,29 +14,29 @@ from jaxcomp.codec.limits import MAX_AXES, MAX_ELEMENTS
 from jaxcomp.codec.scheme import Scheme, code_scheme
 from jaxcomp.codec.text import Text
 
-TYPES = 32  # room for types in the byte that has the kind and the type
-END_OF_VERSION_2 = 6 * TYPES  # kinds from here on came later
-APART, SAME = 254, 255  # in place of that byte: see `Apart` and `Same`
+TYPES = 32  # the number of types that the byte of kind and type has room for
+END_OF_VERSION_2 = 6 * TYPES  # kinds from here on are newer
+APART, SAME = 254, 255  # these stand in place of that byte: see `Apart` and `Same`
 
 
 class Kind(enum.IntEnum):
     """Names what the values of an array are made of."""
 
     PLAIN = 0  # every entry by itself
-    SPARSE = 1  # where it is not zero, and the entries there
+    SPARSE = 1  # a pattern of zeros, and the other entries
     TABLE = 2  # levels and the values they stand for
-    MIRRORED = 3  # the same, with negative values that mirror the positive ones
+    MIRRORED = 3  # a table whose negative values mirror the positive ones
     STEP = 4  # levels and a step
     STEPS = 5  # levels and a step for each slice
     FLOATS = 6  # every entry by itself, its exponent first
-    ARRANGED = 7  # every entry, of which some are like others
+    ARRANGED = 7  # every entry, some of which are like others
 
 
 _WITHOUT_LEVELS = (Kind.PLAIN, Kind.ARRANGED)
 
 
 class Facts(NamedTuple):
-    """Holds what is told of an array before its values."""
+    """Holds what a file says of an array before its values."""
 
     kind: Kind
     dtype: np.dtype
@@ -45,8 +45,8 @@ class Facts(NamedTuple):
     zero: bool = False  # whether a mirrored table has 0 in its middle
     step_shape: tuple[int, ...] = ()
     scheme: Scheme = Scheme()
-    highest: int = 0  # of the exponents of floats, which are the levels less this
-    way: Way = Way()  # of an arranged array
+    highest: int = 0  # the highest exponent of floats, subtracted from the levels
+    way: Way = Way()  # how an arranged array is arranged
 
     @property
     def whole(self) -> bool:
@@ -64,7 +64,7 @@ class Facts(NamedTuple):
         return math.prod(self.shape)
 
     def table_sizes(self) -> tuple[int, int]:
-        """Return the number of values of a table, and of those that are stored."""
+        """Return the number of values of a table, and how many of them are stored."""
         low, high = self.bounds
         if self.kind == Kind.MIRRORED:
             return 2 * -low + self.zero, -low
@@ -92,7 +92,7 @@ class Facts(NamedTuple):
 
 def check_shape(shape: tuple[int, ...]) -> None:
     """Raise a ValueError if an array of this shape is beyond the limits of the format."""
-    # numpy multiplies the axes of an array without elements too, and overflows.
+    # numpy multiplies the axes of an array even if it has no elements, and overflows.
     if len(shape) > MAX_AXES or math.prod(n for n in shape if n) > MAX_ELEMENTS:
         raise ValueError(
             f"an array of shape {tuple(shape)} is beyond the limits of the format: "
@@ -104,12 +104,12 @@ def code_facts(text: Text, known: Facts | None, first: int | None = None) -> Fac
     """Code the facts about an array.
 
     Args:
-      text: where.
-      known: what to encode.
-      first: the byte of kind and type, if it has been decoded.
+      text: the stream of the file's text.
+      known: the facts to encode; None to decode.
+      first: the byte of kind and type, if it has been decoded already.
 
     Raises:
-      FormatError: if they contradict each other or are beyond the limits.
+      FormatError: if they contradict each other or exceed the limits.
     """
     if first is None:
         first = text.byte(None if known is None else TYPES * known.kind + code_of(known.dtype))

@@ -1,6 +1,7 @@
-"""Which coder to use: compiled loops pay where there is much to code, if numba is there.
+"""Chooses the coder: compiled loops pay where there is much to code, if numba is there.
 
-To import numba takes half a second; what it compiles, some 20 s the first time, is kept on disk.
+Importing numba takes half a second. Compiling takes some 20 s the first time; the result is kept on
+disk.
 """
 
 import functools
@@ -9,14 +10,14 @@ import threading
 
 from jaxcomp.codec.coder import Decoder, Encoder
 
-_MUCH = 2**24  # entries that take about as long without numba as to import it
+_MUCH = 2**24  # coding so many entries without numba takes about as long as importing it
 
-_entries = 0  # that this process has coded
+_entries = 0  # the entries that this process has coded
 _lock = threading.Lock()
 
 
 def coders(entries: int) -> tuple[type[Encoder], type[Decoder]]:
-    """Return the encoder and the decoder to use for some more entries; bytes are the same."""
+    """Return the encoder and the decoder for so many more entries; bytes never differ."""
     global _entries
     with _lock:
         _entries += entries
@@ -29,7 +30,7 @@ def coders(entries: int) -> tuple[type[Encoder], type[Decoder]]:
 def _compiled() -> tuple[type[Encoder], type[Decoder]] | None:
     try:
         from jaxcomp.codec.compiled import CompiledDecoder, CompiledEncoder
-    # It is not there, not for this version of NumPy, or has no folder for what it compiles.
+    # numba is missing, does not fit this version of NumPy, or has no folder for compiled code.
     except (ImportError, RuntimeError):
         return None
     return CompiledEncoder, CompiledDecoder

@@ -1,4 +1,4 @@
-"""Floating-point numbers of many values: exponents, then mantissas, then what is like chance.
+"""Codes floating-point numbers of many values: exponents, then mantissas, then random bits.
 
 The exponents of weights follow the scales of their slices (see `scaled`). The first bits of a
 mantissa follow the exponent: the larger a weight is, the faster the density of weights falls within
@@ -12,14 +12,14 @@ from jaxcomp.codec.dtypes import FIELDS, signed_dtype
 from jaxcomp.codec.planes import code_plane
 from jaxcomp.codec.scaled import CLASSES, FACTORS, code_classes
 
-_FIRST_BITS = 3  # of a mantissa that follow the exponent
-_TOGETHER = 2**16  # entries that are taken apart at a time
+_FIRST_BITS = 3  # bits of a mantissa that follow the exponent
+_TOGETHER = 2**16  # entries that are split at a time
 _WORK = 10  # nanoseconds for each byte
-MEMORY_OF_ENTRY = 6  # bytes beside its exponent and itself
+MEMORY_OF_ENTRY = 6  # bytes beside the exponent and the entry itself
 
 
 def relative_exponents(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the stored exponents of numbers, the highest of them subtracted, and the highest."""
+    """Return the stored exponents of numbers, less the highest of them, and the highest."""
     exponent_bits, mantissa_bits = FIELDS[values.dtype.name]
     words = values.reshape(-1).view(f"u{values.itemsize}")
 
@@ -51,14 +51,14 @@ def code_floats(
     exponents: np.ndarray,
     values: np.ndarray | None,
 ) -> np.ndarray:
-    """Code numbers whose exponents are known.
+    """Code numbers whose exponents are known, and return the numbers.
 
     Args:
       coder: see `Coder`.
       dtype: a type in `FIELDS`, little-endian.
       highest: see `relative_exponents`.
       exponents: see `relative_exponents`, of shape [count].
-      values: what to encode, of that shape.
+      values: the numbers to encode, of that shape; None to decode.
     """
     exponent_bits, mantissa_bits = FIELDS[dtype.name]
     rest_bits = mantissa_bits - _FIRST_BITS
@@ -74,7 +74,7 @@ def code_floats(
         if first is not None:
             first[part] = (words[part] >> rest_bits) & (2**_FIRST_BITS - 1)
     first = code_classes(coder, classes, (0, 2**_FIRST_BITS - 1), first)
-    # The sign stands before the other bits of the mantissa; the first byte may be less than one.
+    # The sign precedes the other bits of the mantissa; the first byte may have fewer than 8 bits.
     bits, plane = 1 + rest_bits, np.empty(count, np.uint8)
     for start in reversed(range(0, bits, 8)):
         if values is not None:

@@ -1,4 +1,4 @@
-"""Where things are in a file of version 3: parts of arrays, then the main stream, then a footer.
+"""Lays out a file of version 3: parts of arrays, then the main stream, then a footer.
 
 | bytes | what                                                                                  |
 |-------|---------------------------------------------------------------------------------------|
@@ -6,8 +6,8 @@
 | 8 P   | BLAKE2b-64 of each part                                                               |
 | r     | main stream: raw bytes                                                                |
 | n     | main stream: coded bytes                                                              |
-| ...   | footer, read from the end: the number 2 n, plus 1 if there is more; then r, P, the    |
-|       | number of arrays in the main stream that later ones are the same as, and their places |
+| ...   | footer, read from the end: the number 2 n, plus 1 if more follows; then r, P, how     |
+|       | many arrays of the main stream later ones repeat, and the places of those arrays      |
 """
 
 from typing import NamedTuple
@@ -19,13 +19,13 @@ PART_DIGEST = 8  # bytes
 
 
 class Footer(NamedTuple):
-    """Holds the lengths of what is before it."""
+    """Holds the lengths of everything before the footer."""
 
     code_bytes: int
-    raw_bytes: int | None  # None: all that is before the code
+    raw_bytes: int | None  # None: everything before the code
     parts: int
-    shared: tuple[int, ...]  # places of arrays that later ones are the same as, ascending
-    size: int  # of the footer
+    shared: tuple[int, ...]  # places of arrays that later ones repeat, ascending
+    size: int  # bytes of the footer
 
 
 def footer(raw_bytes: int, code_bytes: int, parts: int, shared: list[int]) -> bytes:
@@ -37,10 +37,10 @@ def footer(raw_bytes: int, code_bytes: int, parts: int, shared: list[int]) -> by
 
 
 def read_footer(data: memoryview) -> Footer:
-    """Read the footer that ends where some bytes do.
+    """Read the footer at the end of some bytes.
 
     Raises:
-      FormatError: if there is none, or not all of it.
+      FormatError: if there is none, or only a part of it.
     """
     double, end = read_trailing(data, len(data))
     if not double & 1:

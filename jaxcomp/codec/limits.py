@@ -1,7 +1,7 @@
-"""What a file of some size may declare and cost, so that a small one takes little memory and time.
+"""Limits what a file of some size may declare and cost: a small file takes little memory and time.
 
-Costs are counted, not measured: a file is refused by all machines or by none. The writer counts
-the same, and makes a file as large as its arrays ask for.
+Costs are counted, not measured: all machines refuse a file, or none does. The writer counts the
+same, and makes a file as large as its arrays require.
 """
 
 import math
@@ -12,8 +12,8 @@ from typing import NamedTuple
 from jaxcomp.codec.errors import FormatError
 
 MAX_AXES = 32
-MAX_DEPTH = 64  # of nested names
-MAX_NAME = 1024  # bytes
+MAX_DEPTH = 64  # the deepest nesting of names
+MAX_NAME = 1024  # the longest name, in bytes
 MAX_ELEMENTS = 2**36
 MAX_SEGMENTS = 2**14
 
@@ -23,8 +23,13 @@ class Limits(NamedTuple):
 
     Attributes:
       memory: bytes. By default 4,096 for each byte of the file, or 256 MiB for a small one.
-      seconds: of one core of 2 to 3 GHz; counted, not measured. By default 0.00015 for each byte of
-        the file, or 10 for a small one.
+      seconds: seconds of one core of 2 to 3 GHz; counted, not measured. By default 0.00015 for each
+        byte of the file, or 10 for a small one.
+
+    Example:
+      >>> from jaxcomp import codec
+      >>> codec.Limits(memory=2**30)  # `jaxcomp.load(path, limits=...)` then takes 1 GiB at most
+      Limits(memory=1073741824, seconds=None)
     """
 
     memory: float | None = None
@@ -33,7 +38,7 @@ class Limits(NamedTuple):
 
 class _Limit(NamedTuple):
     unit: str
-    per_byte: int  # of the file
+    per_byte: int  # for each byte of the file
     free: int
 
 
@@ -43,17 +48,17 @@ LIMITS = {
     "text": _Limit("bytes of names and shapes", 64, 4096),
 }
 
-SMALL = 2**16  # bytes of a file: a smaller one may cost as much
+SMALL = 2**16  # bytes of a file; a smaller one may cost as much as one of this size
 MEMORY_PER_BYTE = 2**12
 WORK_PER_BYTE = 150_000  # nanoseconds
-PROGRAM_MEMORY = 2**24  # of models, and of parts of arrays that are at hand
+PROGRAM_MEMORY = 2**24  # memory of models, and of the parts of arrays that are being read
 FILE_COPIES = 4
-MEMORY_OF_TEXT = 1024  # for each byte: what came after it, and the names made of it
-MEMORY_OF_ARRAY = 1024  # beside its entries
+MEMORY_OF_TEXT = 1024  # for each byte: the counts of what followed it, and the names made of it
+MEMORY_OF_ARRAY = 1024  # bytes of an array beside its entries
 
 
 class Cost(NamedTuple):
-    """Holds what a part of an array takes."""
+    """Holds what a part of an array costs."""
 
     work: int  # nanoseconds
     memory: int  # bytes
@@ -62,8 +67,8 @@ class Cost(NamedTuple):
 class Budget:
     """Counts what has been declared and spent up to now.
 
-    A reader knows the size of the file and refuses what is beyond it. A writer finds out at the
-    end how large the file has to be; that is more than it is for arrays of almost only zeros.
+    A reader knows the size of the file, and refuses what is beyond it. A writer finds out at the
+    end how large the file must be; for arrays of almost only zeros, it is larger than the code.
     Threads may count at the same time.
     """
 
@@ -74,14 +79,14 @@ class Budget:
 
         Args:
           file_bytes: the size of the file; None for a writer, which is refused nothing.
-          limits: other limits of memory and time than those of the file's size.
-          keeps: whether all arrays stay in memory; else each stays until the next one is read, as
-            long as the variable of a loop holds it.
+          limits: limits of memory and time, in place of those that follow from the file's size.
+          keeps: whether all arrays stay in memory; else each stays until the next one is read,
+            since the variable of a loop holds it.
         """
         memory, seconds = _checked(Limits() if limits is None else limits)
         self._file_bytes, self._keeps = file_bytes, keeps
         self._lock = threading.Lock()
-        self._last = 0  # bytes of the array that was read last, unless all are kept
+        self._last = 0  # the bytes of the array that was read last, unless all are kept
         self._spent = dict.fromkeys(LIMITS, 0)
         self._most_later = 0
         self._held = self._most_held = PROGRAM_MEMORY + FILE_COPIES * (file_bytes or 0)
@@ -124,7 +129,7 @@ class Budget:
             )
 
     def need(self, memory: int) -> None:
-        """Count memory in bytes, beside what is held, before it is taken for a while.
+        """Count memory in bytes that is needed for a while beside what is held, before it is taken.
 
         Raises:
           FormatError: if it is beyond the limit.
@@ -139,33 +144,33 @@ class Budget:
             )
 
     def hold(self, memory: int) -> None:
-        """Count memory in bytes that is taken until the end; errors as `need`."""
+        """Count memory in bytes that is kept until the end; errors as for `need`."""
         self._held += memory
         self.need(0)
 
     @property
     def memory(self) -> int:
-        """Return the bytes that are held or needed at most."""
+        """Return the most bytes that were held or needed at a time."""
         return max(self._most_held, self._held + self._most_later)
 
     def cost(self) -> "Cost":
-        """Return what has been spent of time, and of memory beyond that of the program."""
+        """Return the time spent, and the memory beyond that of the program."""
         return Cost(self.work_done, self.memory - PROGRAM_MEMORY)
 
     def add(self, cost: "Cost") -> None:
-        """Count what something takes by itself, which can be when all else is held."""
+        """Count the cost of something that may happen when everything else is held."""
         self.work(cost.work)
         self._most_later = max(self._most_later, cost.memory)
 
     def keep(self, memory: int) -> None:
-        """Count the memory in bytes of an array that was read; errors as `need`."""
+        """Count the memory in bytes of an array that was read; errors as for `need`."""
         if not self._keeps:
             self._held -= self._last
             self._last = memory
         self.hold(memory)
 
     def smallest_file(self) -> int:
-        """The size in bytes of the smallest file that may declare and cost all this."""
+        """Return the size in bytes of the smallest file that may declare and cost all this."""
         sizes = [
             -(-(self._spent[what] - limit.free) // limit.per_byte) for what, limit in LIMITS.items()
         ]

@@ -1,4 +1,4 @@
-"""Which way of coding makes an array of many values smallest."""
+"""Chooses the way of coding that makes an array of many values smallest."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,12 +15,12 @@ from jaxcomp.codec.floats import code_floats, exponent_factors, relative_exponen
 from jaxcomp.codec.planes import code_planes
 from jaxcomp.codec.scaled import Axes
 
-_SAMPLE = 2**15  # entries that are coded to see how many bits they take
-_LOOKED_AT = 2**14  # places where the same entries can follow each other again
-_FEWEST = 16  # of them without zeros
-_ALIKE = 4, 16  # entries and bytes one after another that are hardly the same by chance
-_SHARE = 0.02  # of repeated ones
-_MOST = 2**28  # bytes that are given to LZMA
+_SAMPLE = 2**15  # entries that are coded to estimate the bits
+_LOOKED_AT = 2**14  # places that are searched for repetitions of the same entries
+_FEWEST = 16  # the fewest places without zeros
+_ALIKE = 4, 16  # entries and bytes in a row that hardly repeat by chance
+_SHARE = 0.02  # the share of repeated ones from which on LZMA is tried
+_MOST = 2**28  # bytes that LZMA is given at most
 
 
 def choose_floats(values: np.ndarray) -> tuple[np.ndarray, int, Axes] | None:
@@ -42,7 +42,7 @@ def choose_floats(values: np.ndarray) -> tuple[np.ndarray, int, Axes] | None:
 
 
 def smallest_way(values: np.ndarray) -> tuple[Way, int] | None:
-    """Return the way of `arranged` of the fewest bits, and how many, or None if none can be small.
+    """Return the smallest way of `arranged` and its bits, or None if none can be small.
 
     Args:
       values: contiguous little-endian array of any shape.
@@ -60,7 +60,7 @@ def smallest_way(values: np.ndarray) -> tuple[Way, int] | None:
 
 
 def _candidates(words: np.ndarray, values: np.ndarray) -> Iterator[Way]:
-    """Yield what can pay, judged by some of the entries."""
+    """Yield the ways that can pay, judged by some of the entries."""
     orders = [Order.ROWS] if values.ndim < 2 else [Order.ROWS, Order.COLUMNS]
     can = can_pack()
     if can and any(_repeats(words, order) for order in orders):
@@ -72,7 +72,7 @@ def _candidates(words: np.ndarray, values: np.ndarray) -> Iterator[Way]:
 
 
 def _repeats(words: np.ndarray, order: Order) -> bool:
-    """Tell whether entries that follow each other, without a zero, often do so again."""
+    """Tell whether runs of entries without a zero often occur again."""
     length = max(_ALIKE[0], _ALIKE[1] // words.itemsize)
     rows = words.reshape(1 if words.ndim < 2 else len(words), -1)
     rows = rows if order == Order.ROWS else rows.T
@@ -94,12 +94,12 @@ def _repeats(words: np.ndarray, order: Order) -> bool:
 def _is_symmetric(words: np.ndarray) -> bool:
     if words.ndim != 2 or words.shape[0] != words.shape[1]:
         return False
-    # Most matrices differ in the first row and column already.
+    # Most asymmetric matrices differ in the first row and column already.
     return bool((words[0] == words[:, 0]).all() and (words == words.T).all())
 
 
 def _ascends(values: np.ndarray) -> bool:
-    """Tell whether almost all entries are at least the one before, along the last axis."""
+    """Tell whether almost all entries are at least the one before, on the last axis."""
     if values.shape[-1] < 3 or values.dtype.kind not in "iuf":
         return False
     some = values.reshape(-1, values.shape[-1])[: max(1, _LOOKED_AT // values.shape[-1])]

@@ -1,4 +1,4 @@
-"""Text about a whole checkpoint, such as the `format` of a `.safetensors` file.
+"""Stores text about a whole checkpoint, such as the `format` of a `.safetensors` file.
 
 The text `t` of the key `k` is a dict without entries whose names are `("__metadata__", k, t)`.
 """

@@ -1,4 +1,4 @@
-"""Paths of arrays in a nested dict, and their text in a file."""
+"""Codes the paths of arrays in a nested dict as text."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -14,22 +14,23 @@ Leaf = TypeVar("Leaf")
 EMPTY = object()  # stands for a dict without entries where an array could be
 NEXT_SEGMENT = object()  # stands for the end of a segment where names could be
 
-# Bytes of a name's text that are not UTF-8 text.
-_NEXT = 0  # ends a part, another follows
+# These bytes of a name's text are not UTF-8 text.
+_NEXT = 0  # ends a part; another follows
 _ARRAY = 1  # ends the names of an array
 _EMPTY_DICT = 2  # ends the names of a dict without entries
-_END = 3  # in place of a name: there are no more
-_INTEGER = 4  # before a part that is an integer, in decimal
-_LITERAL = 5  # before a byte below 7 of a text
-_NEXT_SEGMENT = 6  # in place of a name: the text goes on in another segment
+_END = 3  # stands in place of a name: there are no more
+_INTEGER = 4  # precedes a part that is an integer, in decimal
+_LITERAL = 5  # precedes a byte below 7 of a text
+_NEXT_SEGMENT = 6  # stands in place of a name: the text continues in another segment
 
 
 def check_names(names: Names) -> None:
     """Check that a file can hold these names.
 
     Raises:
-      TypeError: if one is not a str or an int.
-      ValueError: if one is no valid text or beyond 64 bits, or they are none, too many or too long.
+      TypeError: if a name is neither a str nor an int.
+      ValueError: if a name is no valid text or beyond 64 bits, or there are none, too many or too
+        long ones.
     """
     if not names:
         raise ValueError("an array needs a name")
@@ -67,12 +68,13 @@ def encode_end(text: Text) -> None:
 
 
 def decode_names(text: Text) -> Any:
-    """The next names, and whether they are those of an empty dict; None if there are no more.
+    """Decode the next names, and whether they are those of an empty dict.
 
-    `NEXT_SEGMENT` if there may be more, in another segment.
+    Returns:
+      None if there are no more; `NEXT_SEGMENT` if there may be more, in another segment.
 
     Raises:
-      FormatError: if they are no names.
+      FormatError: if the bytes are no names.
     """
     names: list[str | int] = []
     part, is_integer, start = bytearray(), False, text.length
@@ -103,10 +105,10 @@ def decode_names(text: Text) -> Any:
 
 
 def flatten(node: Mapping, names: Names = ()) -> Iterator[tuple[Names, Any]]:
-    """Names and leaves of a nested dict in its order; a dict without entries is the leaf EMPTY.
+    """Yield names and leaves of a nested dict in its order; an empty dict is the leaf EMPTY.
 
     Raises:
-      ValueError: if it is nested too deep, such as a dict that contains itself.
+      ValueError: if it is nested too deep, as a dict is that contains itself.
     """
     if len(names) > MAX_DEPTH:
         raise ValueError(f"params are nested more than {MAX_DEPTH} deep at {join(names[:3])}...")
@@ -120,22 +122,22 @@ def flatten(node: Mapping, names: Names = ()) -> Iterator[tuple[Names, Any]]:
 
 
 class Unflattened:
-    """A nested dict that grows by names and leaves."""
+    """Holds a nested dict that grows by names and leaves."""
 
     def __init__(self) -> None:
         self.root: NestedDict = {}
 
     def add(self, names: Names, leaf: Any) -> None:
-        """Put a leaf that is no dict, or EMPTY, in its place.
+        """Put a leaf, which is no dict, or EMPTY, in its place.
 
         Raises:
-          ValueError: if something is in that place, or on the way to it.
+          ValueError: if its place, or one on the way to it, is taken.
         """
         node = self.root
         for depth, name in enumerate(names[:-1], 1):
             if name not in node:
                 node[name] = {}
-            elif not (isinstance(node[name], dict) and node[name]):  # an empty one is a leaf
+            elif not (isinstance(node[name], dict) and node[name]):  # an empty dict is a leaf
                 raise ValueError(f"{join(names[:depth])} is an array and holds {join(names)}")
             node = node[name]
         if names[-1] in node:
@@ -149,7 +151,7 @@ def joined(
     """Join the names of each item by `/`.
 
     Raises:
-      error: if two become the same.
+      error: if two joined names are the same.
     """
     taken: dict[str, Names] = {}
     for names, leaf in items:
@@ -161,7 +163,7 @@ def joined(
 
 
 def join(names: Names) -> str:
-    """Names as a message shows them."""
+    """Return names as a message shows them."""
     return repr("/".join(map(str, names))) if names else "the top level"
 
 

@@ -1,11 +1,11 @@
-"""Arrays of many values, byte by byte: only the first bytes of numbers are alike."""
+"""Codes arrays of many values byte by byte: only the first bytes of numbers are alike."""
 
 import numpy as np
 
 from jaxcomp.codec.coder import Coder, Encoder
 from jaxcomp.codec.counted import code_counted
 
-_FEWEST = 16  # values for which a model of a byte can pay
+_FEWEST = 16  # the fewest values for which a model of a byte can pay
 _GAIN = 0.98
 _SAMPLE = 2**16
 _TOGETHER = 2**16  # entries that are packed at a time, a multiple of 8
@@ -15,7 +15,7 @@ _WORK = 10  # nanoseconds for each byte
 def code_planes(coder: Coder, dtype: np.dtype, count: int, values: np.ndarray | None) -> np.ndarray:
     """Code `count` values of a little-endian type exactly, bytes of the same weight together.
 
-    The highest byte of each value comes first; see `code_plane`.
+    The highest byte of all values comes first; see `code_plane`.
     """
     width = dtype.itemsize
     known = None if values is None else values.view(np.uint8).reshape(count, width)
@@ -31,15 +31,15 @@ def code_plane(
 ) -> None:
     """Code `count` numbers of some bits, uint8.
 
-    A symbol tells whether they are entropy-coded, as draws from one distribution, or stored as they
+    A symbol says whether they are entropy-coded, as draws from one distribution, or stored as they
     are, one after another without gaps.
 
     Args:
       coder: see `Coder`.
       bits: of each number, at most 8.
-      count: how many.
-      plane: what to encode.
-      out: where to decode them to.
+      count: number of values.
+      plane: the numbers to encode; None to decode.
+      out: the array to decode to.
     """
     coder.budget.work(_WORK * count)
     modeled = None if plane is None else np.array([_pays(plane, bits)])
@@ -79,7 +79,7 @@ def _unpack(packed: bytes | memoryview, bits: int, out: np.ndarray) -> None:
 def _pays(plane: np.ndarray, bits: int) -> bool:
     if plane.size < _FEWEST:
         return False
-    # A long plane pays if the beginning of it does.
+    # A long plane is judged by its beginning.
     plane = plane[:_SAMPLE]
     trial = Encoder()
     code_counted(trial, 1 << bits, plane.size, plane)

@@ -1,9 +1,9 @@
-"""What levels are expected to be before any was seen: a bell around zero.
+"""Models levels before any was seen: a bell around zero.
 
 Most arrays are too short to learn how often each of many levels occurs. The distribution function
-of the bell is `1 / (1 + exp(-y(x)))` of `x`, the level over a scale: logistic for `y = x`, close to
-normal for `y = x + x^3 / 64`, with heavier tails where y grows less than x. All are integers, so
-that writer and reader compute the same.
+of the bell is `1 / (1 + exp(-y(x)))`, where `x` is the level over a scale. It is logistic for
+`y = x`, close to normal for `y = x + x^3 / 64`, and has heavier tails where y grows slower than x.
+All numbers are integers, so that writer and reader compute the same.
 """
 
 from typing import NamedTuple
@@ -14,11 +14,11 @@ from jaxcomp.codec.coder import PRECISION
 from jaxcomp.codec.counted import SEEN
 from jaxcomp.codec.logistic import CEILING, COARSE, PROBABILITY, UNIT
 
-MIDDLE_CLASS = 24  # of the mean scale; classes are a quarter of an octave apart
+MIDDLE_CLASS = 24  # the class of the mean scale; classes are a quarter of an octave apart
 FORMS = 6  # two with heavier tails, the logistic one, three with lighter tails
 STRENGTHS = (64, 256, 1024, 4096)  # observations
 MOST_LEVELS = 2**9
-MOST = 255  # of scales: an eighth of an octave apart, from 1/64 of a level
+MOST = 255  # the largest scale: scales are an eighth of an octave apart, from 1/64 of a level
 _CUBES = (0, 64, 32, 16)  # x + x^3 / 64, ...
 _HEAVY = ((1638, 1, 5), (614, 3, 40))
 _EIGHTHS = np.array([65536, 71468, 77936, 84990, 92682, 101070, 110218, 120194])  # 2^16 2^(i / 8)
@@ -27,11 +27,11 @@ _ALL = 1 << PRECISION
 
 
 class Prior(NamedTuple):
-    """Says what is expected."""
+    """Says which levels are expected: a scale, a form and a strength."""
 
-    scale: int  # of the middle class, of `[0, 255]`
-    form: int  # of `[0, 6)`
-    strength: int  # which of `STRENGTHS`
+    scale: int  # the scale of the middle class, in `[0, 255]`
+    form: int  # the form, in `[0, 6)`
+    strength: int  # an index of `STRENGTHS`
 
     def weights(self, bounds: tuple[int, int]) -> np.ndarray:
         """Return the weights of all levels by class, [48, K], as `code_counted` takes them."""
@@ -42,8 +42,8 @@ class Prior(NamedTuple):
 
 def shares(scales: np.ndarray, form: int, bounds: tuple[int, int]) -> np.ndarray:
     """Return the probability of each level in units of 2^-24, [scales, levels]."""
-    widths = (_EIGHTHS[scales % 8] << scales // 8)[:, None]  # in 2^-22 levels
-    # Edges between two levels, and what is between zero and them.
+    widths = (_EIGHTHS[scales % 8] << scales // 8)[:, None]  # in units of 2^-22 levels
+    # These are the edges between two levels, and the distances of the edges from zero.
     twice = 2 * np.arange(bounds[0], bounds[1], dtype=np.int64) + 1
     farthest = max(-bounds[0], bounds[1])
     odd = 2 * np.arange(farthest, dtype=np.int64) + 1
@@ -54,7 +54,7 @@ def shares(scales: np.ndarray, form: int, bounds: tuple[int, int]) -> np.ndarray
     else:
         cube = _CUBES[form - len(_HEAVY)]
         y = x + ((x * x >> 12) * x >> 12) // cube if cube else x
-    # The table of probabilities is coarser than levels are.
+    # The table of probabilities is coarser than levels are, so interpolate.
     place, rest = np.divmod(np.minimum(y, CEILING - 1) + CEILING, COARSE)
     above = PROBABILITY.take(place + 1).astype(np.int64)
     above += (above - PROBABILITY.take(place)) * (rest - COARSE) // COARSE

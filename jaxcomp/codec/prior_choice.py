@@ -1,4 +1,4 @@
-"""Which prior makes an array of many levels smallest, and whether one does."""
+"""Chooses the prior that makes an array of many levels smallest, if one does."""
 
 import functools
 import math
@@ -20,14 +20,14 @@ from jaxcomp.codec.prior import (
 from jaxcomp.codec.scaled import CLASSES, Axes, entry_classes, next_weights, slice_factors
 from jaxcomp.codec.scheme import Scheme
 
-# With more entries, how often levels occur is learned anyway: of each scale, and of each level if
-# the scale does not vary.
+# With more entries the array itself shows how often levels occur. The first number is for arrays
+# whose scale varies; the second, for others, is for each level.
 _ENTRIES, _ENTRIES_OF_LEVEL = 2**18, 2**8
-_GAIN = 0.997  # of scales
-_TOLD = 32  # bits of a prior, and of what an estimate can be wrong
-_FEWEST_LEVELS = 9  # for which it is tried
-_MEAN = 2 * math.log(2)  # magnitude of a logistic variable of scale 1
-_AROUND = 12  # eighths of an octave that are tried on both sides of the scale of that mean
+_GAIN = 0.997  # scales must make an array smaller by this factor
+_TOLD = 32  # bits of a prior, and of the error of an estimate
+_FEWEST_LEVELS = 9  # the fewest levels for which a prior is tried
+_MEAN = 2 * math.log(2)  # the mean magnitude of a logistic variable of scale 1
+_AROUND = 12  # eighths of an octave that are tried on both sides of the scale with that mean
 
 
 def smallest_scaled(levels: np.ndarray, bounds: tuple[int, int], costs: dict[Axes, int]) -> Scheme:
@@ -35,12 +35,12 @@ def smallest_scaled(levels: np.ndarray, bounds: tuple[int, int], costs: dict[Axe
 
     Args:
       levels: int of any shape.
-      bounds: smallest and largest level there can be.
+      bounds: smallest and largest possible level.
       costs: see `costs_of_axes`.
     """
     axes = smallest_axes(costs)
     without, alphabet = Scheme(axes), bounds[1] - bounds[0] + 1
-    # What is learned of each scale costs less with a prior.
+    # Learning each scale costs less with a prior.
     scaled = [one for one, cost in costs.items() if cost < _GAIN * costs[()]]
     most = _ENTRIES if scaled else _ENTRIES_OF_LEVEL * alphabet
     if not (_FEWEST_LEVELS <= alphabet <= MOST_LEVELS and alphabet < levels.size <= most):
@@ -63,7 +63,7 @@ def smallest_scaled(levels: np.ndarray, bounds: tuple[int, int], costs: dict[Axe
 
 
 def _counts(levels: np.ndarray, bounds: tuple[int, int], axes: Axes) -> tuple[int, np.ndarray]:
-    """Return the bits of the factors, and how often each level is in each class, [48, K]."""
+    """Return the bits of the factors, and how often each level occurs in each class, [48, K]."""
     factors = tuple(slice_factors(levels, axis) for axis in axes)
     alphabet = bounds[1] - bounds[0] + 1
     joint = levels.reshape(-1).astype(np.int64) - bounds[0]
@@ -73,12 +73,12 @@ def _counts(levels: np.ndarray, bounds: tuple[int, int], axes: Axes) -> tuple[in
     else:
         joint += alphabet * MIDDLE_CLASS
     counts = np.bincount(joint, minlength=CLASSES * alphabet).reshape(CLASSES, alphabet)
-    counts[0] = 0  # certain zeros
+    counts[0] = 0  # class 0 has certain zeros only
     return round(sum(map(cost_of_factors, factors))), counts
 
 
 def _closest(counts: np.ndarray, bounds: tuple[int, int]) -> tuple[int, int, int]:
-    """Return the bits of levels whose probabilities are those of the best prior, and which."""
+    """Return the bits of levels under the best prior, and its scale and form."""
     classes = np.flatnonzero(counts.any(axis=1))
     size = np.abs(np.arange(bounds[0], bounds[1] + 1))
     relative = 2.0 ** ((classes - MIDDLE_CLASS) / 4)
@@ -108,8 +108,8 @@ def _learned(counts: np.ndarray) -> np.ndarray:
 def _bits(counts: np.ndarray, expected: np.ndarray) -> int:
     """Return the bits of levels by class, [48, K], that are learned one by one.
 
-    Their probability is `G(a) / G(a + n) * prod_k G(a_k + n_k) / G(a_k)`, G being the gamma
-    function, with n_k of n levels, a_k observations expected of each, and a of all.
+    Their probability is `G(a) / G(a + n) * prod_k G(a_k + n_k) / G(a_k)`, where G is the gamma
+    function, n_k of the n levels are level k, a_k is its prior observations, and a their sum.
     """
     used = counts.any(axis=1)
     seen = counts[used]
@@ -128,5 +128,5 @@ def _log_gamma(x: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(32)
 def _bits_of_levels(bounds: tuple[int, int], form: int) -> np.ndarray:
-    """Return the bits of each level by the scale, [256, K]."""
+    """Return the bits of each level for each scale, [256, K]."""
     return PRECISION - np.log2(np.maximum(shares(np.arange(MOST + 1), form, bounds), 1))

@@ -1,22 +1,23 @@
-"""Loops of the range coder, compiled by numba.
+"""Holds the loops of the range coder, which numba compiles.
 
-A state is three numbers: for an encoder, where its interval starts, how wide it is, and how many
-words are done; for a decoder, where the code is in the interval, how wide that is, and how many
-words have been read. Numbers are unsigned, since numba makes floats of the two kinds together.
+A state is three numbers. Those of an encoder are where its interval starts, how wide it is, and how
+many words are complete. Those of a decoder are where the code is in the interval, how wide that is,
+and how many words have been read. All are unsigned, since numba turns signed and unsigned numbers
+together into floats.
 """
 
 import numpy as np
 from numba import njit, uint32, uint64
 
-LOOK = 12  # bits of a quantile by which the first symbol that can be it is looked up
+LOOK = 12  # bits of a quantile that index the table of first possible symbols
 _ONE = uint64(1)
 _WORD = uint64(32)  # bits
 _FILLED = uint64(2**32)  # a narrower interval takes another word
 _PRECISION = uint64(24)
 _LOW_BITS = uint64(24 - LOOK)
 _ALL = 1 << 24
-_MANY = 1 << 10  # symbols for which it pays to make a table
-_SCALE = np.float32((_ALL - 2) / _ALL)  # of the weights of a bit, whose sum is 2^24
+_MANY = 1 << 10  # the fewest symbols for which a table pays
+_SCALE = np.float32((_ALL - 2) / _ALL)  # scales the weights of a bit, whose sum is 2^24
 
 
 @njit(cache=True, nogil=True)
@@ -25,7 +26,7 @@ def _put(words, lower, width, done, start, end):
     unit = width >> _PRECISION
     before = lower
     lower += unit * start
-    if lower < before:  # beyond 64 bits
+    if lower < before:  # the sum is beyond 64 bits: carry
         place = done - _ONE
         while words[place] == uint32(0xFFFFFFFF):
             words[place] = uint32(0)
@@ -56,7 +57,7 @@ def _take(words, point, width, done, start, end):
 
 @njit(cache=True, nogil=True)
 def _share_ends(weights, ends):
-    """Find where the share of each symbol ends, of [0, 2^24)."""
+    """Find where the share of each symbol ends, in [0, 2^24)."""
     total = 0.0
     for i in range(weights.size):
         total += weights[i]
@@ -105,9 +106,9 @@ def _decode(symbols, low, ends, seen, words, state):
 
 @njit(cache=True, nogil=True)
 def code_symbols(symbols, low, weights, seen, decoding, words, state):
-    """Code symbols, from `low` on, with some weights; count them in `seen`.
+    """Code symbols, from `low` on, with some weights, and count them in `seen`.
 
-    They are written into the array if it is decoded. Returns whether there are such symbols.
+    Decoding writes them into the array. Returns whether the code is that of any symbols.
     """
     ends = np.empty(weights.size, np.uint64)
     _share_ends(weights, ends)
@@ -119,9 +120,9 @@ def code_symbols(symbols, low, weights, seen, decoding, words, state):
 
 @njit(cache=True, nogil=True)
 def code_blocks(symbols, ends, low, weights, gain, decoding, words, state):
-    """Code blocks of symbols, of which each adds `gain` to its weight for the blocks after it.
+    """Code blocks of symbols, each of which adds `gain` to its weight for the blocks after it.
 
-    `ends` has where each block ends. Returns whether there are such symbols.
+    `ends` has where each block ends. Returns whether the code is that of any symbols.
     """
     begin = 0
     seen = np.empty(weights.size, np.int64)
@@ -137,7 +138,7 @@ def code_blocks(symbols, ends, low, weights, gain, decoding, words, state):
 
 @njit(cache=True, nogil=True)
 def code_pairs(symbols, alphabet, period, hints, gain, prior, decoding, words, state):
-    """Code a chain of symbols: see `code_chain`. Returns whether there are such symbols."""
+    """Code a chain of symbols (see `code_chain`); return whether there are such symbols."""
     in_context = np.zeros((2, alphabet, alphabet), np.int64)
     overall = np.full(alphabet, prior, np.int64)
     weights, seen = np.empty(alphabet, np.float64), np.zeros(alphabet, np.int64)
@@ -176,7 +177,7 @@ def encode_bits(bits, ones, words, state):
 
 @njit(cache=True, nogil=True)
 def decode_bits(out, ones, words, state):
-    """Decode as `encode_bits` encodes; return whether there are such bits."""
+    """Decode what `encode_bits` encodes; return whether the code is that of any bits."""
     point, width, done = state[0], state[1], state[2]
     for i in range(out.size):
         end = _zero_end(ones[i])

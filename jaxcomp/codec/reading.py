@@ -1,4 +1,4 @@
-"""Reading `.jxc` files: as a whole, some arrays, array by array, or what is in them."""
+"""Reads `.jxc` files: whole, some arrays, array by array, or only a description."""
 
 import difflib
 import os
@@ -18,7 +18,7 @@ from jaxcomp.codec.records import Record
 from jaxcomp.codec.stored import StoredArrays
 from jaxcomp.codec.threads import Threads
 
-_AHEAD = 2**24  # bytes of arrays that threads may read before they are wanted
+_AHEAD = 2**24  # bytes of arrays that threads may read ahead
 
 
 class TensorInfo(NamedTuple):
@@ -29,12 +29,12 @@ class TensorInfo(NamedTuple):
     dtype: str
     elements: int
     nonzeros: int
-    values: int | None  # how many different ones there are; None for an array of many
-    payload_bytes: float  # names, shape and all; a fraction, since arrays share bytes
+    values: int | None  # the number of distinct values; None for a many-valued array
+    payload_bytes: float  # name and shape included; a fraction, since arrays share bytes
 
 
 class FileInfo(NamedTuple):
-    """Says what a file holds."""
+    """Says what a file holds: its version, its size and its arrays."""
 
     version: int
     file_bytes: int
@@ -48,7 +48,7 @@ def load(
     threads: int | None = None,
     limits: Limits | None = None,
 ) -> NestedDict:
-    """Read a `.jxc` file: a nested dict of numpy arrays with their names, shapes and types.
+    """Read a `.jxc` file into a nested dict of NumPy arrays with their names, shapes and types.
 
     Args:
       path: the file.
@@ -56,6 +56,15 @@ def load(
 
     Raises:
       FormatError, ImportError, OSError, ValueError: as `jaxcomp.load`.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     size = codec.save(f"{folder}/model.jxc", {"layer": {"kernel": np.eye(2)}})
+      ...     print(codec.load(f"{folder}/model.jxc")["layer"]["kernel"])
+      [[1. 0.]
+       [0. 1.]]
     """
     wanted = _Wanted(only)
     tree = Unflattened()
@@ -74,9 +83,19 @@ def load(
 
 
 def metadata(path: str | os.PathLike, *, limits: Limits | None = None) -> dict[str, str]:
-    """Read the text about the whole that is before the first array of a file.
+    """Read the text about the whole checkpoint, which a file has before its first array.
 
-    Arguments and errors as in `load`.
+    The arguments and the errors are those of `load`.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     with codec.Writer(f"{folder}/model.jxc") as writer:
+      ...         writer.add_metadata({"format": "np"})
+      ...         writer.add(("kernel",), np.eye(2))
+      ...     codec.metadata(f"{folder}/model.jxc")
+      {'format': 'np'}
     """
     found = {}
     with _opened(path, limits, 1, keeps=False) as (_, arrays):
@@ -94,11 +113,21 @@ def arrays(
 
     Args:
       path: the file.
-      threads: as for `load`; more than one read up to 16 MiB of arrays ahead.
-      limits: as for `load`, but memory is counted for two arrays, the one at hand and the next.
+      threads: as for `load`; several threads read up to 16 MiB of arrays ahead.
+      limits: as for `load`, but memory is counted for two arrays: the current one and the next.
 
     Raises:
       FormatError, ImportError, OSError, ValueError: as `load`.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     size = codec.save(f"{folder}/model.jxc", {"a": np.ones(2), "b": {"c": np.zeros(3)}})
+      ...     for names, array in codec.arrays(f"{folder}/model.jxc"):
+      ...         print(names, array)
+      ('a',) [1. 1.]
+      ('b', 'c') [0. 0. 0.]
     """
     with _opened(path, limits, threads, keeps=False) as (_, found):
         for names, record, _ in _records(found):
@@ -108,9 +137,9 @@ def arrays(
 def read(
     path: str | os.PathLike, *, threads: int | None = None, limits: Limits | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-    """Read what `write` wrote: `(levels, codebook)` by name; `(array, None)` for any other array.
+    """Read what `write` wrote: `(levels, codebook)` by name, `(array, None)` for any other array.
 
-    Names of nested dicts are joined by `/`.
+    The names of nested dicts are joined by `/`.
 
     Args:
       path: the file.
@@ -119,6 +148,15 @@ def read(
     Raises:
       ValueError: if two joined names are the same, or `threads` is not positive.
       FormatError, ImportError, OSError: as `load`.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     size = codec.save(f"{folder}/model.jxc", {"kernel": np.array([0.5, 0.0, -0.25])})
+      ...     levels, step = codec.read(f"{folder}/model.jxc")["kernel"]
+      >>> levels, float(step)
+      (array([ 2,  0, -1], dtype=int8), 0.25)
     """
     with _opened(path, limits, threads, keeps=True) as (_, found):
         records = _records(found, few=True)
@@ -129,7 +167,7 @@ def read(
 def describe(
     path: str | os.PathLike, *, threads: int | None = None, limits: Limits | None = None
 ) -> FileInfo:
-    """Say what a `.jxc` file holds, array by array, after reading and checking all of it.
+    """Describe a `.jxc` file, array by array, after reading and checking all of it.
 
     Args:
       path: the file.
@@ -137,6 +175,15 @@ def describe(
 
     Raises:
       FormatError, ImportError, OSError, ValueError: as `load`.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     size = codec.save(f"{folder}/model.jxc", {"kernel": np.eye(4)})
+      ...     (kernel,) = codec.describe(f"{folder}/model.jxc").tensors
+      >>> kernel.name, kernel.shape, kernel.nonzeros, kernel.values
+      ('kernel', (4, 4), 4, 2)
     """
     tensors = []
     with _opened(path, limits, threads, keeps=False) as (container, found):
@@ -163,8 +210,17 @@ def describe(
 class File(Mapping[str, np.ndarray]):
     """Maps joined names to the arrays of an open file, which are read when they are asked for.
 
-    Small arrays are in memory; of a large one no more is read than its own bytes. It is closed by
-    `close`, or at the end of a `with` statement.
+    Small arrays are in memory; for a large one, only its own bytes are read. `close`, or the end of
+    a `with` statement, closes the file.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     size = codec.save(f"{folder}/model.jxc", {"layer": {"kernel": np.arange(3)}})
+      ...     with codec.open(f"{folder}/model.jxc") as file:
+      ...         print(list(file), len(file), "layer/bias" in file)
+      ['layer/kernel'] 1 False
     """
 
     def __init__(
@@ -205,7 +261,7 @@ class File(Mapping[str, np.ndarray]):
 def open(
     path: str | os.PathLike, *, threads: int | None = None, limits: Limits | None = None
 ) -> File:
-    """Open a `.jxc` file, to read some of its arrays.
+    """Open a `.jxc` file so that some of its arrays can be read.
 
     Args:
       path: the file.
@@ -231,7 +287,7 @@ def open(
 def _opened(
     path: str | os.PathLike, limits: Limits | None, threads: int | None, *, keeps: bool
 ) -> Iterator[tuple[Container, StoredArrays]]:
-    """Open a file; `keeps`: whether all arrays are in memory in the end."""
+    """Open a file; `keeps` says whether all arrays are in memory in the end."""
     with Threads(threads) as pool, open_container(path, limits, keeps=keeps) as container:
         yield container, StoredArrays(container, pool)
 
@@ -239,7 +295,7 @@ def _opened(
 def _records(
     arrays: StoredArrays, *, few: bool = False, metered: bool = False
 ) -> Iterator[tuple[Names, Record, float]]:
-    """Read all arrays in order; others meanwhile, as far as `_AHEAD` allows."""
+    """Read all arrays in order; threads read up to `_AHEAD` bytes of later ones meanwhile."""
     ahead: deque[tuple[Names, Callable[[], Record], float, int]] = deque()
     room = _AHEAD if arrays.threads.number > 1 else 0
     for names, stored, size in arrays.items(few=few, metered=metered):
@@ -257,7 +313,7 @@ def _records(
 
 
 class _Wanted:
-    """Tells which arrays are wanted, by the names of some and of dicts that hold them."""
+    """Tells which arrays are wanted, by their names or those of dicts that hold them."""
 
     def __init__(self, only: Collection[str] | None) -> None:
         if isinstance(only, str):
@@ -277,7 +333,7 @@ class _Wanted:
         return bool(found)
 
     def check_all_found(self) -> None:
-        """Raise a ValueError if there is no array of some name."""
+        """Raise a ValueError if a name fits no array."""
         for name in sorted((self._only or frozenset()) - self._found):
             raise ValueError(f"only: {name!r} is not in the file{_like(name, self._names)}")
 

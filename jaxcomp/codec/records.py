@@ -1,4 +1,4 @@
-"""One array of a file: the facts about it, then its values, as a whole or part by part."""
+"""Codes one array of a file: the facts about it, then its values, whole or part by part."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -24,24 +24,24 @@ from jaxcomp.codec.scaled import MEMORY_OF_FACTOR, code_factors, code_scaled, sl
 from jaxcomp.codec.scheme import Scheme, code_by_rows
 
 Hints = dict[int, np.ndarray]
-_GAIN = 0.98  # of an arrangement
-_WORK, _WORK_OF_ENTRY = 300_000, 20  # nanoseconds for each array, and for each entry
+_GAIN = 0.98  # an arrangement must make an array smaller by this factor
+_WORK, _WORK_OF_ENTRY = 300_000, 20  # nanoseconds of work for each array, and for each entry
 
 
 class Record(NamedTuple):
-    """An array of a file."""
+    """Holds an array of a file."""
 
     facts: Facts
-    few_valued: FewValued | None  # None for an array of many values
-    array: np.ndarray | None  # None if it is few-valued, and not known as it is
+    few_valued: FewValued | None  # None for a many-valued array
+    array: np.ndarray | None  # None if the array is few-valued and only known by its levels
 
     def values(self) -> np.ndarray:
-        """The array in the machine's byte order, writeable."""
+        """Return the array in the machine's byte order, writeable."""
         array = self.few_valued.values() if self.array is None else self.array
         return array.astype(self.facts.dtype.newbyteorder("="), copy=False)
 
     def copy(self) -> "Record":
-        """Return a record whose values are other memory."""
+        """Return a record whose values lie in other memory."""
         return self if self.array is None else self._replace(array=self.array.copy())
 
 
@@ -50,7 +50,7 @@ class Known(NamedTuple):
 
     facts: Facts
     given: FewValued | np.ndarray
-    levels: np.ndarray | None  # of sparse arrays, where they are not zero; of floats, exponents
+    levels: np.ndarray | None  # where a sparse array is not zero; the exponents of floats
 
 
 class Head(NamedTuple):
@@ -61,7 +61,7 @@ class Head(NamedTuple):
 
 
 def known(record: FewValued | np.ndarray, hints: Hints) -> Known:
-    """Say how to code an array: few-valued, or of many values (contiguous, little-endian)."""
+    """Choose how to code an array: few-valued, or many-valued (contiguous, little-endian)."""
     if not isinstance(record, FewValued):
         return _known_many(record, hints)
     facts, levels = _facts_of_levels(record), record.levels
@@ -99,13 +99,13 @@ def decode_values(coder: Coder, facts: Facts, hints: Hints) -> Record:
     """Decode the values of an array.
 
     Raises:
-      FormatError: if they are not valid, or beyond the limits.
+      FormatError: if they are not valid or exceed the limits.
     """
     return _code_values(coder, facts, hints, None)
 
 
 def parts_of(facts: Facts, number: int) -> list[slice]:
-    """Return the entries of each of some number of parts, in row-major order."""
+    """Return the slice of each of some number of parts, of the entries in row-major order."""
     ends = [facts.size * i // number for i in range(number + 1)]
     return [slice(begin, end) for begin, end in itertools.pairwise(ends)]
 
@@ -118,15 +118,15 @@ def code_parts(
     array: Known | None,
     each: Callable[[Callable[[int], None], Iterable[int]], None],
 ) -> Record:
-    """Code an array as parts that stand alone but for the head, which is in the first.
+    """Code an array as parts, each of which can be decoded alone, given the head in the first.
 
     Args:
-      parts: how many.
+      parts: number of parts.
       begin: makes the coder of a part, by its number.
-      end: is given each part's number and coder when it has been coded.
-      facts: about the array.
-      array: what to encode.
-      each: calls a function with each of some numbers, all of them at the same time if it can.
+      end: is called with each part's number and coder once it has been coded.
+      facts: the facts about the array.
+      array: the array to encode; None to decode.
+      each: calls a function with each of some numbers, at the same time if it can.
     """
     first = begin(0)
     head = _code_head(first, facts, array)
@@ -170,29 +170,29 @@ def _facts_of_levels(record: FewValued) -> Facts:
 
 
 def spend(budget: Budget, facts: Facts) -> None:
-    """Count what is known of the cost of an array before its values are."""
+    """Count the cost of an array as far as it is known before its values."""
     budget.spend("arrays", facts.size * facts.dtype.itemsize)
     budget.work(_WORK + _WORK_OF_ENTRY * facts.size)
     if facts.scheme.settings is not None and facts.size:
         rows, columns = facts.scheme.matrix_shape(facts.shape)
-        # Each row takes a step for each magnitude, and something is told of each column.
+        # Each row takes a step for each magnitude, and each column takes one symbol.
         largest = max(1, -facts.bounds[0], facts.bounds[1])
         budget.spend("rows", largest * (columns if facts.scheme.transposed else rows))
         budget.spend("rows", rows if facts.scheme.transposed else columns)
-        budget.hold(rows + columns)  # as hints
+        budget.hold(rows + columns)  # as hints for later arrays
     budget.need(memory_beside(facts))
 
 
 def memory_beside(facts: Facts) -> int:
-    """Return the bytes that an array takes while it is coded."""
+    """Return the bytes that an array needs while it is coded."""
     size, levels = facts.size, facts.level_bytes
     coding = levels
     if facts.scheme.axes:
-        # A class and a level for each entry, in the order of the classes and in that of the array.
+        # An entry takes a class, and its level twice: in the order of the classes and of the array.
         slices = sum(facts.shape[axis] for axis in facts.scheme.axes)
         coding = 2 * levels + size + MEMORY_OF_FACTOR * slices
     elif facts.scheme.settings is not None and size:
-        # The columns that are alive, and all; or all, and all transposed.
+        # Memory holds the live columns and all of them, or all of them and their transpose.
         coding = 2 * size + CHAIN_MEMORY * sum(facts.scheme.matrix_shape(facts.shape))
     array = size * facts.dtype.itemsize
     if facts.kind == Kind.FLOATS:
@@ -219,7 +219,7 @@ def _code_values(coder: Coder, facts: Facts, hints: Hints, array: Known | None) 
 
 
 def _record(facts: Facts, head: Head, flat: np.ndarray | None) -> Record:
-    if flat is None:  # of an encoder
+    if flat is None:  # an encoder has no values
         return Record(facts, None, None)
     if not facts.few:
         return Record(facts, None, flat.reshape(facts.shape))
@@ -246,7 +246,7 @@ def _code_head(coder: Coder, facts: Facts, array: Known | None) -> Head:
 def _code_part(
     coder: Coder, facts: Facts, head: Head, hints: Hints, part: slice, array: Known | None
 ) -> np.ndarray:
-    """Code a part of an array: its levels or, if it is not few-valued, its entries, flat."""
+    """Code a part of an array, flat: its levels, or its entries if it is not few-valued."""
     size = part.stop - part.start
     entries = None if facts.few or array is None else array.given.reshape(-1)[part]
     if facts.kind == Kind.PLAIN:

@@ -1,4 +1,4 @@
-"""The loops of `adaptive`, compiled by numba: `logistic` and `adaptive` have the mathematics."""
+"""Holds the loops of `adaptive` for numba; `logistic` and `adaptive` have the mathematics."""
 
 import numpy as np
 from numba import njit
@@ -41,18 +41,18 @@ def _learn(seen, contexts, bits, count):
 
 @njit(cache=True, nogil=True)
 def _code_bits(coder, room, count, base, mixer, tables, probability):
-    """Code bits with the mixed odds of some inputs; the mixer and the tables learn from them.
+    """Code bits by the mixed odds of some inputs; the mixer and the tables learn from them.
 
     Args:
-      coder: whether it decodes, the words and the state of the range coder.
-      room: inputs, contexts, bits, and room for their probabilities.
-      count: of the bits.
-      base: log-odds.
+      coder: whether it decodes, and the words and the state of the range coder.
+      room: inputs, contexts, bits, and space for their probabilities.
+      count: number of bits.
+      base: log-odds added to those of the mixer.
       mixer: weights and curvatures of the inputs.
       tables: counts of each of the contexts.
       probability: the table of probabilities.
 
-    Returns whether there are such bits.
+    Returns whether the code is that of any bits.
     """
     inputs, contexts, bits, ones = room
     decoding, words, state = coder
@@ -76,7 +76,7 @@ def _code_bits(coder, room, count, base, mixer, tables, probability):
             slope += x * ((_ALL if bits[j] else 0) - one)
             bend += x * x * (((one >> 12) * ((_ALL - one) >> 12)) >> 12)
         curvatures[k] = min(curvatures[k] + (bend >> 12), MOST_CURVED)
-        # 16 slope / curvature, rounded down, in 64 bits.
+        # The quotient 16 slope / curvature is rounded down, in 64 bits.
         step = slope // curvatures[k]
         rest = slope - step * curvatures[k]
         for _ in range(4):
@@ -93,19 +93,19 @@ def _code_bits(coder, room, count, base, mixer, tables, probability):
 
 @njit(cache=True, nogil=True)
 def code_rows(coder, rows, densities, out, lags, base, low, high, tables, mixers, room):
-    """Code some rows of a matrix; return the work, or -1 if there are no such rows.
+    """Code some rows of a matrix; return the work, or -1 if the code is not that of any rows.
 
     Args:
-      coder: whether rows of `out` are written rather than read; words and state of the range coder.
+      coder: whether it decodes into `out`, and the words and the state of the range coder.
       rows: numbers of the rows.
-      densities: of each row, log-odds.
+      densities: log-odds of each row.
       out: the matrix.
-      lags: of the parents.
-      base: log-odds.
+      lags: distances of the parents.
+      base: log-odds of the mean density.
       low, high: bounds of the levels.
       tables: counts, in a tuple (see `compiled_rows`).
       mixers: weights and curvatures of each.
-      room: for the inputs, contexts and bits of a row, their probabilities, places and magnitudes.
+      room: space for the inputs, contexts, bits, probabilities, places and magnitudes of a row.
     """
     (
         log,

@@ -1,4 +1,4 @@
-"""Large arrays of levels: independent levels whose scale varies with two of the axes."""
+"""Codes large arrays of levels as independent levels; their scale varies along up to two axes."""
 
 import functools
 import math
@@ -11,11 +11,11 @@ from jaxcomp.codec.counted import SEEN, code_counted, count_symbols
 from jaxcomp.codec.dtypes import signed_dtype
 from jaxcomp.codec.prior import MIDDLE_CLASS, Prior
 
-FACTORS = 64  # scales of a slice, a quarter octave apart; 0 for a slice of zeros
+FACTORS = 64  # scales of a slice, a quarter of an octave apart; 0 for a slice of zeros
 _MIDDLE = FACTORS // 2
-CLASSES = 2 * MIDDLE_CLASS  # the first is of certain zeros
-_PRIOR_STRENGTH = 200  # observations that the neighboring class is worth
-_TOGETHER = 2**16  # entries that are put in their places at a time
+CLASSES = 2 * MIDDLE_CLASS  # class 0 has certain zeros only
+_PRIOR_STRENGTH = 200  # the neighboring class counts as so many observations
+_TOGETHER = 2**16  # entries that are moved to their places at a time
 _WORK = 30  # nanoseconds for each entry that has a class
 _PRIOR_WORK = 5_000  # nanoseconds for each level
 MEMORY_OF_FACTOR = 16  # bytes
@@ -30,9 +30,9 @@ def code_factors(
 
     Args:
       coder: see `Coder`.
-      shape: of the array.
-      axes: along which the scale varies.
-      factors: what to encode, int of `[0, 64)` for each of the axes.
+      shape: shape of the array.
+      axes: axes along which the scale varies.
+      factors: factors to encode, int of `[0, 64)`, for each of the axes; None to decode.
     """
     return tuple(
         code_counted(coder, FACTORS, shape[axis], None if factors is None else factors[i])
@@ -50,20 +50,20 @@ def code_scaled(
     part: slice,
     levels: np.ndarray | None,
 ) -> np.ndarray:
-    """Code levels of a part of an array.
+    """Code the levels of a part of an array.
 
-    The factors of an entry add up to its class, and the levels of a class are coded as draws from
-    one distribution, of which the next larger class knows.
+    The factors of an entry add up to its class. The levels of a class are coded as draws from one
+    distribution, which is the prior of the next larger class.
 
     Args:
       coder: see `Coder`.
-      shape: of the array.
-      bounds: smallest and largest level there can be.
-      axes: along which the scale varies.
+      shape: shape of the array.
+      bounds: smallest and largest possible level.
+      axes: axes along which the scale varies.
       factors: see `code_factors`.
-      prior: of the levels, or None if each class has that of the one before it.
-      part: which entries, in row-major order.
-      levels: what to encode, int of shape [entries].
+      prior: prior of the levels, or None if each class takes the class before it as its prior.
+      part: slice of the entries, in row-major order.
+      levels: levels to encode, int of shape [entries]; None to decode.
 
     Returns:
       The levels, of shape [entries].
@@ -82,7 +82,7 @@ def slice_factors(levels: np.ndarray, axis: int) -> np.ndarray:
     """Return the scale of each slice along an axis, int of `[0, 64)`: 0 for zeros, 32 the mean."""
     axis %= levels.ndim
     before, after = math.prod(levels.shape[:axis]), math.prod(levels.shape[axis + 1 :])
-    # |-128| is 128 as a byte without a sign.
+    # |-128| is 128 as an unsigned byte.
     narrow = levels.dtype == np.int8
     sizes = np.abs(levels).view(np.uint8) if narrow else np.abs(levels)
     wide = np.uint32 if narrow and before < 2**24 else np.int64
@@ -119,7 +119,7 @@ def entry_classes(
 
 @functools.cache
 def class_table(axes: int) -> np.ndarray:
-    """Return the class by factors, uint8 with an axis for each of them."""
+    """Return the class of each combination of factors, uint8 with an axis for each of them."""
     grid = np.indices((FACTORS,) * axes)
     total = (grid - _MIDDLE).sum(axis=0) + MIDDLE_CLASS
     return np.where((grid == 0).any(axis=0), 0, np.clip(total, 1, CLASSES - 1)).astype(np.uint8)
@@ -153,13 +153,13 @@ def code_classes(
     levels: np.ndarray | None,
     prior: Prior | None = None,
 ) -> np.ndarray:
-    """Code levels given their classes, from the first to the last; those of class 0 are zero.
+    """Code levels given their classes, from the first class to the last; class 0 has zeros only.
 
     Args:
       coder: see `Coder`.
       classes: uint8 of `[0, 48)`, of shape [entries].
-      bounds: smallest and largest level there can be.
-      levels: what to encode, int of that shape.
+      bounds: smallest and largest possible level.
+      levels: levels to encode, int of that shape; None to decode.
       prior: see `code_scaled`.
     """
     parts = [slice(i, i + _TOGETHER) for i in range(0, classes.size, _TOGETHER)]
@@ -191,14 +191,14 @@ def code_classes(
 
 
 def next_weights(counts: np.ndarray) -> np.ndarray:
-    """Return what is expected of a class, given how often symbols are in the one before it."""
+    """Return what is expected of a class, given how often symbols occur in the one before it."""
     return np.maximum(1, SEEN * _PRIOR_STRENGTH * counts // counts.sum())
 
 
 def _places(
     classes: np.ndarray, sizes: np.ndarray, parts: list[slice]
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Find where entries are when they are sorted by class, part by part."""
+    """Yield where entries are once they are sorted by class, part by part."""
     starts = np.cumsum(sizes) - sizes
     for part in parts:
         order = np.argsort(classes[part], kind="stable")

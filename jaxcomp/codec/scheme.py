@@ -1,4 +1,4 @@
-"""How an array of levels is coded: by the scales of its slices, or row by row."""
+"""Describes how an array of levels is coded: by the scales of its slices, or row by row."""
 
 import math
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from jaxcomp.codec.prior import FORMS, MOST, MOST_LEVELS, STRENGTHS, Prior
 from jaxcomp.codec.scaled import Axes, code_factors, code_scaled, slice_factors
 from jaxcomp.codec.text import Text
 
-# Which axes the scale can vary with. The last two of more than two are those of a flax kernel.
+# The scale can vary along these axes. Those from the end are for kernels of more than two axes.
 AXES_OF_MATRIX: tuple[Axes, ...] = ((), (0,), (1,), (0, 1))
 AXES = (*AXES_OF_MATRIX, (-2,), (-1,), (-2, -1), (0, -1))
-# Scheme bytes below this are indices into `AXES`, and so are those of twice this and above, which
-# have a prior too; between them three bits are flags.
+# Scheme bytes below this are indices into `AXES`. Those from twice this on are too, with a prior.
+# In the bytes between, the three low bits are flags.
 _ADAPTIVE = 8
 _TRANSPOSED, _BY_LAST_AXIS, _DENSITIES = 1, 2, 4
 
@@ -24,13 +24,13 @@ MAX_PERIOD = 2**20
 
 
 class Scheme(NamedTuple):
-    """How an array of levels is coded."""
+    """Says how an array of levels is coded."""
 
-    axes: Axes = ()  # along which the scale varies, unless it is coded row by row
-    prior: Prior | None = None  # of the levels, which are learned otherwise
-    settings: Settings | None = None  # row by row
+    axes: Axes = ()  # axes along which the scale varies, unless it is coded row by row
+    prior: Prior | None = None  # the prior of the levels; without one they are learned
+    settings: Settings | None = None  # settings of coding row by row
     transposed: bool = False
-    by_last_axis: bool = False  # columns are the last axis, rather than all but the first
+    by_last_axis: bool = False  # whether columns are the last axis, rather than all but the first
 
     def matrix_shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Return the rows and columns of the matrix, before it is transposed."""
@@ -42,10 +42,10 @@ class Scheme(NamedTuple):
 
 
 def code_scheme(text: Text, axes: int, bounds: tuple[int, int], scheme: Scheme | None) -> Scheme:
-    """Code a scheme for an array of some number of axes and smallest and largest level.
+    """Code a scheme for an array with so many axes and these bounds of levels.
 
     Raises:
-      FormatError: if there is no such scheme, or it is not for such an array.
+      FormatError: if there is no such scheme, or it does not fit such an array.
     """
     byte = None
     if scheme is not None and scheme.settings is None:
@@ -79,7 +79,7 @@ def code_scheme(text: Text, axes: int, bounds: tuple[int, int], scheme: Scheme |
 
 
 def axes_of(number: int) -> tuple[Axes, ...]:
-    """Return the axes along which the scale of an array of some number of axes can vary."""
+    """Return the choices of axes along which the scale of an array of so many axes can vary."""
     if number < 2:
         return AXES[:1]
     return AXES if number > 2 else AXES_OF_MATRIX
@@ -101,7 +101,7 @@ def code_levels(
     hints: dict[int, np.ndarray],
     levels: np.ndarray | None,
 ) -> np.ndarray:
-    """Code an array of levels; arguments and errors as `code_scaled` and `code_by_rows`."""
+    """Code an array of levels; arguments and errors as for `code_scaled` and `code_by_rows`."""
     if scheme.settings is not None:
         return code_by_rows(coder, shape, bounds, scheme, hints, levels)
     factors = None if levels is None else tuple(slice_factors(levels, a) for a in scheme.axes)
@@ -119,9 +119,9 @@ def code_by_rows(
     hints: dict[int, np.ndarray],
     levels: np.ndarray | None,
 ) -> np.ndarray:
-    """Code an array of levels row by row; arguments as `code_adaptive`, for the array.
+    """Code an array of levels row by row; the arguments are those of `code_adaptive`.
 
-    Which rows and columns are alive is added to `hints`.
+    The call adds to `hints` which rows and columns are alive.
 
     Raises:
       FormatError: if a level that was decoded is out of bounds.

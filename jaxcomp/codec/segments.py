@@ -1,8 +1,8 @@
-"""Segments of the body of a file of version 2: bytes as they are and entropy-coded ones.
+"""Splits the body of a file of version 2 into segments: raw bytes and entropy-coded ones.
 
-A segment has its raw bytes, its coded bytes, and a trailer that is read from the end of it: a
-number, twice the length of the coded bytes and 1 if a segment is before this one; then, only in
-that case, the length of the raw bytes.
+A segment has its raw bytes, its coded bytes, and a trailer that is read from its end. The trailer
+is a number: twice the length of the coded bytes, plus 1 if another segment is before this one. Only
+in that case the length of the raw bytes follows.
 """
 
 from jaxcomp.codec.errors import FormatError
@@ -11,10 +11,10 @@ from jaxcomp.codec.trailing import read_trailing
 
 
 def split(body: memoryview) -> list[tuple[memoryview, memoryview]]:
-    """The raw and the coded bytes of all segments of a body, first to last.
+    """Return the raw and the coded bytes of all segments of a body, first to last.
 
     Raises:
-      FormatError: if the lengths do not fit, or there are too many.
+      FormatError: if the lengths do not fit, or there are too many segments.
     """
     segments: list[tuple[memoryview, memoryview]] = []
     end, follows = len(body), True

@@ -1,4 +1,4 @@
-"""The arrays of an open file, wherever their values are."""
+"""Reads the arrays of an open file, wherever their values are."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
@@ -31,13 +31,13 @@ from jaxcomp.codec.records import (
 from jaxcomp.codec.text import Text
 from jaxcomp.codec.threads import Threads
 
-_ENTRIES_PER_BYTE = 16  # that are expected in a file
+_ENTRIES_PER_BYTE = 16  # entries that a file is expected to have
 
 
 class Span(NamedTuple):
     """Says where a part of an array is."""
 
-    number: int  # of the part, in the file
+    number: int  # the number of the part in the file
     begin: int
     raw_bytes: int
     code_bytes: int
@@ -51,21 +51,21 @@ class Apart(NamedTuple):
 
 
 class Same(NamedTuple):
-    """Stands for an array that is the same as an earlier one."""
+    """Stands for an array that is equal to an earlier one."""
 
     facts: Facts
     original: Record | Apart
 
 
 Stored = Record | Apart | Same
-Item = tuple[Names, Stored | None, float]  # no array for an empty dict; size in bytes
+Item = tuple[Names, Stored | None, float]  # None for an empty dict; size in bytes
 
 
 class StoredArrays:
     """Reads the arrays of a file, in order.
 
     Attributes:
-      threads: that read.
+      threads: the threads that read.
     """
 
     def __init__(self, container: Container, threads: Threads) -> None:
@@ -80,16 +80,17 @@ class StoredArrays:
         until_array: bool = False,
         wanted: Callable[[Names], bool] = lambda names: True,
     ) -> Iterator[Item]:
-        """Yield names, array and size in bytes of all arrays; no array for an empty dict.
+        """Yield names, array and size in bytes of all arrays; the array of an empty dict is None.
 
         Args:
-          metered: whether sizes are asked for.
-          few: whether arrays of few values are wanted as levels, if they are not stored so.
-          until_array: whether only what is before the first array is wanted.
-          wanted: which are, by their names; others are passed over, and not counted as kept.
+          metered: whether sizes are wanted.
+          few: whether few-valued arrays are wanted as levels, even if they are stored otherwise.
+          until_array: whether to stop at the first array.
+          wanted: tells by its names whether an array is wanted; others are skipped, and not counted
+            as kept.
 
         Raises:
-          FormatError: if the file is not valid or beyond its limits.
+          FormatError: if the file is not valid or exceeds its limits.
         """
         if self._container.version == 1:
             if not until_array:
@@ -137,10 +138,10 @@ class StoredArrays:
         originals.check_end()
 
     def record(self, stored: Stored) -> Record:
-        """Read the values of an array, if they have not been.
+        """Read the values of an array, unless they have been read.
 
         Raises:
-          FormatError: if they are damaged, or beyond the limits of the file.
+          FormatError: if they are damaged, or exceed the limits of the file.
         """
         match stored:
             case Same():
@@ -159,11 +160,11 @@ class StoredArrays:
         return stored
 
     def start(self, stored: Stored) -> Callable[[], Record]:
-        """Begin to read the values of an array, and return what waits for them."""
+        """Begin to read the values of an array, and return a function that waits for them."""
         if isinstance(stored, Record):
             return lambda: stored
         read = stored.original if isinstance(stored, Same) else stored
-        if len(_spans(read)) > 1:  # its parts are read at the same time, when it is wanted
+        if len(_spans(read)) > 1:  # its parts are read at the same time, once it is wanted
             return lambda: self.record(stored)
         return self.threads.start(self.record, stored)
 
@@ -210,7 +211,7 @@ class StoredArrays:
 
 
 class _Originals:
-    """Finds the parts of arrays, and the arrays that others are the same as."""
+    """Finds the parts of arrays, and the originals of repeated arrays."""
 
     def __init__(self, container: Container) -> None:
         self._footer = container.footer
@@ -226,7 +227,7 @@ class _Originals:
         self._arrays += 1
 
     def same(self, distance: int) -> Same:
-        """Return the array that is the same as one some arrays before it."""
+        """Return an array that repeats the one at a distance before it."""
         stored = self._by_place.get(self._arrays - distance)
         if stored is None or isinstance(stored, Same):
             raise FormatError(f"it is the same as an array {distance} before it, which is not kept")

@@ -1,7 +1,7 @@
-"""The streams of a file that is written: the main one, and parts of large arrays beside it.
+"""Writes the streams of a file: the main one, and parts of large arrays beside it.
 
-Names and facts of all arrays are in the main stream, and the values of small ones. Arrays that are
-large lie apart, so that a reader can leave them out, and read several at the same time.
+The main stream has the names and facts of all arrays, and the values of small ones. Large arrays
+lie apart, so that a reader can skip them, and read several at the same time.
 """
 
 import hashlib
@@ -32,26 +32,26 @@ from jaxcomp.codec.records import (
 from jaxcomp.codec.text import Text
 from jaxcomp.codec.threads import Threads
 
-_APART = 2**18  # bits of an array that lies apart: a part costs some 100
-_PART = 2**23  # bits of a part of an array that has several
-_SCALED = 4  # times as many where each part learns what the levels of each scale are
-_SHARED = 2**9  # bits that a later array which is the same can save; to say so costs some 50
+_APART = 2**18  # bits from which on an array lies apart: a part costs some 100
+_PART = 2**23  # bits of a part, in an array of several
+_SCALED = 4  # so many times as many where each part learns the levels of each scale
+_SHARED = 2**9  # bits from which on a repetition is worth noting, which costs some 50
 _AHEAD = 2**26  # bytes of arrays that wait to be written
 
-Form = FewValued | np.ndarray  # as records take it
+Form = FewValued | np.ndarray  # the forms that records take
 
 
 class _Made(NamedTuple):
-    """Holds an array that has been looked at and, if it is one part apart, coded."""
+    """Holds an array that has been examined and, if it is one part apart, coded."""
 
     form: Form
-    known: Known | None = None  # of an array that lies apart
+    known: Known | None = None  # set for an array that lies apart
     parts: int = 0
     coded: tuple[list[Part], Cost] | None = None
 
 
 class _Written(NamedTuple):
-    """Describes an array in the file that a later one may be the same as."""
+    """Describes an array in the file that a later one may repeat."""
 
     place: int
     facts: Facts
@@ -75,7 +75,7 @@ class MainStream:
         self._shared: set[int] = set()
 
     def add_empty_dict(self, names: Names) -> None:
-        """Add names of a dict without entries."""
+        """Add the names of a dict without entries."""
 
         def write() -> None:
             encode_names(self._text, names, empty=True)
@@ -87,14 +87,14 @@ class MainStream:
         """Add an array.
 
         Args:
-          names: where it is.
-          given: what two arrays must have in common to be the same.
-          form: finds the form in which it is stored, and about how many bits that takes.
+          names: where the array is in the nested dict.
+          given: what two equal arrays have in common.
+          form: returns the form in which it is stored, and about how many bits that takes.
         """
         arrays = (given.levels, given.codebook) if isinstance(given, FewValued) else (given,)
         identity = _identity(arrays)
         made = partial(_made, form)
-        if identity not in self._seen:  # else it is called where it is not the same after all
+        if identity not in self._seen:  # else it is called only if the arrays differ after all
             self._seen.add(identity)
             made = self._threads.start(made)
         size = sum(array.nbytes for array in arrays)
@@ -115,7 +115,7 @@ class MainStream:
         self._write_waiting(_AHEAD if self._threads.number > 1 else 0)
 
     def _write_waiting(self, most: int) -> None:
-        """Write the first ones, until those that wait have no more bytes than this."""
+        """Write the first ones, until at most so many bytes wait."""
         while self._waiting and (self._waiting_bytes > most or not most):
             write, size = self._waiting.popleft()
             write()
@@ -166,7 +166,7 @@ class MainStream:
         bits = self._encoder.size + 8 * len(self._raw) - bits
         keep(self.budget, array.facts)
         if bits >= _SHARED:
-            # A reader has it at hand, and does not read it again.
+            # A reader still has the array, and does not read it again.
             self._written[identity] = _Written(self._arrays, array.facts, Cost(0, 0), apart=False)
 
 
@@ -184,14 +184,14 @@ def _made(form: Callable[[], tuple[Form, float]]) -> _Made:
 
 
 def _coded(array: Known, number: int, threads: Threads | None) -> tuple[list[Part], Cost]:
-    """Return the parts of an array, and what they take; without threads, of one part."""
+    """Return the parts of an array, and what they cost; without threads, of one part."""
     parts: list[Part] = [(b"", b"")] * number
     costs = [Cost(0, 0)] * number
     raw = [bytearray() for _ in range(number)]
 
     def end(number: int, encoder: Encoder) -> None:
         parts[number] = bytes(raw[number]), encoder.finish()
-        raw[number].clear()  # can be as large as the array
+        raw[number].clear()  # it can be as large as the array
         costs[number] = encoder.budget.cost()
 
     each = None if threads is None else threads.each

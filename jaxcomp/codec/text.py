@@ -1,4 +1,4 @@
-"""Names, shapes and other small facts, coded byte by byte with what is like them in mind."""
+"""Codes names, shapes and other small facts byte by byte, predicted from similar bytes before."""
 
 import functools
 
@@ -8,11 +8,11 @@ from jaxcomp.codec.coder import PRECISION, Coder
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.limits import MEMORY_OF_TEXT
 
-ORDERS = 5  # bytes that a byte is predicted from, at most
+ORDERS = 5  # bytes from which a byte is predicted, at most
 _LONGEST_NUMBER = 9  # bytes: 63 bits
 _WORK = 30_000  # nanoseconds for each byte
 
-# What a text begins with, as if it had been read: part of the format.
+# Each text is coded as if this had come before it: part of the format.
 PRIMER = (
     b"params\0Dense_0\0bias\1params\0Dense_0\0kernel\1params\0Dense_1\0bias\1Dense_1\0kernel\1"
     b"Dense_2\0bias\1Dense_2\0kernel\1params\0Conv_0\0bias\1params\0Conv_0\0kernel\1Conv_1\0"
@@ -24,23 +24,23 @@ PRIMER = (
 
 
 class Text:
-    """A sequence of bytes, each predicted from those before it.
+    """Codes a sequence of bytes, each predicted from those before it.
 
-    The prediction of order k is that of order k - 1, weighted like half an observation for each
-    different byte seen after the same k bytes, and the counts of those (Witten and Bell's rule,
-    halved).
+    The prediction of order k mixes that of order k - 1 with the counts of the bytes that followed
+    the same k bytes. Order k - 1 weighs half an observation for each distinct byte among them
+    (Witten and Bell's rule, halved).
     """
 
     def __init__(self, coder: Coder) -> None:
         self._coder = coder
-        self._counts: _Counts = {}  # of contexts that this text has met; they include the primer's
+        self._counts: _Counts = {}  # only contexts that the text has met, with the primer's counts
         self._all = np.bincount(np.frombuffer(PRIMER, np.uint8), minlength=256).astype(float)
         self._different = int(np.count_nonzero(self._all))  # bytes that have occurred
         self._last = b""
         self.length = self._spent = 0
 
     def spend(self) -> None:
-        """Count the bytes since the last call in the budget of the coder; errors as its."""
+        """Count the bytes since the last call in the budget of the coder, which may refuse."""
         new, self._spent = self.length - self._spent, self.length
         self._coder.budget.spend("text", new)
         self._coder.budget.hold(MEMORY_OF_TEXT * new)
@@ -48,13 +48,13 @@ class Text:
     def byte(self, value: int | None) -> int:
         """Code one byte."""
         self._coder.budget.work(_WORK)
-        # After no bytes there are many, which arrays are quick for; after others there are few.
+        # Many bytes follow the empty context, for which arrays are fast; few follow the others.
         different = self._different / 2
         total = len(PRIMER) + self.length + different
         weights = self._all / total
         weights += 1 / 256 * (different / total)
         contexts, met = _contexts(self._last), []
-        one_by_one = memoryview(weights)  # three times as fast as numpy at single entries
+        one_by_one = memoryview(weights)  # three times as fast as numpy for single entries
         for context in contexts:
             counts = self._met(context)
             if counts is None:
@@ -64,7 +64,7 @@ class Text:
             weights *= len(counts) / 2 / total
             for byte, count in counts.items():
                 one_by_one[byte] += count / total
-        # Integers, since a sum of others would depend on its order.
+        # The weights are integers, since a sum of floats would depend on its order.
         weights *= 1 << PRECISION
         np.floor(weights, out=weights)
         weights += 1
@@ -81,14 +81,14 @@ class Text:
         return value
 
     def _met(self, context: bytes) -> dict[int, int] | None:
-        """Return what came after a context, to be added to; None if it was never met."""
+        """Return what followed a context, as counts to be added to; None if it was never met."""
         counts = self._counts.get(context)
         if counts is None and (primed := _primed().get(context)) is not None:
             counts = self._counts[context] = primed.copy()
         return counts
 
     def symbol(self, alphabet: int, value: int | None) -> int:
-        """Code one of some numbers from 0, of which none is likelier; it is no part of the text."""
+        """Code one of some numbers from 0, all equally likely; it is no part of the text."""
         self._coder.budget.work(_WORK)
         known = None if value is None else np.array([value], np.int32)
         return int(self._coder.symbols(np.ones(alphabet), 1, known)[0])
@@ -109,11 +109,11 @@ class Text:
         raise FormatError("a number is longer than 63 bits")
 
 
-_Counts = dict[bytes, dict[int, int]]  # how often each byte came after each context
+_Counts = dict[bytes, dict[int, int]]  # how often each byte followed each context
 
 
 def _contexts(last: bytes) -> list[bytes]:
-    """The last byte, the last two and so on."""
+    """Return the last byte, the last two and so on."""
     return [last[len(last) - order :] for order in range(1, len(last) + 1)]
 
 

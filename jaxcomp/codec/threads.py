@@ -1,4 +1,4 @@
-"""Work on several cores: the same results for any number of threads."""
+"""Makes calls on several cores, with the same results for any number of threads."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -12,14 +12,14 @@ Result = TypeVar("Result")
 class Threads:
     """Makes calls in threads; use it in a `with` statement.
 
-    With one thread each call is made where its result is waited for.
+    With one thread, each call is made when its result is waited for.
 
     Attributes:
-      number: of threads.
+      number: the number of threads.
     """
 
     def __init__(self, number: int | None) -> None:
-        """Take a number of threads; None for as many as there are cores.
+        """Start a number of threads; None starts as many as there are cores.
 
         Raises:
           ValueError: if it is not a positive integer.
@@ -44,13 +44,13 @@ class Threads:
             self._pool.shutdown(cancel_futures=True)
 
     def start(self, function: Callable[..., Result], *args: Any) -> Callable[[], Result]:
-        """Start a call, and return what waits for its result."""
+        """Start a call, and return a function that waits for its result."""
         if self._pool is None:
             return lambda: function(*args)
         return self._pool.submit(function, *args).result
 
     def each(self, function: Callable[[int], Any], items: Iterable[int]) -> None:
-        """Call a function with each item; not from within a call that was started."""
+        """Call a function with each item; must not be used within a call that was started."""
         for wait in [self.start(function, item) for item in items]:
             wait()
 

@@ -1,16 +1,16 @@
-"""Numbers that are read from the end of bytes.
+"""Codes numbers that are read from the end of bytes.
 
-They have seven bits in a byte, the lowest in the last byte, with bit 7 set if the byte before it
+A number has seven bits in a byte, the lowest in the last byte. Bit 7 is set if the byte before it
 belongs to the number too.
 """
 
 from jaxcomp.codec.errors import FormatError
 
-_LONGEST = 9  # bytes of a number
+_LONGEST = 9  # bytes of the longest number
 
 
 def trailing(number: int) -> bytes:
-    """Return a number as it is read from the end."""
+    """Return the bytes of a number that is read from its end."""
     out = bytearray()
     while number > 0x7F:
         out.append(0x80 | number & 0x7F)

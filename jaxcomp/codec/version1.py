@@ -28,9 +28,9 @@ from jaxcomp.codec.limits import (
     Budget,
 )
 
-_FREE_BYTES = 2**26  # of arrays; beyond it, as in later versions
+_FREE_BYTES = 2**26  # bytes of arrays; beyond it, limits are those of later versions
 
-# For each byte of the header; nanoseconds for each array, and for each entry.
+# Bytes of memory and nanoseconds for each byte of the header.
 _HEADER_MEMORY, _HEADER_WORK = 256, 5_000
 _WORK, _WORK_OF_ENTRY = 300_000, 100
 
@@ -43,10 +43,10 @@ class _Record(NamedTuple):
 
 
 def read_arrays(body: memoryview, budget: Budget) -> Iterator[tuple[tuple, np.ndarray | None, int]]:
-    """The names, the array and the payload bytes of each array; no array for an empty dict.
+    """Yield the names, the array (None for an empty dict) and the payload bytes of each array.
 
     Raises:
-      FormatError: if the body is not that of a file of version 1, or beyond the budget.
+      FormatError: if the body is not that of a file of version 1, or exceeds the budget.
     """
     header, payloads = _split(body, budget)
     parsed = list(_parse(header, ()))
@@ -65,7 +65,7 @@ def read_arrays(body: memoryview, budget: Budget) -> Iterator[tuple[tuple, np.nd
             continue
         end = start + record.payload_bytes
         size = math.prod(record.shape)
-        # Beside the array there are its levels, which some readers look for.
+        # Beside the array there are its levels, which some readers want.
         budget.work(_WORK + _WORK_OF_ENTRY * size)
         budget.need((record.dtype.itemsize + 2) * size)
         try:
@@ -167,7 +167,7 @@ def _decode_array(record: _Record, payload: memoryview) -> np.ndarray:
 def _decode_levels(
     payload: memoryview, record: _Record
 ) -> Iterator[tuple[slice, np.ndarray | int]]:
-    """The levels of an array, part by part."""
+    """Yield the levels of an array, part by part."""
     count, alphabet = math.prod(record.shape), len(record.codebook)
     counts, rest = np.zeros(alphabet, np.int64), payload
     for level in range(alphabet - 1):
@@ -192,7 +192,7 @@ def _decode_levels(
 
 def _read_leb128(data: memoryview) -> tuple[int, memoryview]:
     number = 0
-    for position, byte in enumerate(data[:6]):  # 42 bits: counts far beyond any memory
+    for position, byte in enumerate(data[:6]):  # 42 bits suffice for counts far beyond any memory
         number |= (byte & 0x7F) << 7 * position
         if byte < 0x80:
             return number, data[position + 1 :]

@@ -1,4 +1,4 @@
-"""Writing `.jxc` files: array by array, or as a whole."""
+"""Writes `.jxc` files: array by array, or whole."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -24,13 +24,22 @@ from jaxcomp.files import replacing
 class Writer:
     """Writes a `.jxc` file array by array; use it in a `with` statement.
 
-    The file appears at the end, whole; if an exception leaves the `with` statement there is none,
-    and one that was in its place is untouched. Memory is taken for arrays at hand and for the
-    code of small ones. With more threads than one, arrays must not be changed after they were
-    added.
+    The whole file appears at the end. If an exception leaves the `with` statement there is none,
+    and an earlier file in its place is untouched. Memory holds the current arrays and the code of
+    small ones. With several threads, an array must not be changed after it was added.
 
     Attributes:
       file_bytes: the size of the file, after the `with` statement.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     with codec.Writer(f"{folder}/model.jxc") as writer:
+      ...         writer.add(("bias",), np.zeros(3))
+      ...         writer.add_levels(("kernel",), np.array([1, 0, -1]), np.array(0.5))
+      ...     print(codec.load(f"{folder}/model.jxc")["kernel"])
+      [ 0.5  0.  -0.5]
     """
 
     def __init__(self, path: str | os.PathLike, *, threads: int | None = 1) -> None:
@@ -66,13 +75,13 @@ class Writer:
         """Store an array exactly.
 
         Args:
-          names: where it is in the nested dict.
-          array: numpy or jax array of a boolean, integer or real floating-point type (bfloat16
+          names: path of the array in the nested dict.
+          array: NumPy or jax array of a boolean, integer or real floating-point type (bfloat16
             included).
 
         Raises:
           TypeError: if a name or the array's type cannot be stored.
-          ValueError: if the name is taken, or something is beyond the limits of the format.
+          ValueError: if the names are taken, or something exceeds the limits of the format.
         """
         if not (hasattr(array, "dtype") and hasattr(array, "shape")):
             raise TypeError(
@@ -86,19 +95,19 @@ class Writer:
         self._stream.add(names, array, lambda: smallest_form(array))
 
     def add_levels(self, names: Names, levels: np.ndarray, codebook: np.ndarray) -> None:
-        """Store quantized weights.
+        """Store quantized weights as levels and a codebook.
 
         Args:
-          names: where they are in the nested dict.
+          names: path of the weights in the nested dict.
           levels: signed integers of any shape, of magnitude at most 32,767.
-          codebook: what they stand for, floating-point: see `FewValued`.
+          codebook: floating-point values that the levels stand for: see `FewValued`.
 
         Raises:
           TypeError: if a name or a type cannot be stored.
-          ValueError: if the name is taken, a level is not in the codebook, a step is not positive
-            and finite, or something is beyond the limits of the format.
+          ValueError: if the names are taken, a level is not in the codebook, a step is not positive
+            and finite, or something exceeds the limits of the format.
         """
-        with _named(names), np.errstate(invalid="ignore"):  # of signalling NaNs
+        with _named(names), np.errstate(invalid="ignore"):  # NaNs can be signalling
             record = _checked(levels, codebook)
         self._place(names)
         self._stream.add(
@@ -127,20 +136,28 @@ class Writer:
 def save(
     path: str | os.PathLike, params: Mapping[str | int, Any], *, threads: int | None = None
 ) -> int:
-    """Write a nested dict of arrays to a `.jxc` file: exactly what it is given, smaller.
+    """Write a nested dict of arrays to a `.jxc` file, exactly, and return its size in bytes.
 
-    `jaxcomp.save` says how, and takes other trees too.
+    `jaxcomp.save` describes the file, and takes other trees too.
 
     Args:
       path: where to write.
       params: nested dict with str or int names; leaves are arrays.
-      threads: how many work at the same time; None for as many as there are cores.
+      threads: number of threads; None for as many as there are cores.
 
     Returns:
       The size of the file in bytes.
 
     Raises:
       TypeError, ValueError, OSError: as `jaxcomp.save`.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     size = codec.save(f"{folder}/model.jxc", {"layer": {"kernel": np.zeros((100, 100))}})
+      >>> size < 100  # 80,000 bytes as float64
+      True
     """
     if not isinstance(params, Mapping):
         raise TypeError(f"params must be a nested dict of arrays, got a {type(params).__name__}")
@@ -161,21 +178,35 @@ def write(
 ) -> int:
     """Write quantized tensors, each as `(levels, codebook)`, to a `.jxc` file.
 
+    The levels are signed integers of any shape. The shape of the floating-point codebook says what
+    a level `l` stands for:
+
+    * []: one step; `l` stands for `step * l`.
+    * [k]: ascending values; `l` stands for `codebook[l + number of negative values]`.
+    * as many axes as the levels (2 or more), each of size 1 or full: a step for each slice.
+
     Args:
       path: where to write; an existing file is replaced.
-      tensors: by name, signed integer levels of any shape and the floating-point codebook of what
-        they stand for: of shape [] for one step (`step * level`), [k] for ascending values (level
-        `l` is `codebook[l + number of negative values]`), or of as many axes as the levels (2 or
-        more), of size 1 or full, for a step for each slice. With None in place of the codebook, an
-        array is stored as it is.
-      threads: how many work at the same time; None for as many as there are cores.
+      tensors: pairs of levels and codebook, by name. With None in place of the codebook, the first
+        of the pair is an array that is stored as it is.
+      threads: number of threads; None for as many as there are cores.
 
     Returns:
       The size of the file in bytes.
 
     Raises:
-      TypeError: if a value is no pair, or as `Writer.add_levels` and `Writer.add`.
+      TypeError: if a value is not a pair, or as `Writer.add_levels` and `Writer.add`.
       ValueError, OSError: as `Writer.add_levels` and `Writer.add`.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp import codec
+      >>> levels, step = np.array([[1, 0], [-1, 1]]), np.array(0.25)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     size = codec.write(f"{folder}/model.jxc", {"layer/kernel": (levels, step)})
+      ...     print(codec.load(f"{folder}/model.jxc")["layer/kernel"])
+      [[ 0.25  0.  ]
+       [-0.25  0.25]]
     """
     if not isinstance(tensors, Mapping):
         raise TypeError(
@@ -199,7 +230,7 @@ def write(
 def _named(names: Names) -> Iterator[None]:
     try:
         yield
-    # Subclasses of these, such as those of jax for what is traced, take other arguments.
+    # Subclasses of these, such as jax's errors of traced values, take other arguments.
     except TypeError as error:
         raise TypeError(f"{join(names)}: {error}") from error
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""From weights to a `.jxc` file in one shot, by the weights alone or by what they do."""
+"""Turns weights into a `.jxc` file in one call, from the weights alone or with calibration data."""
 
 from jaxcomp.compression.arrays import TensorChange
 from jaxcomp.compression.calibrated import Outcome

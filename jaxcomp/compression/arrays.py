@@ -1,4 +1,4 @@
-"""The arrays of a checkpoint: which are the network's, which of those weights; and writing them."""
+"""Sorts the arrays of a checkpoint into weights, biases and others, and writes them."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -16,39 +16,39 @@ from jaxcomp.codec.names import EMPTY, check_names, flatten
 from jaxcomp.quantize.error import Error, error_of, total, trimmed_error
 from jaxcomp.weights import are_weights, is_variance, scale_integers
 
-Array = FewValued | np.ndarray  # as a file stores it
-Stored = Mapping[str, Array]  # arrays that are not stored as they are, by name
-Round = Callable[[Entry, np.ndarray], Array]  # from an array and its values to what is stored
+Array = FewValued | np.ndarray  # the forms in which a file stores an array
+Stored = Mapping[str, Array]  # arrays that are stored in another form, by name
+Round = Callable[[Entry, np.ndarray], Array]  # from an array and its values to the form to store
 
 
 class TensorChange(NamedTuple):
-    """Report what was done to one array."""
+    """Reports what was done to one array."""
 
     name: str
     shape: tuple[int, ...]
     elements: int
     nonzeros: int
     relative_error: float  # ||w - q||_2 / ||w||_2; 0 for the zero vector
-    trimmed_error: float  # the same without the thousandth of largest magnitude
+    trimmed_error: float  # the same without the thousandth of the largest magnitudes
 
 
 class Written(NamedTuple):
-    """A file, and what is in it."""
+    """Describes a file that was written."""
 
     file_bytes: int
     tensors: tuple[TensorChange, ...]
-    relative_error: float  # of all arrays that were changed, as one vector
+    relative_error: float  # error of all arrays that were changed, as one vector
     left_out: tuple[Entry, ...]
 
 
 class Arrays:
-    """The arrays of a checkpoint by what they are.
+    """Sorts the arrays of a checkpoint by what they are.
 
     Attributes:
-      weights: those of the network that are weights, in order.
-      biases: its other floating-point arrays that may be rounded.
-      stored: all that a file is given.
-      remarks: on what of the checkpoint it is not given.
+      weights: arrays of the network that are weights, in order.
+      biases: other floating-point arrays of the network that may be rounded.
+      stored: all arrays that a file gets.
+      remarks: sentences that say what a file does not get.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Arrays:
     def write(
         self, path: str | os.PathLike, after: Round, progress: Callable[[int], None]
     ) -> Written:
-        """Write what `after` makes of each array; `progress` is called with the bytes of each."""
+        """Write what `after` returns for each array; call `progress` with the bytes of each."""
         changes, errors, left_out = [], [], []
         stored = set(self.stored)
         with Writer(path, threads=None) as writer:
@@ -108,17 +108,17 @@ class Arrays:
 
 
 def values_of(stored: Array) -> np.ndarray:
-    """Return what is read back of an array."""
+    """Return the values that are read back of an array."""
     return stored.values() if isinstance(stored, FewValued) else stored
 
 
 def as_stored(stored: Stored) -> Round:
-    """Return what stores these arrays, and all others as they are."""
+    """Return a function that stores these arrays, and all others as they are."""
     return lambda entry, before: stored.get(entry.name, before)
 
 
 def entropy_bytes(stored: Stored) -> float:
-    """Return about how many bytes arrays take: levels by their frequencies in each array."""
+    """Return about how many bytes arrays take, by the entropy of the levels of each array."""
     return sum(
         one.bits() / 8 if isinstance(one, FewValued) else one.nbytes for one in stored.values()
     )
@@ -134,13 +134,13 @@ def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
 
 
 def _is_bias(entry: Entry) -> bool:
-    """Tell whether an array that is not of weights is one of numbers that may be rounded."""
+    """Tell whether an array that does not hold weights has numbers that may be rounded."""
     floating = jnp.issubdtype(entry.dtype, jnp.floating)
     return floating and entry.elements > 0 and not is_variance(entry.name)
 
 
 def _metadata_that_fits(given: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the metadata that a file can hold, and remarks on all that it does not."""
+    """Return the metadata that a file can hold, and remarks on everything else."""
     metadata, remarks = {}, []
     for key, text in given.items():
         try:

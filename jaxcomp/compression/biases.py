@@ -1,4 +1,4 @@
-"""Biases that make up for what rounding does to the means of outputs."""
+"""Adjusts biases, so that they compensate for what rounding does to the means of outputs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,12 +12,12 @@ from jaxcomp.tracing.rows import Rows, rows_of
 
 
 class Biases:
-    """Which weights have a bias behind them, and how it takes what they lose in the mean."""
+    """Says which weights have a bias behind them, and how it makes up for their loss."""
 
     def __init__(
         self, network: Network, leaves: Sequence[np.ndarray], changeable: frozenset[str]
     ) -> None:
-        """Take a network, its parameters, and the names of those that may be changed."""
+        """Set a network, its parameters, and the names of those that may be changed."""
         self._changeable = {network.names.index(name) for name in changeable}
         self._folding = Folding(network.program)
         self._known = constants_of(network.program, leaves)
@@ -32,7 +32,7 @@ class Biases:
         return leaf in self._able
 
     def only(self, leaf: int) -> int | None:
-        """Return the bias that takes each constant of the outputs as it is; None if none does."""
+        """Return the bias to which each constant of the outputs can be added unchanged, or None."""
         rows = self._rows.get(leaf)
         if rows is None or leaf not in self._able:
             return None
@@ -47,12 +47,12 @@ class Biases:
     def changed(
         self, leaf: int, means: np.ndarray, leaves: Sequence[np.ndarray]
     ) -> dict[int, np.ndarray]:
-        """Return other biases, by position, for outputs that became smaller by `means`.
+        """Return new biases, by position, for outputs that became smaller by `means`.
 
         Args:
-          leaf: the weight.
+          leaf: position of the weight.
           means: [matrices, outputs].
-          leaves: parameters as they are.
+          leaves: the current parameters.
         """
         after: Mapping[int, np.ndarray] = {}
         for bias, amount in self._changes(leaf, means):
@@ -63,7 +63,7 @@ class Biases:
         rows = self._rows[leaf]
         met = np.concatenate([one.matrix for one in rows])
         if len(np.unique(met)) < len(met):
-            return False  # used twice, with two means
+            return False  # it is used twice, with two means
         size = (rows[0].matrices, rows[0].outputs)
         try:
             changes = self._changes(leaf, np.random.default_rng(0).normal(size=size))

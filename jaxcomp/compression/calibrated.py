@@ -1,4 +1,4 @@
-"""Compression by what the weights do, to a goal, checked on examples that were held back."""
+"""Compresses with calibration data, to a goal, and checks the result on held-out examples."""
 
 import math
 import os
@@ -26,20 +26,20 @@ _BIAS_BITS = 8
 
 
 class Outcome(NamedTuple):
-    """Report what calibration came to.
+    """Reports the result of calibration.
 
-    Losses are in the mean of predictions: the Kullback-Leibler divergence in nats, or with a loss
-    of one's own its growth, as a share of what it was.
+    A loss is a mean over predictions: the Kullback-Leibler divergence in nats, or the relative
+    growth of the calibration's own loss.
     """
 
     trade: float  # the loss that a bit was worth
     lost: float
-    how: str  # how the loss is known, for a person
-    data_free_bytes: int | None  # of the best file without calibration; None if none was as good
+    how: str  # how the loss was found, for the user
+    data_free_bytes: int | None  # None if no file without calibration is as good
     data_free_lost: float | None
-    is_calibrated: bool  # False if the file without calibration was the better one, and written
-    not_calibrated: tuple[str, ...]  # weights of which no moments are known, stored exactly
-    diagonal: tuple[str, ...] = ()  # weights with so many inputs that they are taken one by one
+    is_calibrated: bool  # False if the file without calibration was better, and was written
+    not_calibrated: tuple[str, ...]  # weights without moments, stored exactly
+    diagonal: tuple[str, ...] = ()  # weights with so many inputs that diagonals were used
 
 
 def compress_calibrated(
@@ -61,7 +61,7 @@ def compress_calibrated(
     check_number("tune", tune, "a number of steps, at least 0", lambda n: n >= 0, integer=True)
     if tune and isinstance(calibration, Moments):
         raise ValueError("tune runs the network: give a Calibration, or leave it out")
-    check_replaceable(path)  # before hours of work
+    check_replaceable(path)  # fail here, not after hours of work
     rivals = rivals_of(values, _largest(arrays))
     bias_quantizer = bias_quantizer or bits_of(_BIAS_BITS)
     others = round_alone(arrays, None, bias_quantizer)

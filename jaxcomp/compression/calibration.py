@@ -1,4 +1,4 @@
-"""What a network is run on, so that its weights can be rounded by what they do."""
+"""Holds the calibration data of a network."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,23 +14,33 @@ _HELD_BACK = 4  # one batch of so many
 
 
 class Calibration:
-    r"""A network and examples: what compression by calibration needs beside the parameters.
-
-    A few hundred to a few thousand examples, at least five for each input of the widest layer if
-    there are as many; labels are not needed. One batch in four is held back: by it the result is
-    judged.
+    r"""Holds a network and examples: what calibration needs beside the parameters.
+    Use a few hundred to a few thousand examples, at least five for each input of the widest layer
+    if there are so many; labels are not needed. One batch in four is held out, to measure the
+    result.
 
     Args:
-      apply: function of parameters and the inputs of a batch, the network as it is evaluated. It
+      apply: function of parameters and the inputs of a batch, the network in evaluation mode. It
         returns logits, whose softmax along the last axis is a prediction, unless `loss` is given.
-      batches: each the inputs of the network; a tuple where it takes several.
+      batches: inputs of the network, for each batch; a tuple if the network takes several.
       loss: function of outputs and targets that returns the loss of each prediction, for networks
-        of another kind.
-      targets: what `loss` is given, one for each batch.
-      seed: of the labels that are drawn from the predictions, to find out which units matter.
+        without logits.
+      targets: the targets of `loss`, for each batch.
+      seed: seed of the labels that are drawn from the predictions, to find out which units matter.
 
     Raises:
-      ValueError: if there are no batches, or not as many targets, or targets without a loss.
+      ValueError: if there are no batches, if the targets are not as many, or if only one of `loss`
+        and `targets` is given.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import jaxcomp
+      >>> batches = [jnp.ones((100, 20))] * 8
+      >>> calibration = jaxcomp.Calibration(lambda params, x: x @ params["kernel"], batches)
+      >>> len(calibration.fitted), len(calibration.held_back)
+      (6, 2)
+      >>> calibration.trace({"kernel": jnp.ones((20, 10))}).weights
+      ('kernel',)
     """
 
     def __init__(
@@ -54,14 +64,14 @@ class Calibration:
         pairs = list(zip(inputs, beside, strict=True))
         held = pairs[_HELD_BACK - 1 :: _HELD_BACK] or (pairs[-1:] if len(pairs) > 1 else [])
         self.fitted = [pair for pair in pairs if not any(pair is other for other in held)]
-        self.held_back = held or pairs  # of a single batch nothing can be
+        self.held_back = held or pairs  # a single batch serves for both
         self.holds_back = bool(held)
 
     def trace(self, params: PyTree) -> "tracing.Network":
         """Return the network, traced with the first batch.
 
         Raises:
-          TypeError: if there is no loss, and the outputs are no logits.
+          TypeError: if there is no loss, and the outputs are not logits.
         """
         inputs = self.fitted[0][0]
         outputs = jax.eval_shape(self.apply, params, *inputs)
@@ -69,7 +79,7 @@ class Calibration:
             isinstance(outputs, jax.ShapeDtypeStruct)
             and jnp.issubdtype(outputs.dtype, jnp.floating)
             and outputs.ndim > 0
-            and outputs.shape[-1] > 1  # one class alone is certain
+            and outputs.shape[-1] > 1  # a single class is certain
         )
         if self.loss is None and not are_logits:
             raise TypeError(
@@ -83,8 +93,8 @@ class Calibration:
 def losses_of(calibration: Calibration) -> Callable[..., jax.Array]:
     """Return a function of dense outputs, parameters, inputs and targets.
 
-    It returns the loss of each prediction: the Kullback-Leibler divergence from what the dense
-    network predicts, or the calibration's own.
+    It returns the loss of each prediction: the calibration's own, or the Kullback-Leibler
+    divergence from the prediction of the dense network.
     """
     apply, loss = calibration.apply, calibration.loss
 
@@ -93,7 +103,7 @@ def losses_of(calibration: Calibration) -> Callable[..., jax.Array]:
         if loss is not None:
             return loss(new, targets)
         own, other = (jax.nn.log_softmax(x.astype(jnp.float32)) for x in (outputs, new))
-        possible = own > -jnp.inf  # not what a mask excludes, here and in derivatives
+        possible = own > -jnp.inf  # excludes masked logits, here and in derivatives
         own, other = (jnp.where(possible, x, 0.0) for x in (own, other))
         return jnp.sum(jnp.where(possible, jnp.exp(own) * (own - other), 0.0), axis=-1)
 
@@ -101,7 +111,7 @@ def losses_of(calibration: Calibration) -> Callable[..., jax.Array]:
 
 
 class Fidelity:
-    """How far a network with other parameters is from the original, on the batches held back."""
+    """Measures how far a network with other parameters is from the original, on held-out data."""
 
     def __init__(self, calibration: Calibration, params: PyTree) -> None:
         self._calibration = calibration
@@ -111,10 +121,10 @@ class Fidelity:
         self.before = self._mean(params) if calibration.loss is not None else 0.0
 
     def __call__(self, params: PyTree) -> float:
-        """Return what is lost in the mean of predictions.
+        """Return the mean loss over predictions.
 
-        It is the Kullback-Leibler divergence of the predictions in nats, or with a loss of one's
-        own its growth, as a share of what it was.
+        It is the Kullback-Leibler divergence of the predictions in nats, or the relative growth of
+        the calibration's own loss.
         """
         lost = self._mean(params)
         if self._calibration.loss is None:

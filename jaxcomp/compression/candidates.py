@@ -1,4 +1,4 @@
-"""Files that could be the one to write: rounded at some price, and by their weights alone."""
+"""Makes files that could be written: rounded at some price of a bit, or by their weights alone."""
 
 import itertools
 import math
@@ -18,44 +18,44 @@ from jaxcomp.quantize.codebook import check_values, fit_codebook
 from jaxcomp.quantize.scalar import codebook_levels, step_levels, ternary_levels
 
 _RIVAL_BITS = (8, 7, 6, 5, 4, 3, 2)
-_RIVAL_STEPS = tuple(2 ** (-half / 2) for half in range(14, 1, -1))  # of the largest weight
+_RIVAL_STEPS = tuple(2 ** (-half / 2) for half in range(14, 1, -1))  # shares of the largest weight
 _RIVAL_TRADES = (0.0, 0.1)
 _SIZE_TRIES, _CLOSE = 4, 0.97
-_HOPELESS = 1.5  # times the bytes that are allowed
+_HOPELESS = 1.5  # factor to the allowed bytes
 
 
 class Candidate(NamedTuple):
-    """Arrays as they would be stored."""
+    """Holds arrays in the form in which they would be stored."""
 
     stored: Stored
     lost: float
-    written: Written | None = None  # None until its size is asked for
-    path: Path | None = None  # where
+    written: Written | None = None  # None until its size is needed
+    path: Path | None = None  # path of its file
 
     @property
     def file_bytes(self) -> int:
-        """Return the size of its file, which has been written."""
+        """Return the size of its file, which must have been written."""
         return self.written.file_bytes
 
 
 class Source(Protocol):
-    """Rounds arrays at a price of a bit, and knows what that loses."""
+    """Rounds arrays at a price of a bit, and knows the loss."""
 
     rounded: frozenset[str]  # names of the weights that it rounds
-    diagonal: tuple[str, ...]  # those of which it has diagonal moments
+    diagonal: tuple[str, ...]  # weights of which it has diagonal moments
 
     def at(self, trade: float) -> tuple[Stored, float]:
-        """Return what is stored of arrays at this price of a bit, and the loss."""
+        """Return the stored form of arrays at this price of a bit, and the loss."""
 
     def lost(self, stored: Stored) -> float:
         """Return the loss with other arrays, by name."""
 
     def tuned(self, stored: Stored, steps: int) -> tuple[Stored, float]:
-        """Return arrays that were trained, and the loss; only where the network can be run."""
+        """Return trained arrays and the loss; only if the network can be run."""
 
 
 class Candidates:
-    """Makes the candidates of one network, each a file in a folder."""
+    """Makes the candidates of one network, each as a file in a folder."""
 
     def __init__(
         self,
@@ -67,15 +67,15 @@ class Candidates:
         folder: Path,
         on_trial: Callable[[float, float], None],
     ) -> None:
-        """Take a network.
+        """Set the network and its quantizers.
 
         Args:
           source: rounds its weights at a price.
-          arrays: all that a file holds.
-          rivals: rows of what rounds each weight array alone, each row to ever fewer levels.
-          bias_quantizer: rounds biases then.
-          tune: steps of training of what is rounded.
-          folder: for files.
+          arrays: all arrays that a file holds.
+          rivals: rows of quantizers for each weight array alone; each row has ever fewer levels.
+          bias_quantizer: rounds the biases of rivals.
+          tune: number of training steps after rounding.
+          folder: folder for the files.
           on_trial: called with each price that was tried, and the loss.
         """
         self._source, self._arrays, self._folder = source, arrays, folder
@@ -84,7 +84,7 @@ class Candidates:
         self._files = 0
 
     def reach(self, goal: str, value: float) -> tuple[float, Candidate]:
-        """Return the price of a bit with which the goal is reached, and what it leads to."""
+        """Return the price of a bit at which the goal is reached, and its candidate."""
         if goal == "trade":
             return value, self._with_size(self._tuned(self._at(value)))
         elements = sum(entry.elements for entry in self._arrays.weights)
@@ -97,7 +97,7 @@ class Candidates:
             return found.lost <= value
 
         largest = last_that_is_good(self._at, is_good, first)
-        if self._tune:  # is dear, so it begins near to its end
+        if self._tune:  # tuning is slow, so start near the end
             near = first if largest is None else largest[0]
             largest = last_that_is_good(lambda trade: self._tuned(self._at(trade)), is_good, near)
         if largest is None:
@@ -108,7 +108,7 @@ class Candidates:
         return largest[0], self._with_size(largest[1])
 
     def _of_size(self, value: float, first: float) -> tuple[float, Candidate]:
-        """Return a file of nearly this size; what a file takes is predicted from entropies."""
+        """Return a file of nearly this size; entropies predict the size of files."""
         entropies: dict[float, float] = {}
 
         def entropy(inverse: float) -> float:  # files shrink as the price of a bit grows
@@ -137,9 +137,9 @@ class Candidates:
         return best
 
     def best_rival(self, goal: str, value: float, found: Candidate) -> Candidate | None:
-        """Return the best file without calibration that reaches what was reached; None if none.
+        """Return the best file without calibration that reaches the same goal, or None.
 
-        Of those that lose little enough, the one of the lowest entropy is written.
+        Among the arrays that lose little enough, those of the lowest entropy are written.
         """
         if goal == "size":
             return min(
@@ -151,7 +151,7 @@ class Candidates:
         return self._with_size(min(good, key=lambda one: entropy_bytes(one.stored)))
 
     def _alone_by(self, best: Callable[..., Candidate | None], most: float) -> list[Candidate]:
-        """Return the best of each row of quantizers at each price, where there is one."""
+        """Return the best of each row of quantizers at each price, if there is one."""
         each = itertools.product(self._rivals, _RIVAL_TRADES)
         found = (best(quantizers, trade, most) for quantizers, trade in each)
         return [one for one in found if one is not None]
@@ -159,7 +159,7 @@ class Candidates:
     def _of_size_alone(
         self, quantizers: Sequence[Quantizer], trade: float, most: float
     ) -> Candidate | None:
-        """Return the file of the most levels that is small enough."""
+        """Return the file with the most levels that is small enough."""
         for quantizer in quantizers:
             new = self._alone(quantizer, trade)
             if entropy_bytes(new.stored) > _HOPELESS * most:  # writing takes time
@@ -172,11 +172,11 @@ class Candidates:
     def _of_loss(
         self, quantizers: Sequence[Quantizer], trade: float, most: float
     ) -> Candidate | None:
-        """Return the arrays of the fewest levels up to which all lose little enough."""
+        """Return the arrays with the fewest levels up to which all lose little enough."""
         last = None
         for quantizer in quantizers:
             new = self._alone(quantizer, trade)
-            if not new.lost <= most:  # also where it is not a number
+            if not new.lost <= most:  # also if the loss is NaN
                 break
             last = new
         return last
@@ -194,7 +194,7 @@ class Candidates:
         return new if new.lost < found.lost else found
 
     def _alone(self, quantizer: Quantizer, trade: float) -> Candidate:
-        """Return the same weights rounded, each by itself."""
+        """Return the same weights, each rounded alone."""
         rounds = round_alone(self._arrays, quantizer, self._bias_quantizer, trade=trade)
         stored = {}
         known = [entry for entry in self._arrays.weights if entry.name in self._source.rounded]
@@ -210,12 +210,12 @@ class Candidates:
 
 
 def rivals_of(values: int | None, largest: float) -> list[list[Quantizer]]:
-    """Return how weights are rounded by themselves, in rows to ever fewer levels.
+    """Return quantizers of weights alone, in rows of ever fewer levels.
 
     Args:
-      values: how many values an array may have; None for multiples of steps: of one for each array,
-        and of one for all.
-      largest: magnitude of a weight.
+      values: number of values that an array may have; None for multiples of steps: of one for each
+        array, and of one for all.
+      largest: largest magnitude of a weight.
     """
     if values is None:
         bits = [bits_of(bits) for bits in _RIVAL_BITS]
@@ -225,5 +225,5 @@ def rivals_of(values: int | None, largest: float) -> list[list[Quantizer]]:
     check_values("values", values, least=TERNARY)
     if values == TERNARY:
         return [[ternary_levels]]
-    fit_codebook(np.zeros(1), values)  # tells before the work if its library is missing
+    fit_codebook(np.zeros(1), values)  # if its library is missing, this says so before the work
     return [[partial(codebook_levels, levels=values)]]

@@ -1,4 +1,4 @@
-"""Moments of a network's inputs, collected once and kept in a file."""
+"""Collects the moments of a network's inputs once, and writes them to a file."""
 
 import os
 from typing import Any
@@ -15,27 +15,28 @@ from jaxcomp.quantize.scalar import bits_levels
 from jaxcomp.tracing.moments import InputSums
 
 PyTree = Any
-_PROBES = (6, 5, 4, 3, 2)  # bits
-_ENOUGH = 0.01  # loss of a probe, far from rounding errors
+_PROBES = (6, 5, 4, 3, 2)  # bits of each probe
+_ENOUGH = 0.01  # loss of a probe that is far from rounding errors
 
 
 def save_moments(
     path: str | os.PathLike, params: PyTree, calibration: Calibration, *, diagonal: bool = False
 ) -> None:
-    """Run a network on examples and write what compression needs to know of its weights.
+    """Run a network on examples, and write the moments that compression needs.
 
-    `jaxcomp compress --moments` and `jaxcomp.compression.Moments` read the file; its layout is that
-    of `jaxcomp.compression.moments_file`, which other frameworks can write as well.
+    `jaxcomp compress --moments` and `jaxcomp.compression.Moments` read the file.
+    `jaxcomp.compression.moments_file` describes its layout, which other frameworks can write as
+    well.
 
     Args:
-      path: where to write, an `.npz` file.
+      path: path of the `.npz` file to write.
       params: parameters of the network.
-      calibration: how it is run, and on what.
-      diagonal: the diagonals alone, for layers too wide for matrices of [inputs, inputs] and
-        [outputs, outputs].
+      calibration: the network and its inputs.
+      diagonal: whether to write diagonals only, for layers too wide for matrices of [inputs,
+        inputs] and [outputs, outputs].
 
     Raises:
-      ValueError: if no weight is understood.
+      ValueError: if tracing understands no weight.
 
     Example:
       >>> import tempfile
@@ -47,6 +48,8 @@ def save_moments(
       ... )
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     save_moments(f"{folder}/moments.npz", params, calibration)
+      ...     jaxcomp.compression.Moments(f"{folder}/moments.npz").names
+      ('kernel',)
     """
     network = calibration.trace(params)
     leaves = [np.asarray(leaf) for leaf in network.leaves_of(params)]
@@ -94,7 +97,7 @@ def _loss_of_one(
     fidelity: Fidelity,
     network: Any,
 ) -> float:
-    """Return the loss over what the moments predict, found by rounding all weights."""
+    """Return the ratio of the loss to what the moments predict, found by rounding all weights."""
     for bits in _PROBES:
         rounded, predicted = [], 0.0
         for name, leaf in zip(names, leaves, strict=True):

@@ -1,4 +1,4 @@
-"""Pruning and rounding by the weights alone."""
+"""Prunes and rounds weights without data."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -12,12 +12,12 @@ from jaxcomp.prune.streamed import keep_above, kth_largest, with_floor
 from jaxcomp.quantize.rate_distortion import rate_distortion
 from jaxcomp.quantize.scalar import bits_levels
 
-# From an array, and where there is a level for each output unit from their `axis`.
+# A quantizer takes an array and, for a level of each output unit, their `axis`.
 Quantizer = Callable[..., FewValued]
 
 
 def bits_of(bits: int) -> Quantizer:
-    """Return the quantizer to the steps of so many bits."""
+    """Return the quantizer to multiples of a step, with so many bits."""
     return partial(bits_levels, bits=bits)
 
 
@@ -31,11 +31,11 @@ def round_alone(
     sparsity: float = 0.0,
     floor: float = 0.0,
 ) -> Round:
-    """Return what rounds each array; arguments as `jaxcomp.compress`.
+    """Return a function that rounds each array; arguments as for `jaxcomp.compress`.
 
     Args:
-      arrays: all of them, since pruning ranks weights across arrays.
-      axes: of the units, where they have levels of their own.
+      arrays: all arrays, since pruning ranks weights across them.
+      axes: axes of the units, if units have their own levels.
     """
     weights, biases = set(arrays.weights), set(arrays.biases)
     prune = _pruning(arrays.checkpoint, arrays.weights, sparsity, floor)
@@ -50,7 +50,7 @@ def round_alone(
             return rate_distortion(pruned, rounded, trade) if trade else rounded
         if entry in biases and bias_quantizer is not None:
             rounded = _quantize(entry, bias_quantizer, before)
-            # Positive numbers, some of which would be zero, are more likely to be gains.
+            # Positive numbers that would partly become zero are probably gains.
             return before if (before > 0).all() and not rounded.levels.all() else rounded
         return before
 

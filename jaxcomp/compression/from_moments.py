@@ -1,6 +1,6 @@
-"""Weights rounded by moments of their inputs that a file holds, without the network.
+"""Rounds weights by moments of their inputs from a file, without the network.
 
-The loss is predicted: the sum of the errors of all products, each by its sensitivity.
+The loss is predicted: it is the sum of the errors of all products, weighted by their sensitivities.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ class FromMoments:
         *,
         values: int | None = None,
     ) -> None:
-        """Take a checkpoint and moments of it; `values` as of `round_weights`."""
+        """Set a checkpoint and its moments; `values` is as for `round_weights`."""
         self._arrays, self._round_other = arrays, round_other
         weights = {entry.name: entry for entry in arrays.weights}
         self._all = {entry.name for entry in arrays.checkpoint.entries}
@@ -34,17 +34,17 @@ class FromMoments:
                 f"has the weights {', '.join(map(repr, weights)) or 'none'}"
             )
         self._biases = {entry.name: entry for entry in arrays.biases}
-        # Others are left out, by the user or as they are no weights by name and shape.
+        # Other weights are excluded by the user, or are no weights by name and shape.
         self._weights = [weights[name] for name in moments.names if name in weights]
         self.rounded = frozenset(entry.name for entry in self._weights)
         self._moments, self._units_on, self._values = moments, units_on, values
-        # Mistakes are told before anything is rounded.
+        # Mistakes are reported before anything is rounded.
         self.diagonal = tuple(
             entry.name for entry in self._weights if self._known(entry).second.ndim == 2
         )
 
     def at(self, trade: float) -> tuple[Stored, float]:
-        """Return what is stored of all arrays that change, and the loss that is predicted."""
+        """Return the stored form of all arrays that change, and the predicted loss."""
         stored: dict[str, Array] = {}
         biases = {name: self._load(entry) for name, entry in self._biases.items()}
         lost = 0.0
@@ -74,7 +74,7 @@ class FromMoments:
         return stored, lost
 
     def lost(self, stored: Stored) -> float:
-        """Return the loss that is predicted for other arrays, by name."""
+        """Return the predicted loss of other arrays, by name."""
         total = 0.0
         for entry in self._weights:
             known = self._known(entry)
@@ -86,7 +86,7 @@ class FromMoments:
     def _known(self, entry: Entry) -> Known:
         known = self._moments.of(entry, self._arrays.checkpoint.metadata, self._units_on)
         if known.bias in self._all and known.bias not in self._biases:
-            known = known._replace(bias=None)  # it is not to be changed
+            known = known._replace(bias=None)  # the bias must not be changed
         if known.bias is not None:
             matrices, _, outputs = known.layer.sizes()
             size = matrices * outputs
@@ -99,7 +99,7 @@ class FromMoments:
         return known
 
     def _centered(self, known: Known) -> np.ndarray:
-        """Return the moments that count where a bias makes up for the means."""
+        """Return the moments that remain where a bias compensates for the means."""
         if not self._has_bias(known):
             return known.second
         if known.second.ndim == 2:

@@ -1,7 +1,7 @@
-"""The weights of a network, rounded in the order in which it uses them.
+"""Rounds the weights of a network in the order in which the network uses them.
 
-The inputs of each weight are those behind what was rounded before, and what the earlier ones did to
-them is made up for as well as it can be: by the weight itself, and by the bias behind it.
+The inputs of a weight come from weights that are rounded already. The weight itself, and the bias
+behind it, compensate for the errors of those as well as they can.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ from jaxcomp.tracing.moments import Inputs, InputSums
 from jaxcomp.tracing.sensitivities import Sensitivities, output_sensitivities
 
 PyTree = Any
-# Moments of wider layers are diagonals: of inputs that do not know of each other.
+# Wider layers use diagonal moments, as if inputs were uncorrelated.
 MOST_BYTES = 8 * 2**30
-_COPIES = 5  # of the moments, at once
+_COPIES = 5  # copies of the moments at a time
 
 
 class InOrder:
@@ -39,22 +39,22 @@ class InOrder:
         *,
         values: int | None = None,
     ) -> None:
-        """Take a network.
+        """Set the network.
 
         Args:
-          params: its parameters.
-          calibration: how it is run, and on what.
-          arrays: the same by name: weights, which are rounded if they are understood, and biases,
-            which may be changed.
+          params: parameters of the network.
+          calibration: the network as a function, and its inputs.
+          arrays: the same parameters by name: weights, which are rounded if tracing understands
+            them, and biases, which may be changed.
           round_other: rounds arrays that are not weights.
-          values: as `round_weights`.
+          values: as for `round_weights`.
         """
         self.network: Network = calibration.trace(params)
         self._before = [np.asarray(leaf) for leaf in self.network.leaves_of(params)]
         self._params = params
         self._fidelity = Fidelity(calibration, params)
         self._entries = {entry.name: entry for entry in (*arrays.weights, *arrays.biases)}
-        self._trained = frozenset(entry.name for entry in arrays.biases)  # where that is asked for
+        self._trained = frozenset(entry.name for entry in arrays.biases)  # used by `tuned` only
         self._inputs = [inputs for inputs, _ in calibration.fitted]
         self._round_other, self._values = round_other, values
         self._calibration = calibration
@@ -86,10 +86,10 @@ class InOrder:
         self._biases = Biases(self.network, self._before, frozenset(self._entries))
 
     def at(self, trade: float) -> tuple[Stored, float]:
-        """Return what is stored of arrays at this price of a bit, and the loss that is measured.
+        """Return the stored form of arrays at this price of a bit, and the measured loss.
 
         Args:
-          trade: the price, in units of the loss.
+          trade: the price of a bit, in units of the loss.
         """
         now, stored = list(self._before), {}
         for leaf, name in enumerate(self.network.names):
@@ -103,17 +103,17 @@ class InOrder:
         return stored, self._fidelity(self._tree(now))
 
     def lost(self, stored: Stored) -> float:
-        """Return the loss that is measured with other arrays, by name."""
+        """Return the measured loss with other arrays, by name."""
         return self._fidelity(
             self._assembled({name: values_of(one) for name, one in stored.items()})
         )
 
     def tuned(self, stored: Stored, steps: int) -> tuple[Stored, float]:
-        """Return the same levels with codebooks and biases that were trained, and the loss.
+        """Return the same levels with trained codebooks and biases, and the loss.
 
         Args:
-          stored: as of `at`.
-          steps: of training.
+          stored: as `at` returns it.
+          steps: number of training steps.
         """
         others = {
             name: values_of(stored.get(name, before))
@@ -151,7 +151,7 @@ class InOrder:
         if inputs is not None:
             second, cross = inputs.second, inputs.cross
             products = self._sensitivities.products[leaf]
-        if corrects:  # what is the same for all examples is the business of a bias
+        if corrects:  # the bias compensates for what all examples share
             second = second - _products(inputs.first, inputs.first, second)
             cross = cross - _products(inputs.first, inputs.first_before, cross)
         curvature = curvature_of(second, products, lookups)
@@ -179,7 +179,7 @@ class InOrder:
     def _take(
         self, now: list[np.ndarray], stored: dict[str, Array], leaf: int, array: np.ndarray
     ) -> None:
-        """Take an array that is not of weights for what is stored of it."""
+        """Use the stored form of an array that does not hold weights."""
         name = self.network.names[leaf]
         one = self._round_other(self._entries[name], array)
         now[leaf] = values_of(one)
@@ -196,7 +196,7 @@ def _fits(layer: Layer) -> bool:
 
 
 def _products(one: np.ndarray, other: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Return all products of entries of [matrices, inputs], or those of the same input."""
+    """Return all products of entries of [matrices, inputs], or of each entry with itself."""
     return one * other if like.ndim == 2 else one[:, :, None] * other[:, None]
 
 

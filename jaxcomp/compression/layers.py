@@ -1,4 +1,4 @@
-"""How an array of weights holds matrices [inputs, outputs], and back."""
+"""Converts arrays of weights to matrices [inputs, outputs], and back."""
 
 import math
 from typing import NamedTuple
@@ -9,15 +9,15 @@ from jaxcomp.axes import all_but
 
 
 class Layer(NamedTuple):
-    """The matrices that one array of weights holds.
+    """Describes the matrices that one array of weights holds.
 
-    Inputs are numbered along all axes but those of outputs and of the stack, in row-major order.
+    Inputs are numbered along all axes except those of outputs and stack, in row-major order.
     """
 
     shape: tuple[int, ...]
     outputs: tuple[int, ...]  # axes
     stack: tuple[int, ...] = ()  # axes
-    groups: int = 1  # of a convolution: output units of each take different inputs
+    groups: int = 1  # groups of a convolution: the output units of each take different inputs
 
     def matrices(self, w: np.ndarray) -> np.ndarray:
         """Return an array of this shape as [stack times groups, inputs, outputs of a group]."""
@@ -32,9 +32,9 @@ class Layer(NamedTuple):
         return moved.transpose(np.argsort(order))
 
     def slices(self, parts: np.ndarray) -> np.ndarray:
-        """Return the array of numbers beside the matrices, with axes of size 1 where they have.
+        """Return the array of numbers beside the matrices; constant axes have size 1.
 
-        With groups there are none for each input: an input of one group is not that of another.
+        With groups there are no numbers for each input, since groups have different inputs.
         """
         matrices, inputs, outputs = self.sizes()
         whole = self.array(np.broadcast_to(parts, (matrices, inputs, outputs)))

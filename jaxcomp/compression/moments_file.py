@@ -1,21 +1,24 @@
-"""Moments of layer inputs in a file, so that they can be collected in any framework.
+"""Reads and writes moments of layer inputs, which any framework can collect.
 
-An `.npz` file with these arrays for each weight, whose name in the checkpoint has its parts joined
-by `/`. Only one of the first two is needed:
+The file is an `.npz` file with these arrays for each weight. Its name in the checkpoint has its
+parts joined by `/`. Only one of the first two is needed.
 
 * `NAME:second`: the mean of `x x^T` over the rows `x` that the weight is multiplied with, [inputs,
-  inputs]. Inputs are in the order in which the weight has them: all axes but that of the outputs,
-  in row-major order; for a convolution they are patches. [matrices, inputs, inputs] where the array
-  holds several: layers of a stack, and in each of them the groups of a convolution.
-* `NAME:diagonal`: of that matrix, [inputs] or [matrices, inputs], where it would be too large.
-* `NAME:mean`: the mean of `x`, [inputs] or [matrices, inputs]; with it the bias can make up for
+  inputs]. Inputs are in the order of the weight: all axes except that of the outputs, in row-major
+  order; for a convolution they are patches. If the array holds several matrices, this is [matrices,
+  inputs, inputs]: layers of a stack, and in each of them the groups of a convolution.
+* `NAME:diagonal`: the diagonal of that matrix, [inputs] or [matrices, inputs], if the matrix would
+  be too large.
+* `NAME:mean`: the mean of `x`, [inputs] or [matrices, inputs]. With it, the bias can compensate for
   what rounding does to the means of the outputs.
 * `NAME:bias`: text, the name of the array that is added to the outputs.
-* `NAME:sensitivities`: how much outputs matter: the mean of `g g^T` over predictions, with the
+* `NAME:sensitivities`: how much outputs matter. It is the mean of `g g^T` over predictions, for
   derivatives `g` of the loss with respect to outputs, [outputs, outputs] or [matrices, outputs,
-  outputs]; or of its diagonal, [outputs] or [matrices, outputs]. All matter the same without.
-* `NAME:outputs`, `NAME:stack`: the axes of outputs and of a stack; `NAME:groups`: of a convolution.
-  Without them the outputs are on the axis that `jaxcomp.checkpoints.unit_axis` says.
+  outputs]; or its diagonal, [outputs] or [matrices, outputs]. Without it all outputs matter
+  equally.
+* `NAME:outputs`, `NAME:stack`: the axes of outputs and of a stack. `NAME:groups`: the groups of a
+  convolution. Without them the outputs are on the axis that `jaxcomp.checkpoints.unit_axis`
+  returns.
 """
 
 import math
@@ -40,21 +43,31 @@ class Known(NamedTuple):
     """Holds what a file says of one weight."""
 
     layer: Layer
-    second: np.ndarray  # float64 [matrices, inputs, inputs], or of diagonals [matrices, inputs]
-    sensitivities: np.ndarray  # the same of outputs
+    second: np.ndarray  # float64 [matrices, inputs, inputs], or diagonals [matrices, inputs]
+    sensitivities: np.ndarray  # the same for outputs
     mean: np.ndarray | None  # float64 [matrices, inputs]
     bias: str | None
 
 
 class Moments:
-    """A file of moments; arrays are read when they are asked for.
+    """Reads the moments in a file; arrays are read when they are asked for.
 
     Args:
-      path: of the file.
+      path: path of the `.npz` file; see `jaxcomp.compression.moments_file` for its layout.
 
     Raises:
       OSError: if it cannot be read.
       ValueError: if it is no such file.
+
+    Example:
+      >>> import numpy as np, tempfile
+      >>> from jaxcomp.compression import Moments
+      >>> inputs = np.random.default_rng(0).normal(size=(1000, 20))  # of a layer in any framework
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = f"{folder}/moments.npz"
+      ...     np.savez(path, **{"layer/kernel:second": inputs.T @ inputs / 1000})
+      ...     Moments(path).names  # give it to `jaxcomp.compress` as `calibration`
+      ('layer/kernel',)
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -77,19 +90,20 @@ class Moments:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the weights."""
+        """Return the names of the weights."""
         return tuple(self._parts)
 
     def of(self, entry: Entry, metadata: Mapping[str, str], units_on: int | None = None) -> Known:
-        """Return what is known of a weight of a checkpoint.
+        """Return what the file says of a weight of a checkpoint.
 
         Args:
           entry: the weight.
-          metadata: of the checkpoint.
-          units_on: the axis of outputs, where the file does not say it.
+          metadata: metadata of the checkpoint.
+          units_on: the axis of outputs, if the file does not say it.
 
         Raises:
-          ValueError: if the file has no moments of it, or they do not fit, or are no moments.
+          ValueError: if the file has no moments of the weight, or they do not fit, or are no
+            moments.
         """
         parts = self._parts.get(entry.name, set())
         layer = self._layer(entry, metadata, units_on)
@@ -137,14 +151,14 @@ class Moments:
             raise ValueError(f"{self._path}: {name}:{part} is damaged: {error}") from error
 
     def _sensitivities(self, name: str, matrices: int, outputs: int) -> np.ndarray:
-        """Return them as products of all outputs, or of each with itself."""
+        """Return sensitivities as products of all outputs, or of each output with itself."""
         shape = np.shape(self._read(name, "sensitivities"))
         whole = len(shape) == 3 or (matrices == 1 and shape == (outputs, outputs))
         wanted = (matrices, outputs, outputs) if whole else (matrices, outputs)
         return self._squares(name, "sensitivities", wanted)
 
     def _squares(self, name: str, part: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Return moments [matrices, k, k], or of diagonals [matrices, k]."""
+        """Return moments [matrices, k, k], or diagonals [matrices, k]."""
         array = self._array(name, part, shape)
         if array.ndim == 3:
             array = (array + array.swapaxes(1, 2)) / 2
@@ -172,7 +186,7 @@ class Moments:
 
 
 def write_moments(path: str | os.PathLike, known: Mapping[str, Known]) -> None:
-    """Write what is known of weights, by name, as a file that `Moments` reads."""
+    """Write moments of weights, by name, to a file that `Moments` reads."""
     arrays: dict[str, np.ndarray] = {}
     for name, one in known.items():
         part = "diagonal" if one.second.ndim == 2 else "second"

@@ -1,4 +1,4 @@
-"""One call from weights to a `.jxc` file."""
+"""Compresses weights to a `.jxc` file in one call."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,15 +13,15 @@ from jaxcomp.compression.moments_file import Moments
 
 
 class Compressed(NamedTuple):
-    """A file that was written."""
+    """Describes a file that was written."""
 
     file_bytes: int
     tensors: tuple[TensorChange, ...]
-    relative_error: float  # of all arrays that were pruned or rounded, as one vector
-    left_out: tuple[Entry, ...]  # arrays that are not of the network
-    remarks: tuple[str, ...]  # on what else of the checkpoint is not in the file as it was
-    unit_axes: tuple[str, ...]  # on which axes the output units were taken to be
-    calibrated: Outcome | None = None  # what calibration came to, where there was one
+    relative_error: float  # error of all arrays that were pruned or rounded, as one vector
+    left_out: tuple[Entry, ...]  # arrays that do not belong to the network
+    remarks: tuple[str, ...]  # sentences that say what else the file lacks or changes
+    unit_axes: tuple[str, ...]  # says which axes were taken as those of the output units
+    calibrated: Outcome | None = None  # result of calibration, if there was one
 
 
 def compress(
@@ -49,59 +49,71 @@ def compress(
 ) -> Compressed:
     r"""Prune and round the weights of a network, and write them to a `.jxc` file.
 
-    With a calibration weights are rounded by what they do, to a goal, and the result is judged on
-    examples that were held back. Without one they are rounded by themselves; what that costs is for
-    the caller to measure.
+    With a calibration, weights are rounded by their effect on predictions, to a goal, and the
+    result is measured on held-out examples. Without one, each weight array is rounded alone,
+    and you measure what that costs.
 
-    Of the state of a training only the network is written: what lies under `params`, or, where
-    there is no such name, what does not lie under `opt_state`, `batch_stats`, `step` or another
-    name of `jaxcomp.checkpoints.selection.STATE`.
-    Weights are those of `jaxcomp.trees.weight_mask`; others are stored exactly, unless
-    `bias_quantizer` is given. Scales of quantized weights and variances are stored exactly in any
-    case. Without a calibration one array at a time is in memory, and the compressed bytes.
+    If the source is the state of a training, only the network is written: arrays under `params` or,
+    if there is no such name, arrays that are not under `opt_state`, `batch_stats`, `step` or
+    another name of `jaxcomp.checkpoints.selection.STATE`.
+
+    Weights are those of `jaxcomp.trees.weight_mask`; other arrays are stored exactly, unless
+    `bias_quantizer` is given. Scales of quantized weights and variances are always stored exactly.
+    Without a calibration, memory holds one array at a time, and the compressed bytes.
 
     Args:
       source: an open checkpoint or a nested dict of arrays.
       path: where to write; an existing file is replaced.
-      only: regular expression; arrays that have a match in their name are the network.
-      exclude: regular expression; arrays that have a match in their name are not.
-      keep_state: write what is not of the network too, exactly.
+      only: regular expression; arrays whose name has a match are the network.
+      exclude: regular expression; arrays whose name has a match are not part of the network.
+      keep_state: whether to write, exactly, what is not part of the network too.
       sparsity: fraction of the weights to set to zero, in [0, 1): the smallest over all tensors.
-      floor: fraction of each tensor to keep whatever others have, from 0 to 1 - `sparsity`; at
-        least one weight unless it is 0.
-      quantizer: function from a weight array to levels and a codebook that leaves exact zeros
-        alone, such as `lambda w: codebook_levels(w, 16)` (see `jaxcomp.quantize.scalar`).
-      per_unit: give `quantizer` the `axis` of the output units, for a level or a step for each, as
-        `ternary_levels` and `bits_levels` have them.
-      units_on: that axis, of all weights. By default it is found for each array by
-        `jaxcomp.checkpoints.unit_axis`, from the metadata or the array's name; `unit_axes` of the
-        result says which it was.
-      trade: :math:`\lambda` of `jaxcomp.quantize.rate_distortion`; with a calibration the loss that
-        a bit is worth.
-      bias_quantizer: the same for floating-point arrays of one axis or none. An array of positive
-        numbers of which it would make zeros is stored exactly. With a calibration it is rounding
-        to the steps of 8 bits by default.
-      calibration: how the network is run and on what, with `source` a dict of its parameters; or
-        the `Moments` of a file. It needs one goal: `max_kl`, `max_loss`, `size` or `trade`. Zeros,
-        steps and levels follow from it.
-      max_kl: the mean Kullback-Leibler divergence of predictions to stay below, in nats.
-      max_loss: the growth of the calibration's own loss to stay below, as a share of it.
-      size: bytes to stay below.
-      values: with a calibration, how many different ones each weight array may have, from 3, which
-        are `{-c, 0, c}`, to 256; None for multiples of steps.
-      tune: with a calibration that runs the network, steps of training after the rounding: of
-        codebooks and biases, on what the dense network predicts. A few hundred are enough.
-      progress: called with the bytes of each array that is done; with a calibration once, at the
+      floor: fraction of each tensor to keep in any case, from 0 to 1 - `sparsity`; at least one
+        weight unless it is 0.
+      quantizer: function from a weight array to levels and a codebook that keeps exact zeros, such
+        as `lambda w: codebook_levels(w, 16)` (see `jaxcomp.quantize.scalar`).
+      per_unit: whether to give `quantizer` the `axis` of the output units, for a level or a step
+        for each, as in `ternary_levels` and `bits_levels`.
+      units_on: that axis, of all weights. By default `jaxcomp.checkpoints.unit_axis` finds it for
+        each array, from the metadata or the array's name; `unit_axes` of the result names it.
+      trade: :math:`\lambda` of `jaxcomp.quantize.rate_distortion`; with a calibration, the loss
+        that a bit is worth.
+      bias_quantizer: quantizer of floating-point arrays of one axis or none. An array of positive
+        numbers is stored exactly if some of them would become zero. With a calibration, the default
+        rounds to 8 bits.
+      calibration: a `Calibration`, with a dict of parameters as `source`; or the `Moments` of a
+        file. It needs one goal: `max_kl`, `max_loss`, `size` or `trade`. It chooses zeros, steps
+        and levels itself.
+      max_kl: the largest mean Kullback-Leibler divergence of predictions that is allowed, in nats.
+      max_loss: the largest relative growth of the calibration's own loss that is allowed.
+      size: the largest number of bytes that is allowed.
+      values: with a calibration, the number of values that each weight array may have, from 3,
+        which are `{-c, 0, c}`, to 256; None for multiples of steps.
+      tune: with a calibration that runs the network, the number of training steps after rounding.
+        They train codebooks and biases on the predictions of the dense network; a few hundred are
+        enough.
+      progress: called with the bytes of each array that is done; with a calibration, once at the
         end.
       on_trial: with a calibration, called with each price of a bit that was tried, and the loss.
 
     Raises:
-      ValueError: if `sparsity` is outside [0, 1) or `floor` outside of its bounds, `trade` or
-        `per_unit` is given without a quantizer, or `units_on` without `per_unit`, an array has no
-        such axis, `only` or `exclude` is no regular expression, no array is left, a weight is not
-        finite where it has to be rounded, a goal cannot be reached or is not that of the
-        calibration, moments are not those of `source`, or as `Writer.add`.
+      ValueError: if `sparsity` or `floor` is out of range; if `trade` or `per_unit` is given
+        without a quantizer, or `units_on` without `per_unit`; if an array lacks that axis; if
+        `only` or `exclude` is no regular expression, or no array is left; if a weight that must be
+        rounded is not finite; if a goal cannot be reached or does not fit the calibration; if the
+        moments do not fit `source`; or as `Writer.add`.
       TypeError, OSError: as `Writer.add`.
+
+    Example:
+      >>> import tempfile
+      >>> import jax, jaxcomp
+      >>> from jaxcomp.quantize.scalar import ternary_levels
+      >>> params = {"kernel": jax.random.normal(jax.random.key(0), (100, 100))}
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = f"{folder}/model.jxc"
+      ...     done = jaxcomp.compress(params, path, sparsity=0.9, quantizer=ternary_levels)
+      >>> done.tensors[0].nonzeros, done.file_bytes < 1000  # 40,000 bytes as float32
+      (1000, True)
     """
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity is the fraction of weights to drop, in [0, 1), got {sparsity}")

@@ -1,4 +1,4 @@
-"""Which weights are rounded between two passes over the examples."""
+"""Groups the weights that are rounded between two passes over the examples."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,20 +7,20 @@ from jaxcomp.tracing import Network
 from jaxcomp.tracing.moments import program_of
 from jaxcomp.tracing.rows import rows_of
 
-_MOST_PASSES = 32  # weights of deeper networks share them
+_MOST_PASSES = 32  # the weights of deeper networks share passes
 
 
 def groups_of(
     network: Network, params: Any, inputs: tuple[Any, ...], order: Sequence[int]
 ) -> list[list[int]]:
-    """Return weights in groups, so that none takes inputs which depend on others of its group.
+    """Return weights in groups, so that no weight takes inputs that depend on others of its group.
 
-    A long network has groups in which some do.
+    In a long network, some weights of a group do depend on each other.
 
     Args:
-      network: what computes with them.
+      network: the traced network.
       params: its parameters.
-      inputs: an example of what else it takes.
+      inputs: an example of its other inputs.
       order: the weights, by position in tree order, as the network uses them.
     """
     before = _weights_before(network, params, inputs, order)
@@ -41,7 +41,7 @@ def _weights_before(
     """Return the parameters that the inputs of each weight depend on, and the weight itself."""
     program = program_of(network, params, inputs)
     meetings = rows_of(network, program, frozenset(order))
-    # Sets as the bits of whole numbers: programs with every step of their loops are long.
+    # Whole numbers serve as sets of bits: programs with every step of their loops are long.
     parts = {array: 1 << leaf for leaf, array in enumerate(program.parameters)}
     found = dict.fromkeys(order, 0)
     for operation in program.operations:

@@ -1,4 +1,4 @@
-"""One array of weights, rounded by what its inputs and outputs are."""
+"""Rounds one array of weights, given the statistics of its inputs and outputs."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -14,26 +14,26 @@ from jaxcomp.quantize.fitted_values import fit_values
 from jaxcomp.quantize.reproduction import Codebook
 from jaxcomp.quantize.second_order import Rounded, round_matrices
 
-# Of the mean diagonal. The curvature is not quite a product of moments of inputs and of outputs,
-# and least where different outputs meet.
+# Damping, as a share of the mean diagonal: the curvature is not quite a product of moments of
+# inputs and of outputs, and least where different outputs meet.
 _DAMPING, _OUTPUT_DAMPING = 0.05, 0.5
-_LEAST_SENSITIVITY = 1e-3  # of the mean, where outputs do not know of each other
+_LEAST_SENSITIVITY = 1e-3  # share of the mean, if outputs are uncorrelated
 _TINY = 1e-30
-TERNARY = 3  # values: -c, 0 and c
-_FITS = 4  # of a codebook to levels, and of levels to it
-_SPANS = (1.0, 0.5, 0.25)  # of the largest weight that a codebook begins with
-_SHARES = (1.0, 0.8, 1.25)  # of the step that follows from the price of a bit
-_STEP_BITS, _MODEL_BITS = 3, 240  # that a step takes which is one of many, and their frequencies
-_SMALL = 2**21  # weights up to which all of them are tried
+TERNARY = 3  # number of values: -c, 0 and c
+_FITS = 4  # alternations of fitting a codebook to levels, and levels to it
+_SPANS = (1.0, 0.5, 0.25)  # shares of the largest weight, from which a codebook starts
+_SHARES = (1.0, 0.8, 1.25)  # shares of the step that follows from the price of a bit
+_STEP_BITS, _MODEL_BITS = 3, 240  # bits of each of many steps, and of their frequencies
+_SMALL = 2**21  # the most weights of an array that are all used for each trial
 
 
 class Curvature(NamedTuple):
-    """The loss of errors `e` of one array: half the sum of `tr G e^T H e` over matrices."""
+    """Holds a curvature: errors `e` lose half the sum of `tr G e^T H e` over matrices."""
 
-    # H and G, float64 [matrices, entries, entries], or of diagonals [matrices, entries]
-    second: np.ndarray  # of inputs
-    sensitivities: np.ndarray  # of outputs
-    of_products: float = 1.0  # what the moments of inputs were multiplied with to be part of H
+    # H and G are float64 [matrices, entries, entries], or diagonals [matrices, entries].
+    second: np.ndarray  # H, for inputs
+    sensitivities: np.ndarray  # G, for outputs
+    of_products: float = 1.0  # factor of the moments of inputs within H
 
     def loss(self, errors: np.ndarray) -> float:
         """Return the loss of errors [matrices, inputs, outputs]."""
@@ -50,14 +50,14 @@ def curvature_of(
 ) -> Curvature:
     """Return the curvature of an array that is multiplied, looked up, or both.
 
-    What is lost by a lookup is known for each entry; it is taken to be a product of one number for
-    its input and one for its output. Of both uses together the outputs' share of each is that of
-    the mean output, and outputs do not know of each other.
+    The loss of a lookup is known for each entry; it is approximated by the product of one number
+    for its input and one for its output. If an array is used in both ways, each use is weighted as
+    for the mean output, and outputs are taken as uncorrelated.
 
     Args:
-      second: moments of what it is multiplied with.
+      second: moments of the inputs that it is multiplied with.
       products: sensitivities of the products, [matrices, outputs, outputs] or [matrices, outputs].
-      lookups: of entries that are looked up, summed over outputs and over inputs.
+      lookups: losses of entries that are looked up, summed over outputs and over inputs.
     """
     if lookups is None:
         return Curvature(second, products)
@@ -78,32 +78,32 @@ def curvature_of(
 
 
 def damping(second: np.ndarray, share: float = _DAMPING) -> np.ndarray:
-    """Return what is added to moments, a share of the mean diagonal: so they have an inverse."""
+    """Return a share of the mean diagonal; with it added, moments have an inverse."""
     mean = diagonal_of(second).mean(axis=1, keepdims=True)
     each = np.maximum(share * mean, _TINY)
     return each if second.ndim == 2 else each[:, :, None] * np.eye(second.shape[1])
 
 
-Factors = tuple[Factor, Factor]  # of the moments of inputs, and of those of the loss
+Factors = tuple[Factor, Factor]  # factors of the moments of inputs, and of the sensitivities
 
 
 class Problem(NamedTuple):
-    """Hold what is to be rounded, and at what price."""
+    """Holds the weights that are to be rounded, and the price of a bit."""
 
     w: np.ndarray  # float64 [matrices, inputs, outputs]
-    zeros: np.ndarray  # bool, like `w`: what stays zero
-    layer: Layer  # the array that they are of
-    curvature: Curvature  # of the loss, damped
+    zeros: np.ndarray  # bool, like `w`: weights that stay zero
+    layer: Layer  # layout of the array
+    curvature: Curvature  # curvature of the loss, damped
     trade: float  # the loss that a bit is worth
-    dtype: np.dtype  # of the array, which steps and codebooks have to be of
+    dtype: np.dtype  # type of the array, of its steps and of its codebook
 
 
 def round_weights(problem: Problem, values: int | None = None) -> FewValued:
-    """Return levels and what they stand for, of the error and bits that cost least.
+    """Return the levels and the codebook whose error and bits cost least.
 
     Args:
       problem: the weights.
-      values: how many the array may have, 3 for `{-c, 0, c}`; None for multiples of a step.
+      values: number of values of the array, 3 for `{-c, 0, c}`; None for multiples of a step.
     """
     outputs = _stable(problem.curvature.sensitivities)
     factors = factorize(problem.curvature.second), factorize(outputs)
@@ -116,15 +116,15 @@ def round_weights(problem: Problem, values: int | None = None) -> FewValued:
 
 
 def _stable(sensitivities: np.ndarray) -> np.ndarray:
-    """Return what the squares of errors cost, so that no output is free."""
+    """Return the cost of squared errors, damped so that no output is free."""
     share = _OUTPUT_DAMPING if sensitivities.ndim == 3 else _LEAST_SENSITIVITY
     return 0.5 * (sensitivities + damping(sensitivities, share))
 
 
 def _of_steps(problem: Problem, factors: Factors, good: Steps) -> FewValued:
-    """Return multiples of one step, or of one for each slice where it pays.
+    """Return multiples of one step, or of one for each slice if that pays.
 
-    Of a large array it is tried with some of the outputs.
+    For a large array, some of the outputs decide that.
     """
     w, trade, layer = problem.w, problem.trade, problem.layer
     every, some = max(1, w.size // _SMALL), factors[1]
@@ -143,7 +143,7 @@ def _of_steps(problem: Problem, factors: Factors, good: Steps) -> FewValued:
         found = rounded(steps, some, every)
         return found.cost(trade) + trade * _bits_of(steps) / every, steps, found
 
-    # Compiled functions and products of matrices let other threads run.
+    # Compiled functions and products of matrices release Python's lock, so that threads help.
     with ThreadPoolExecutor(len(_SHARES)) as pool:
         alone = dict(zip(_SHARES, pool.map(tried, map(good.one, _SHARES)), strict=True))
         share = min(alone, key=lambda share: alone[share][0])
@@ -164,7 +164,7 @@ def _bits_of(steps: np.ndarray) -> float:
 
 
 def _few_valued(problem: Problem, factors: Factors, good: Steps, most: int) -> FewValued:
-    """Return a codebook of at most so many values, fitted to levels, and they to it, in turns."""
+    """Return a codebook of at most so many values and its levels, fitted to each other in turns."""
     w, trade = problem.w, problem.trade
     options = {"zeros": problem.zeros, "groups": problem.layer.groups}
     places = np.arange(most // 2 + 1 - most, most // 2 + 1, dtype=np.float64)
@@ -189,7 +189,7 @@ def _fitted(
     levels: np.ndarray,
     most: int,
 ) -> np.ndarray:
-    """Return the entries of a codebook that fit to levels, in steps."""
+    """Return the entries of a codebook that is fitted to levels, in steps."""
     if not levels.any():
         return np.zeros(1)
     if most == TERNARY:

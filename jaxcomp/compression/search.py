@@ -1,4 +1,4 @@
-"""The largest price of a bit with which a goal is still reached."""
+"""Searches for the largest price of a bit at which a goal is still reached."""
 
 import math
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import TypeVar
 
 Found = TypeVar("Found")
 
-_FIRST_FACTOR, _LAST_FACTOR = 4.0, 1.05  # between prices that are tried
+_FIRST_FACTOR, _LAST_FACTOR = 4.0, 1.05  # factors between prices, at first and in the end
 _MOST_TRIES = 24
 
 
@@ -17,12 +17,12 @@ def last_that_is_good(
 ) -> tuple[float, Found] | None:
     """Return the largest number that is good, within 5 %, and its result.
 
-    It assumes that all numbers up to one threshold are good. None if 24 numbers are not, each a
-    quarter of the one before.
+    The search assumes that all numbers up to one threshold are good. It returns None if 24 numbers
+    are not good, each a quarter of the one before.
 
     Args:
-      attempt: function of a positive number.
-      is_good: of what it returns.
+      attempt: function of a positive number that returns a result.
+      is_good: tells whether a result is good.
       first: the number to begin with.
     """
     best: tuple[float, Found] | None = None

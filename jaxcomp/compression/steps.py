@@ -1,9 +1,9 @@
-r"""Steps that follow from the price of a bit.
+r"""Derives steps from the price of a bit.
 
-At small steps :math:`\Delta` rounding costs :math:`h \Delta^2 / 12` for a weight with a curvature
-`h` of the loss, and :math:`1 / \ln 2` bits for each halving of the step, so that
+At small steps :math:`\Delta`, rounding a weight with a curvature `h` of the loss costs
+:math:`h \Delta^2 / 12`, and halving the step costs one bit. So
 :math:`\Delta^2 = 6 \lambda / (h \ln 2)` is best at a price :math:`\lambda`. Weights have different
-curvatures, and a file one step for all of them or one for each slice of an array.
+curvatures, and a file has one step for all of them or one for each slice of an array.
 """
 
 import math
@@ -14,13 +14,13 @@ import numpy as np
 
 from jaxcomp.codec.grid import MAX_LEVEL
 
-_NOTHING = 1e-9  # of the largest curvature: inputs that meet no data
-_LEAST_SPREAD = 0.25  # octaves between slices below which they need no steps of their own
-_SIGNIFICANT = 6  # bits of a step; the others are zeros, which take nothing
+_NOTHING = 1e-9  # share of the largest curvature below which inputs meet no data
+_LEAST_SPREAD = 0.25  # octaves between slices below which they share a step
+_SIGNIFICANT = 6  # bits of a step; its other bits are zeros, which take nothing
 
 
 class Steps:
-    """The steps of one array that are good at a price, as many as one likes.
+    """Computes steps of one array that are good at a price of a bit.
 
     The curvature of a weight is the product of one number for its input and one for its output.
     """
@@ -28,14 +28,14 @@ class Steps:
     def __init__(
         self, inputs: np.ndarray, outputs: np.ndarray, top: float, trade: float, dtype: np.dtype
     ) -> None:
-        r"""Take curvatures.
+        r"""Set curvatures and price.
 
         Args:
           inputs: [matrices, inputs].
           outputs: [matrices, outputs], positive.
           top: the largest magnitude of a weight.
           trade: :math:`\lambda`, the loss that a bit is worth.
-          dtype: of the array, which the steps have to be of.
+          dtype: type of the array, and of its steps.
         """
         self._matters = inputs > _NOTHING * inputs.max()
         self._inputs = -0.5 * np.log2(np.where(self._matters, inputs, 1.0))
@@ -44,13 +44,13 @@ class Steps:
         self._top, self._dtype = top, dtype
 
     def one(self, share: float) -> np.ndarray:
-        """Return this share of the step that is best for all, of shape (1, 1, 1)."""
+        """Return this share of the step that is best for all weights, of shape (1, 1, 1)."""
         return self._rounded(share, np.full((1, 1, 1), self._middle()))
 
     def of_slices(self, share: float, *, with_inputs: bool) -> Iterator[np.ndarray]:
-        """Yield steps for each output, each input and each matrix, where these differ.
+        """Yield steps for each output, each input and each matrix, if these differ.
 
-        They are beside [matrices, inputs, outputs], with axes of size 1 where they are the same.
+        Their shape is that of [matrices, inputs, outputs], with size 1 on axes of equal steps.
         """
         by_matrix = self._of_matrices()
         every = [by_matrix + self._outputs[:, None]]
@@ -77,7 +77,7 @@ class Steps:
         return float((inputs + (weights * outputs).sum()) / total)
 
     def _rounded(self, share: float, logs: np.ndarray) -> np.ndarray:
-        """Return steps as their type has them, in half octaves around the one in the middle."""
+        """Return steps in the type of the array, in half octaves around the middle one."""
         middle = float(logs.mean())
         exponent = math.floor(self._first + middle + math.log2(share))
         fraction = 2.0 ** (self._first + middle + math.log2(share) - exponent)
@@ -87,5 +87,5 @@ class Steps:
         steps = base * np.exp2(halves // 2) * np.where(halves % 2, 1.5, 1.0)
         known = jnp.finfo(self._dtype)
         least = max(1.01 * self._top / (MAX_LEVEL - 2), float(known.tiny))
-        most = max(least, min(4 * self._top, float(known.max)))  # more than two weights: zeros too
+        most = max(least, min(4 * self._top, float(known.max)))  # twice a weight rounds it to zero
         return np.clip(steps, least, most).astype(self._dtype).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Steps, codebooks and biases of a rounded network, trained to predict what it predicted before."""
+"""Trains steps, codebooks and biases of a rounded network to predict as the dense one does."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -13,15 +13,15 @@ from jaxcomp.compression.calibration import Calibration, losses_of
 from jaxcomp.quantize.codebook import nearest
 
 PyTree = Any
-_RATE = 3e-3  # of Adam, in units of the mean magnitude of an array
-_SIGNIFICANT = 12  # bits of a step; the others are zeros, which take nothing
-_LEAST_SIZE = 1e-3  # of an array, such as one of zeros
+_RATE = 3e-3  # learning rate of Adam, in units of the mean magnitude of an array
+_SIGNIFICANT = 12  # bits of a step; its other bits are zeros, which take nothing
+_LEAST_SIZE = 1e-3  # least magnitude, for arrays such as one of zeros
 
 
 class TrainedPart(NamedTuple):
-    """Hold the part of a network that is trained: rounded weights, and other arrays."""
+    """Holds the part of a network that is trained: rounded weights, and other arrays."""
 
-    weights: Mapping[str, FewValued]  # of which codebooks are trained
+    weights: Mapping[str, FewValued]  # weights whose codebooks are trained
     others: Mapping[str, np.ndarray]
 
 
@@ -32,17 +32,17 @@ def tune(
     assemble: Callable[[Mapping[str, Any]], PyTree],
     steps: int,
 ) -> TrainedPart:
-    """Return the network with other codebooks and other arrays; levels stay what they are.
+    """Return the network with trained codebooks and other arrays; levels stay as they are.
 
-    Each step looks at one of the batches that are not held back. Steps of slices have one factor,
-    as have symmetric values.
+    Each step uses one of the batches that are not held out. The steps of slices share one factor,
+    and so do symmetric values.
 
     Args:
-      calibration: how the network is run, and on what.
-      params: its parameters before.
-      rounded: what is trained, by name.
+      calibration: the network and its inputs.
+      params: parameters before rounding.
+      rounded: arrays to train, by name.
       assemble: function from arrays by name to parameters.
-      steps: of Adam, the rate of which falls to zero.
+      steps: number of steps of Adam, whose learning rate falls to zero.
     """
     levels = {name: jnp.asarray(one.levels) for name, one in rounded.weights.items()}
     below = {name: negatives(one.codebook) for name, one in rounded.weights.items()}
@@ -85,7 +85,7 @@ def tune(
         for name, array in start.items()
     }
     state = optimizer.init(changes)
-    with jax.numpy_dtype_promotion("standard"):  # Adam raises a Python number to one of JAX
+    with jax.numpy_dtype_promotion("standard"):  # Adam mixes a Python number with an array of JAX
         for number in range(steps):
             pair = calibration.fitted[number % len(calibration.fitted)]
             changes, state = step(changes, state, levels, *pair)
@@ -100,7 +100,7 @@ def tune(
 
 
 def _is_free(codebook: np.ndarray) -> bool:
-    """Tell whether its values have a factor each: not those of a step, or of -c, 0 and c."""
+    """Tell whether each value has its own factor: not those of a step, or of -c, 0 and c."""
     return codebook.ndim == 1 and not np.array_equal(codebook, -codebook[::-1])
 
 
@@ -108,10 +108,10 @@ def _with_codebook(one: FewValued, codebook: np.ndarray) -> FewValued:
     if codebook.ndim != 1:
         return one._replace(codebook=codebook)
     values = codebook[one.levels.astype(np.intp) + negatives(one.codebook)]
-    return nearest(values, np.unique(values))  # some may have met
+    return nearest(values, np.unique(values))  # some values may have become equal
 
 
 def _shortened(numbers: np.ndarray) -> np.ndarray:
-    """Return numbers of few digits that are near."""
+    """Return numbers of few digits near these."""
     parts, exponents = np.frexp(numbers.astype(np.float64))
     return np.ldexp(np.rint(parts * 2**_SIGNIFICANT) / 2**_SIGNIFICANT, exponents)

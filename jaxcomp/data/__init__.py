@@ -1,4 +1,4 @@
-"""Data sets as arrays in memory, or as streams of images."""
+"""Reads data sets, as arrays in memory or as streams of images."""
 
 from jaxcomp.data.augmentation import shift_and_flip
 from jaxcomp.data.catalog import DATASETS, DataSet

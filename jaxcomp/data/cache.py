@@ -1,4 +1,4 @@
-"""Arrays that take long to make, kept on disk."""
+"""Keeps arrays that take long to make on disk."""
 
 import os
 import zipfile
@@ -15,9 +15,9 @@ def cache_folder() -> Path:
 
 
 def read_cache(path: Path) -> dict[str, np.ndarray] | None:
-    """Return the arrays of an `.npz` file; None if it is not there, or not whole."""
+    """Return the arrays of an `.npz` file, or None if it is missing or incomplete."""
     try:
-        # numpy leaves a file that it opened itself open if it is not a whole archive.
+        # numpy does not close a file that it opened itself if that is not a whole archive.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
@@ -25,7 +25,7 @@ def read_cache(path: Path) -> dict[str, np.ndarray] | None:
 
 
 def write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays that `read_cache` reads, with the folders on the way."""
+    """Write arrays that `read_cache` reads; missing folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         np.savez(temporary, **arrays)

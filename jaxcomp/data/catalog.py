@@ -1,4 +1,4 @@
-"""The data sets, by name, with what networks need to know of them."""
+"""Lists the data sets by name, with the facts that networks need."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,11 +12,17 @@ from jaxcomp.data.splits import Splits
 
 
 class DataSet(NamedTuple):
-    """Describe a data set before it is read."""
+    """Describes a data set before it is read.
 
-    load: Callable[[int], Splits]  # from a seed of the split
-    input_shape: tuple[int, ...]  # of an image: height, width, channels; of a text: length
-    classes: int  # that labels are of
+    Example:
+      >>> from jaxcomp.data import DATASETS
+      >>> DATASETS["sonnets"].input_shape, DATASETS["sonnets"].classes, DATASETS["sonnets"].is_text
+      ((64,), 61, True)
+    """
+
+    load: Callable[[int], Splits]  # function of the seed of the split
+    input_shape: tuple[int, ...]  # an image has height, width, channels; a text has length
+    classes: int  # number of different labels
     in_memory: bool = True  # False for streams
 
     @property
@@ -25,7 +31,7 @@ class DataSet(NamedTuple):
         return len(self.input_shape) == 1
 
 
-# By the name that a configuration gives.
+# A configuration names a data set by its key.
 DATASETS = {
     "digits": DataSet(digits, (8, 8, 1), 10),
     "mnist": DataSet(mnist, MNIST.shape, 10),

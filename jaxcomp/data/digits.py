@@ -1,4 +1,4 @@
-"""The 1,797 digits of 8 x 8 pixels that scikit-learn bundles: real data without a download."""
+"""Reads the 1,797 digits of 8 x 8 pixels that scikit-learn bundles: data without a download."""
 
 import numpy as np
 
@@ -7,10 +7,16 @@ from jaxcomp.data.splits import Splits
 
 
 def digits(seed: int = 0) -> Splits:
-    """Train (1,257), validation (180) and test (360) splits, drawn by `seed`; pixels / 16.
+    """Return train (1,257), validation (180) and test (360) splits, drawn by `seed`; pixels / 16.
 
     Raises:
       ImportError: if scikit-learn is not installed.
+
+    Example:
+      >>> from jaxcomp.data import digits
+      >>> splits = digits(seed=0)
+      >>> splits.train.inputs.shape, splits.validation.number, splits.test.number
+      ((1257, 8, 8, 1), 180, 360)
     """
     try:
         from sklearn.datasets import load_digits

@@ -1,4 +1,4 @@
-"""Labeled examples in memory, and their batches."""
+"""Holds labeled examples in memory, and makes batches of them."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -11,23 +11,30 @@ from jaxcomp.arguments import check_number
 
 
 class Examples(NamedTuple):
-    """Inputs with their labels; also the type of a batch.
+    """Holds inputs with their labels; a batch has this type too.
 
-    A data set in memory and a `Stream` have the same methods, so that training and evaluation do
-    not ask which of the two they are given.
+    `Stream` has the same methods, so that training and evaluation need not know whether a data set
+    is in memory.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxcomp.data import Examples
+      >>> examples = Examples(np.zeros((5, 8, 8, 1), np.float32), np.arange(5))
+      >>> [batch.inputs.shape for batch in examples.batches(2)]
+      [(2, 8, 8, 1), (2, 8, 8, 1), (1, 8, 8, 1)]
     """
 
-    # float32 [n, height, width, channels], images in [0, 1]; or int32 [n, length], text
+    # Images are float32 [n, height, width, channels] in [0, 1]; text is int32 [n, length].
     inputs: np.ndarray
-    # int32 [n], of images; or [n, length], what comes next at each place. A training may put other
-    # trees of arrays there, with the examples on the first axis.
+    # Labels of images are int32 [n]; those of text are int32 [n, length], the next token at each
+    # place. A training may use other trees of arrays, with the examples on the first axis.
     labels: Any
 
     in_memory = True
 
     @property
     def number(self) -> int:
-        """Return how many examples there are."""
+        """Return the number of examples."""
         return len(self.inputs)
 
     def one_input(self) -> np.ndarray:
@@ -39,7 +46,7 @@ class Examples(NamedTuple):
         return jax.tree.map(lambda *parts: np.concatenate(parts), self, other)
 
     def batches(self, batch_size: int) -> Iterator["Examples"]:
-        """Yield all examples once, in order; the last batch is as short as it has to be."""
+        """Yield all examples once, in order; the last batch may be shorter."""
         return batches(self, batch_size)
 
     def shuffled_batches(
@@ -54,12 +61,13 @@ class Examples(NamedTuple):
 
         Args:
           batch_size: examples of a batch, all parts together.
-          seed: of the order.
-          start: how many batches are passed over.
-          part: which of how many equal parts of each batch, such as those of processes.
+          seed: seed of the order.
+          start: number of batches to skip.
+          part: number and count of equal parts of each batch, such as those of processes; only the
+            part with this number is returned.
 
         Raises:
-          ValueError: if there are fewer examples than a batch takes.
+          ValueError: if there are fewer examples than a batch needs.
         """
         number, parts = part
         own = slice(number * batch_size // parts, (number + 1) * batch_size // parts)
@@ -68,17 +76,32 @@ class Examples(NamedTuple):
             yield take(self, indices[own])
 
 
-# `Examples`, or another named tuple of arrays of as many examples.
+# This is `Examples`, or another named tuple of arrays of equally many examples.
 Batch = TypeVar("Batch", bound=tuple[Any, ...])
 
 
 def take(examples: Batch, indices: np.ndarray) -> Batch:
-    """Return the examples at `indices`, integers of shape [m]."""
+    """Return the examples at `indices`, integers of shape [m].
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxcomp.data import Examples, take
+      >>> examples = Examples(np.arange(10.0), np.arange(10))
+      >>> take(examples, np.array([7, 2])).labels
+      array([7, 2])
+    """
     return jax.tree.map(lambda part: part[indices], examples)
 
 
 def batches(examples: Batch, batch_size: int) -> Iterator[Batch]:
-    """Yield all examples once, in order; the last batch is as short as it has to be."""
+    """Yield all examples once, in order; the last batch may be shorter.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxcomp.data import Examples, batches
+      >>> [batch.labels for batch in batches(Examples(np.zeros(5), np.arange(5)), 2)]
+      [array([0, 1]), array([2, 3]), array([4])]
+    """
     check_batch_size(batch_size)
     for start in range(0, len(examples[0]), batch_size):
         part = slice(start, start + batch_size)
@@ -86,7 +109,7 @@ def batches(examples: Batch, batch_size: int) -> Iterator[Batch]:
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Raise an error unless it is a whole number, at least 1."""
+    """Raise an error unless the size is a whole number, at least 1."""
     wanted = "a number of examples, at least 1"
     check_number("batch_size", batch_size, wanted, lambda n: n >= 1, integer=True)
 
@@ -94,10 +117,17 @@ def check_batch_size(batch_size: int) -> None:
 def shuffled_indices(size: int, batch_size: int, seed: int | Sequence[int]) -> Iterator[np.ndarray]:
     """Yield the indices of full batches without end, in a new order in each pass.
 
-    A pass leaves its remainder out.
+    A pass drops its remainder.
 
     Raises:
-      ValueError: if there are fewer examples than a batch takes.
+      ValueError: if there are fewer examples than a batch needs.
+
+    Example:
+      >>> import itertools
+      >>> from jaxcomp.data import shuffled_indices
+      >>> first_pass = list(itertools.islice(shuffled_indices(6, 2, seed=0), 3))
+      >>> sorted(int(index) for batch in first_pass for index in batch)
+      [0, 1, 2, 3, 4, 5]
     """
     check_batch_size(batch_size)
     if batch_size > size:
@@ -112,6 +142,15 @@ def shuffled_indices(size: int, batch_size: int, seed: int | Sequence[int]) -> I
 def shuffled_batches(
     examples: Batch, batch_size: int, seed: int | Sequence[int]
 ) -> Iterator[Batch]:
-    """Yield the batches of `shuffled_indices`."""
+    """Yield the batches of `shuffled_indices`.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxcomp.data import Examples, shuffled_batches
+      >>> examples = Examples(np.arange(6.0), np.arange(6))
+      >>> batch = next(shuffled_batches(examples, 3, seed=0))
+      >>> batch.inputs.shape, bool((batch.inputs == batch.labels).all())
+      ((3,), True)
+    """
     for indices in shuffled_indices(len(examples[0]), batch_size, seed):
         yield take(examples, indices)

@@ -1,4 +1,4 @@
-"""ImageNet (ILSVRC 2012), as TFDS prepares it, streamed."""
+"""Streams ImageNet (ILSVRC 2012) as TFDS prepares it."""
 
 import numpy as np
 
@@ -7,22 +7,29 @@ from jaxcomp.data.splits import Splits
 from jaxcomp.data.stream import Stream
 
 NAME, VERSION = "imagenet2012", "5.1.0"
-_VALIDATION = 100  # one example of so many of the training set
+_VALIDATION = 100  # one of so many training examples is for validation
 
 
 def imagenet(seed: int = 0, size: int = 224) -> Splits:
-    """Its 1,281,167 training images less a hundredth for validation, which `seed` draws.
+    """Return streams of ImageNet's 1,281,167 training images, a hundredth of them for validation.
 
-    The test split is what the literature calls the validation set, 50,000 images: the labels of the
-    test set are not public.
+    The test split is the validation set of the literature, 50,000 images: the labels of the test
+    set are not public.
 
     Args:
-      seed: of the validation split.
-      size: of the images that are given, in pixels.
+      seed: draws the validation split.
+      size: height and width of the images that are returned, in pixels.
 
     Raises:
       ImportError: if tensorflow-datasets or grain are not installed.
       FileNotFoundError: if TFDS has not prepared it; the message says what to do.
+
+    Example:
+      The data set must be prepared, so tests skip these lines.
+
+      >>> from jaxcomp.data import imagenet
+      >>> imagenet().test.number  # doctest: +SKIP
+      50000
     """
     train, test = rows_of(NAME, VERSION, ("train", "validation"), makeable=True)
     order = np.random.default_rng(seed).permutation(len(train))

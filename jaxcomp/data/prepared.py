@@ -1,4 +1,4 @@
-"""Data sets that TFDS has prepared, read without TensorFlow and cached after decoding."""
+"""Reads data sets that TFDS has prepared, without TensorFlow, and caches them decoded."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,20 +16,20 @@ _TOGETHER = 1_000  # examples that are read at a time: one by one takes three ti
 
 
 class Prepared(NamedTuple):
-    """A data set of labeled images of one shape, in a training and a test set."""
+    """Describes a data set of labeled images of one shape, with a training and a test set."""
 
     name: str  # name and version are those of TFDS
     version: str
     sizes: dict[str, int]  # examples in "train" and in "test"
-    shape: tuple[int, int, int]  # of an image: height, width, channels
-    # Whether TFDS knows how to make it; if not, there is no command to name where it is missing.
+    shape: tuple[int, int, int]  # height, width and channels of an image
+    # Whether TFDS can make it; if not, an error about a missing data set names no command.
     makeable: bool = True
 
 
 def load(source: Prepared, validation: int, seed: int) -> Splits:
-    """Its splits, with `validation` examples drawn from the training set by `seed`.
+    """Return the splits of a data set; `seed` draws `validation` examples of the training set.
 
-    Pixels / 255, and nothing else. The decoded arrays are cached in `cache_folder()`.
+    Images are pixels / 255. The decoded arrays are cached in `cache_folder()`.
 
     Raises:
       ImportError: if the data set is not cached and tensorflow-datasets is not installed.
@@ -45,7 +45,7 @@ def load(source: Prepared, validation: int, seed: int) -> Splits:
 
 
 def _normalized(arrays: dict[str, np.ndarray], split: str, indices: np.ndarray) -> Examples:
-    # Chosen as bytes and divided in place: floats, four times as large, are there only once.
+    # Bytes are chosen, then divided in place: floats, which are four times as large, exist once.
     images = arrays[f"{split}_images"][indices].astype(np.float32)
     images /= np.float32(255)
     return Examples(images, arrays[f"{split}_labels"][indices].astype(np.int32))
@@ -90,19 +90,18 @@ def _decode(source: Prepared) -> dict[str, np.ndarray]:
 def rows_of(
     name: str, version: str, splits: Sequence[str], *, makeable: bool
 ) -> list[Sequence[dict[str, Any]]]:
-    """The examples of each split, decoded when they are asked for by their index.
+    """Return the examples of each split, decoded when they are asked for by their index.
 
     Args:
-      name: that of TFDS, as is the version.
-      version: see `name`.
-      splits: their names.
-      makeable: as in `Prepared`.
+      name, version: as TFDS has them.
+      splits: names of the splits.
+      makeable: see `Prepared`.
 
     Raises:
       ImportError: if tensorflow-datasets is not installed.
-      FileNotFoundError: if the data set is not prepared, or as TFRecord; the message says what to
-        do.
-      OSError: if its files are damaged. So does asking for an example that is.
+      FileNotFoundError: if the data set is not prepared, or is prepared as TFRecord; the message
+        says what to do.
+      OSError: if its files are damaged. Asking for a damaged example raises it too.
     """
     try:
         import tensorflow_datasets as tfds
@@ -114,7 +113,7 @@ def rows_of(
         builder = tfds.builder(f"{name}:{version}")
     except tfds.core.DatasetNotFoundError as error:  # neither there nor known to TFDS
         raise FileNotFoundError(_missing(name, version, root, makeable)) from error
-    except Exception as error:  # of many types, by what is damaged
+    except Exception as error:  # the type depends on the damage
         if not folder.exists():
             raise FileNotFoundError(_missing(name, version, root, makeable)) from error
         raise OSError(_damaged(name, version, folder, error)) from error
@@ -123,7 +122,7 @@ def rows_of(
         raise FileNotFoundError(_missing(name, version, folder, makeable))
     try:
         sources = builder.as_data_source(list(splits))
-    except NotImplementedError as error:  # how TFDS refuses formats without access by index
+    except NotImplementedError as error:  # TFDS refuses formats without access by index so
         form = builder.info.file_format
         raise FileNotFoundError(
             f"{name} {version} is prepared as {form.value if form else 'an unknown format'} in "
@@ -136,7 +135,7 @@ def rows_of(
 
 
 class _Rows(Sequence):
-    """Examples of which a damaged one is an error in one line that names the data set."""
+    """Holds examples; a damaged one raises an error of one line that names the data set."""
 
     def __init__(self, source: Any, name: str, version: str, folder: os.PathLike):
         self._source, self._of = source, (name, version, folder)
@@ -149,7 +148,7 @@ class _Rows(Sequence):
             return self._source[index]
 
     def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        """Several examples, which takes less time than one by one."""
+        """Return several examples, which takes less time than one by one."""
         with self._named():
             return self._source.__getitems__(indices)
 
@@ -157,7 +156,7 @@ class _Rows(Sequence):
     def _named(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # of many types, by what is damaged
+        except Exception as error:  # the type depends on the damage
             raise OSError(_damaged(*self._of, error)) from error
 
 

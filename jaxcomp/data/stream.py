@@ -1,4 +1,4 @@
-"""Labeled images that are too many to be held in memory, decoded while training goes on."""
+"""Streams labeled images that do not fit memory, decoded during training."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,18 +8,27 @@ import numpy as np
 
 from jaxcomp.data.examples import Examples
 
-_AREA = (0.08, 1.0)  # of a random crop, as a share of the image
-_RATIO = (3 / 4, 4 / 3)  # its width over its height
+_AREA = (0.08, 1.0)  # area of a random crop, as a share of the image
+_RATIO = (3 / 4, 4 / 3)  # width of a crop over its height
 _TRIES = 10
 _THREADS = min(16, os.cpu_count() or 1)
-_CENTER = 0.875  # side of the square that is judged, as a share of the shorter side
+_CENTER = 0.875  # side of the square that is evaluated, as a share of the shorter side
 
 
 class Stream:
-    """A split whose images are read, cropped and scaled when they are asked for.
+    """Reads, crops and scales the images of a split when they are asked for.
 
-    Grain reads ahead in threads, in an order that the seed alone fixes: training that was stopped
-    goes on with the batch that it would have seen next. The methods are those of `Examples`.
+    Grain reads ahead in threads, in an order that only the seed determines: a training that resumes
+    continues with the batch that it would have seen next. The methods are those of `Examples`.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxcomp.data import Stream
+      >>> rows = [{"image": np.zeros((40, 60, 3), np.uint8), "label": 7}] * 4
+      >>> stream = Stream(rows, np.arange(4), size=32)
+      >>> batch = next(stream.batches(2))
+      >>> batch.inputs.shape, batch.labels
+      ((2, 32, 32, 3), array([7, 7], dtype=int32))
     """
 
     in_memory = False
@@ -28,9 +37,9 @@ class Stream:
         """Take the `rows` at `indices`.
 
         Args:
-          rows: by index, dicts with an `image`, uint8 [height, width, 3], and a `label`.
-          indices: which of them belong to the split.
-          size: of the square images that are given, in pixels.
+          rows: dicts, by index, with an `image`, uint8 [height, width, 3], and a `label`.
+          indices: the rows that belong to the split.
+          size: height and width of the images that are returned, in pixels.
 
         Raises:
           ImportError: if grain is not installed.
@@ -46,7 +55,7 @@ class Stream:
 
     @property
     def number(self) -> int:
-        """Return how many examples there are."""
+        """Return the number of examples."""
         return len(self._indices)
 
     def one_input(self) -> np.ndarray:
@@ -54,14 +63,14 @@ class Stream:
         return np.zeros((1, self.size, self.size, 3), np.float32)
 
     def joined(self, other: "Stream") -> "Stream":
-        """Return the examples of both, which are of the same rows."""
+        """Return the examples of both, which must have the same rows."""
         return Stream(self._rows, np.concatenate([self._indices, other._indices]), self.size)
 
     def batches(self, batch_size: int) -> Iterator[Examples]:
         """Yield all examples once, in order; the last batch may be short.
 
-        Each is the middle of its image. Images are float32 [n, size, size, 3], pixels / 255; labels
-        int32 [n].
+        Each image is cut to its middle. Images are float32 [n, size, size, 3], pixels / 255; labels
+        are int32 [n].
         """
         dataset = self._source().map(lambda row: self._example(row, center(row["image"].shape)))
         return self._read(dataset.batch(batch_size))
@@ -74,16 +83,17 @@ class Stream:
         start: int = 0,
         part: tuple[int, int] = (0, 1),
     ) -> Iterator[Examples]:
-        """Yield batches without end, in a new order in each pass, by a random crop of each image.
+        """Yield batches without end, in a new order in each pass, with a random crop of each image.
 
         A crop has 8 to 100 % of the image's area and sides of 3:4 to 4:3, as in Szegedy et al.,
         *Going deeper with convolutions*, arXiv 1409.4842.
 
         Args:
           batch_size: examples of a batch, all parts together.
-          seed: of order and crops; of several numbers, one that is drawn from them.
-          start: how many batches are passed over.
-          part: which of how many equal parts of each batch, such as those of processes.
+          seed: seed of order and crops; several numbers make one.
+          start: number of batches to skip.
+          part: number and count of equal parts of each batch, such as those of processes; only the
+            part with this number is returned.
 
         Raises:
           ValueError: if the batch cannot be divided into the parts, or is larger than the split.
@@ -109,7 +119,7 @@ class Stream:
         return self._grain.MapDataset.source(chosen).map(lambda index: rows[int(index)])
 
     def _read(self, batches: Any) -> Iterator[Examples]:
-        # Each thread makes whole batches, and few of them lie ready: they may be large.
+        # Each thread makes whole batches, and few of them wait: they may be large.
         options = self._grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_THREADS)
         for image, label in batches.to_iter_dataset(options):
             yield Examples(image, label)
@@ -130,7 +140,7 @@ def _one_number(seed: int | Sequence[int]) -> int:
 
 
 def center(shape: Sequence[int]) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of the middle square of an image [height, width, ...]."""
+    """Return left, top, right and bottom of the middle square of an image [height, width, ...]."""
     height, width = shape[:2]
     side = _CENTER * min(height, width)
     left, top = (width - side) / 2, (height - side) / 2
@@ -140,7 +150,7 @@ def center(shape: Sequence[int]) -> tuple[float, float, float, float]:
 def random_crop(
     shape: Sequence[int], rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of a random part of an image [height, width, ...]."""
+    """Return left, top, right and bottom of a random part of an image [height, width, ...]."""
     height, width = shape[:2]
     for _ in range(_TRIES):
         area = rng.uniform(*_AREA) * height * width
@@ -149,4 +159,4 @@ def random_crop(
         if across <= width and down <= height:
             left, top = rng.uniform(0, width - across), rng.uniform(0, height - down)
             return left, top, left + across, top + down
-    return center(shape)  # of an image that is far from square
+    return center(shape)  # the image is far from square

@@ -1,4 +1,4 @@
-"""Networks of the field's benchmarks, in Flax Linen."""
+"""Holds the networks of the field's benchmarks, in Flax Linen."""
 
 from functools import partial
 
@@ -8,8 +8,8 @@ from jaxcomp.models.resnet import ResNet50, ResNetCIFAR
 from jaxcomp.models.transformer import Transformer
 from jaxcomp.models.vgg import VGG16
 
-# By the name that a configuration gives. Each can be made for any number of `classes`, and says
-# what it `takes`.
+# A configuration names a network by its key. Each can be made for any number of `classes`, and says
+# which inputs it `takes`.
 MODELS = {
     "lenet_300_100": LeNet300100,
     "lenet_5_caffe": LeNet5Caffe,

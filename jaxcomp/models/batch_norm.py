@@ -1,7 +1,7 @@
-"""Running statistics of batch normalization merged into its scale and bias.
+"""Merges the running statistics of batch normalization into its scale and bias.
 
-A file then needs the parameters alone: with the fixed statistics `mean = 0`, `var = 1 - epsilon`,
-whose normalization is the identity, the network computes the same.
+A file then needs the parameters alone: the network computes the same with the fixed statistics
+`mean = 0` and `var = 1 - epsilon`, whose normalization is the identity.
 """
 
 from collections.abc import Mapping
@@ -13,36 +13,53 @@ PyTree = Any
 
 
 def merge_batch_norm(params: PyTree, batch_stats: PyTree, *, epsilon: float = 1e-5) -> PyTree:
-    r"""Parameters that compute with `unit_statistics` what `params` compute with `batch_stats`.
+    r"""Return parameters that need `unit_statistics` alone, where `params` need `batch_stats`.
 
-    $\gamma' = \gamma / \sqrt{v + \epsilon}$ and $\beta' = \beta - \gamma' m$ for scale $\gamma$,
-    bias $\beta$, running mean $m$ and variance $v$.
+    They are :math:`\gamma' = \gamma / \sqrt{v + \epsilon}` and
+    :math:`\beta' = \beta - \gamma' m` for scale :math:`\gamma`, bias :math:`\beta`, running mean
+    `m` and variance `v`.
 
     Args:
-      params: nested dict of arrays, as Linen makes it.
+      params: nested dict of arrays, as made by Linen.
       batch_stats: `mean` and `var` [channels] for each `scale` [channels], nested like `params`;
-        anything where there is none.
-      epsilon: that of the normalization.
+        anything where there is no scale.
+      epsilon: the number that the normalization adds to the variance.
 
     Returns:
       Parameters of the same structure and shapes.
 
     Raises:
-      KeyError: if the statistics of a layer, or its bias, are missing; names it.
+      KeyError: if the statistics of a layer, or its bias, are missing; the message names it.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.models import merge_batch_norm
+      >>> params = {"norm": {"scale": jnp.array([6.0]), "bias": jnp.array([1.0])}}
+      >>> stats = {"norm": {"mean": jnp.array([0.5]), "var": jnp.array([4.0])}}
+      >>> merged = merge_batch_norm(params, stats)["norm"]
+      >>> round(float(merged["scale"][0]), 3), round(float(merged["bias"][0]), 3)
+      (3.0, -0.5)
     """
     return _merged(params, batch_stats, epsilon, ())
 
 
 def unit_statistics(params: PyTree, *, epsilon: float = 1e-5) -> PyTree:
-    """Statistics that normalize by nothing: mean 0 and variance `1 - epsilon`.
+    """Return statistics that do not normalize: mean 0 and variance `1 - epsilon`.
 
     Args:
-      params: nested dict of arrays, or of `jax.ShapeDtypeStruct`, as Linen makes it.
-      epsilon: that of the normalization.
+      params: nested dict of arrays, or of `jax.ShapeDtypeStruct`, as made by Linen.
+      epsilon: the number that the normalization adds to the variance.
 
     Returns:
       `{"mean": [channels], "var": [channels]}` for each `scale` [channels] of `params`, nested as
       Linen nests `batch_stats`; `{}` if there is none.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.models import unit_statistics
+      >>> params = {"norm": {"scale": jnp.ones(3), "bias": jnp.ones(3)}}
+      >>> unit_statistics(params)["norm"]["mean"].shape
+      (3,)
     """
     if _is_norm(params):
         shape, dtype = params["scale"].shape, params["scale"].dtype

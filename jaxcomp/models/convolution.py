@@ -1,4 +1,4 @@
-"""Convolution that is fast on CPUs."""
+"""Holds a convolution that is fast on CPUs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,26 +12,30 @@ _TOGETHER = 4  # columns of the result; fewer copy more of the images, more mult
 def convolution(
     images: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str, **options: Any
 ) -> jax.Array:
-    """Stands in for `jax.lax.conv_general_dilated` in `nn.Conv`, with strides of 1.
+    """Replace `jax.lax.conv_general_dilated` in `nn.Conv`, for strides of 1.
 
-    On CPUs it is made of products of matrices where XLA is slower. Without padding: with few
-    channels it is more than twice as fast. With padding: for images smaller than the kernel, which
-    XLA goes through in plain loops, more than twenty times; for others it is XLA's. The rows of
-    `experiments.benchmarks.convolutions` show both.
+    On CPUs, products of matrices replace XLA where it is slower:
+
+    * without padding and with few channels, more than twice as slow;
+    * with padding and images smaller than the kernel, which XLA computes in plain loops, more than
+      twenty times as slow.
+
+    Padded images that are not smaller than the kernel use XLA's convolution. The rows of
+    `experiments.benchmarks.convolutions` have the measurements.
 
     Args:
       images: shape [n, height, width, channels].
       kernel: shape [rows, columns, channels, filters].
-      strides: as `nn.Conv` gives them: ones.
+      strides: ones, as `nn.Conv` gives them.
       padding: `"VALID"` for none, `"SAME"` for as many places as the images have.
-      **options: the rest of what `nn.Conv` gives, for XLA's convolution.
+      **options: the other arguments of `nn.Conv`, for XLA's convolution.
 
     Returns:
       Shape [n, height - rows + 1, width - columns + 1, filters], or [n, height, width, filters].
 
     Raises:
-      ValueError: if it is asked for strides or another padding, or the images are smaller than the
-        kernel and not padded.
+      ValueError: if other strides or another padding are asked for, or if the images are smaller
+        than the kernel and not padded.
     """
     if padding not in ("VALID", "SAME") or any(stride != 1 for stride in strides):
         raise ValueError(
@@ -55,7 +59,7 @@ def convolution(
 
 
 def _product(images: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Some neighboring columns of the result at a time, from all columns that these see."""
+    """Compute some neighboring columns of the result at a time, from all columns that they see."""
     n, height, width, _ = images.shape
     kernel_rows, kernel_columns, _, filters = kernel.shape
     rows, columns = height - kernel_rows + 1, width - kernel_columns + 1
@@ -65,16 +69,17 @@ def _product(images: jax.Array, kernel: jax.Array) -> jax.Array:
     x = jnp.pad(images, ((0, 0), (0, 0), (0, missing), (0, 0)))
     x = jnp.stack([x[:, :, first : first + seen] for first in firsts], axis=2)
     x = jnp.stack([x[:, i : i + rows] for i in range(kernel_rows)], axis=3)
-    # The kernel at each of its places among these columns, and zeros beside it.
+    # Each copy has the kernel at one of its places among these columns, and zeros beside it.
     sides = [(i, _TOGETHER - 1 - i) for i in range(_TOGETHER)]
     placed = [jnp.pad(kernel, ((0, 0), side, (0, 0), (0, 0))) for side in sides]
-    # [n, rows, blocks, kernel rows, seen, channels] by [kernel rows, seen, channels, 4, filters]
+    # This is [n, rows, blocks, kernel rows, seen, channels] by [kernel rows, seen, channels, 4,
+    # filters].
     y = jnp.tensordot(x, jnp.stack(placed, axis=3), axes=3)
     return y.reshape(n, rows, -1, filters)[:, :, :columns]
 
 
 def _sum_of_products(images: jax.Array, kernel: jax.Array) -> jax.Array:
-    """One product for each place of the kernel, of all places of the padded images under it."""
+    """Add up one product for each place of the kernel, with all places of the images under it."""
     (height, width), (rows, columns) = images.shape[1:3], kernel.shape[:2]
     before_and_after = [((size - 1) // 2, size // 2) for size in (rows, columns)]
     x = jnp.pad(images, ((0, 0), *before_and_after, (0, 0)))

@@ -1,16 +1,16 @@
-"""What a network takes as its input."""
+"""Describes which inputs a network takes."""
 
 from typing import NamedTuple
 
 
 class Images(NamedTuple):
-    """Describe a network of images [n, height, width, channels]."""
+    """Describes a network of images [n, height, width, channels]."""
 
-    least: int = 1  # pixels of height and width
-    multiple: int = 1  # of which height and width are
+    least: int = 1  # fewest pixels of height and width
+    multiple: int = 1  # height and width are multiples of this
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise a ValueError that says why, if inputs of this shape do not fit."""
+        """Raise a ValueError that says why, unless inputs of this shape fit."""
         if len(shape) != 3:
             raise ValueError("it takes images, not text")
         if min(shape[:2]) < self.least or any(side % self.multiple for side in shape[:2]):
@@ -23,9 +23,9 @@ class Images(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """Describe a network of tokens [n, length], integers."""
+    """Describes a network of tokens [n, length], integers."""
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise a ValueError that says why, if inputs of this shape do not fit."""
+        """Raise a ValueError that says why, unless inputs of this shape fit."""
         if len(shape) != 1:
             raise ValueError("it takes text, not images")

@@ -1,4 +1,4 @@
-"""The networks of LeCun et al., *Proc. IEEE* 86 (1998), as the compression literature has them."""
+"""Holds LeCun's networks, *Proc. IEEE* 86 (1998), as the compression literature has them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,19 +13,28 @@ from jaxcomp.models.pooling import max_pool_2x2
 
 
 class LeNet300100(nn.Module):
-    """Two hidden layers of 300 and 100 rectified units: 266,200 weights on 28 x 28 images."""
+    """Has two hidden layers of 300 and 100 rectified units: 266,200 weights on 28 x 28 images.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jaxcomp.models import LeNet300100
+      >>> images = jnp.zeros((1, 28, 28, 1))
+      >>> params = jax.eval_shape(LeNet300100().init, jax.random.key(0), images)["params"]
+      >>> sum(layer["kernel"].size for layer in params.values())
+      266200
+    """
 
     classes: int = 10
-    widths: Sequence[int] = (300, 100)  # of the hidden layers
-    input_dropout: float = 0.0  # share of pixels that are dropped, where dropout is asked for
-    hidden_dropout: float = 0.0  # the same of hidden units
-    dtype: Any = None  # that computes; parameters stay in float32
+    widths: Sequence[int] = (300, 100)  # units of the hidden layers
+    input_dropout: float = 0.0  # share of pixels that are dropped, if asked for
+    hidden_dropout: float = 0.0  # share of hidden units that are dropped
+    dtype: Any = None  # type of the computation; parameters stay in float32
 
     takes = Images()
 
     @nn.compact
     def __call__(self, images: jax.Array, *, dropout: bool = False) -> jax.Array:
-        """Logits [n, classes], float32, of images [n, height, width, channels]."""
+        """Return logits [n, classes], float32, of images [n, height, width, channels]."""
         x = images.reshape(images.shape[0], -1)
         x = nn.Dropout(self.input_dropout, deterministic=not dropout)(x)
         for width in self.widths:
@@ -35,23 +44,31 @@ class LeNet300100(nn.Module):
 
 
 class LeNet5Caffe(nn.Module):
-    """Two convolutions and two dense layers: 430,500 weights on 28 x 28 images.
+    """Has two convolutions and two dense layers: 430,500 weights on 28 x 28 images.
 
-    The variant of the Caffe examples: filters 5 x 5 without padding, max-pooling by 2, and no
-    activation after the convolutions.
+    This is the variant of the Caffe examples: filters 5 x 5 without padding, max-pooling by 2, and
+    no activation after the convolutions.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jaxcomp.models import LeNet5Caffe
+      >>> images = jnp.zeros((1, 28, 28, 1))
+      >>> params = jax.eval_shape(LeNet5Caffe().init, jax.random.key(0), images)["params"]
+      >>> sum(layer["kernel"].size for layer in params.values())
+      430500
     """
 
     classes: int = 10
     widths: Sequence[int] = (20, 50, 500)  # filters of the convolutions, and hidden units
-    input_dropout: float = 0.0  # share of pixels that are dropped, where dropout is asked for
-    hidden_dropout: float = 0.0  # the same of hidden units
-    dtype: Any = None  # that computes; parameters stay in float32
+    input_dropout: float = 0.0  # share of pixels that are dropped, if asked for
+    hidden_dropout: float = 0.0  # share of hidden units that are dropped
+    dtype: Any = None  # type of the computation; parameters stay in float32
 
     takes = Images(least=16)
 
     @nn.compact
     def __call__(self, images: jax.Array, *, dropout: bool = False) -> jax.Array:
-        """Logits [n, classes], float32, of images [n, height, width, channels]."""
+        """Return logits [n, classes], float32, of images [n, height, width, channels]."""
         *filters, hidden = self.widths
         x = nn.Dropout(self.input_dropout, deterministic=not dropout)(images)
         for channels in filters:

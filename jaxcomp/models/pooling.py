@@ -1,10 +1,10 @@
-"""Pooling that is fast on CPUs."""
+"""Holds a pooling that is fast on CPUs."""
 
 import jax
 
 
 def max_pool_2x2(x: jax.Array) -> jax.Array:
-    """The largest of each 2 x 2 entries of images [n, height, width, channels] of even size.
+    """Return the largest of each 2 x 2 entries of images [n, height, width, channels] of even size.
 
     On CPUs its gradient takes a small part of the time that the gradient of `nn.max_pool` takes.
     """

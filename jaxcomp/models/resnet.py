@@ -1,4 +1,4 @@
-"""Residual networks for small images and for ImageNet.
+"""Holds residual networks for small images and for ImageNet.
 
 Source: He, Zhang, Ren, Sun, *Deep residual learning for image recognition*, CVPR 2016, arXiv
 1512.03385: section 4.2 for CIFAR, table 1 for ImageNet.
@@ -15,7 +15,7 @@ from jaxcomp.models.layers import conv_and_norm
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut without parameters (option A of the paper)."""
+    """Has two 3 x 3 convolutions beside a shortcut without parameters (option A of the paper)."""
 
     channels: int
     stride: int
@@ -35,10 +35,10 @@ class BasicBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """A 3 x 3 convolution between two of 1 x 1, the last with four times as many channels.
+    """Has a 3 x 3 convolution between two of 1 x 1, the last with four times as many channels.
 
-    The 3 x 3 convolution has the stride ("v1.5"), not the first one as in the paper: more accurate,
-    and what is meant by ResNet-50 since Goyal et al., arXiv 1706.02677.
+    The 3 x 3 convolution has the stride ("v1.5"), not the first one as in the paper. That is more
+    accurate, and has been the meaning of ResNet-50 since Goyal et al., arXiv 1706.02677.
     """
 
     channels: int
@@ -61,22 +61,30 @@ class BottleneckBlock(nn.Module):
 
 
 class ResNetCIFAR(nn.Module):
-    """Three stages of 16, 32 and 64 channels for images of 32 x 32.
+    """Has three stages of 16, 32 and 64 channels for images of 32 x 32.
 
-    For ten classes 268,336 weights at depth 20 and 461,872 at depth 32.
+    It has 268,336 weights at depth 20 and 461,872 at depth 32, for ten classes.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jaxcomp.models import ResNetCIFAR
+      >>> images = jnp.zeros((1, 32, 32, 3))
+      >>> params = jax.eval_shape(ResNetCIFAR().init, jax.random.key(0), images)["params"]
+      >>> sum(leaf.size for leaf in jax.tree.leaves(params) if leaf.ndim > 1)
+      268336
     """
 
-    depth: int = 20  # of layers with weights: 6 * (blocks of a stage) + 2
+    depth: int = 20  # number of layers with weights: 6 * (blocks of a stage) + 2
     classes: int = 10
-    dtype: Any = None  # that computes; parameters stay in float32
+    dtype: Any = None  # type of the computation; parameters stay in float32
 
     takes = Images()
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Logits [n, classes], float32, of images [n, height, width, channels].
+        """Return logits [n, classes], float32, of images [n, height, width, channels].
 
-        With `train`, statistics are those of the batch: see `conv_and_norm`.
+        With `train`, the statistics of the batch normalize: see `conv_and_norm`.
 
         Raises:
           ValueError: if the depth is not 6 n + 2 for a whole n of at least 1.
@@ -94,18 +102,27 @@ class ResNetCIFAR(nn.Module):
 
 
 class ResNet50(nn.Module):
-    """Four stages of bottleneck blocks for images of 224 x 224: 25.5 million weights."""
+    """Has four stages of bottleneck blocks for images of 224 x 224: 25.5 million weights.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jaxcomp.models import ResNet50
+      >>> images = jnp.zeros((1, 224, 224, 3))
+      >>> params = jax.eval_shape(ResNet50().init, jax.random.key(0), images)["params"]
+      >>> sum(leaf.size for leaf in jax.tree.leaves(params) if leaf.ndim > 1)
+      25502912
+    """
 
     classes: int = 1000
-    dtype: Any = None  # that computes; parameters stay in float32
+    dtype: Any = None  # type of the computation; parameters stay in float32
 
     takes = Images()
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """Logits [n, classes], float32, of images [n, height, width, channels].
+        """Return logits [n, classes], float32, of images [n, height, width, channels].
 
-        With `train`, statistics are those of the batch: see `conv_and_norm`.
+        With `train`, the statistics of the batch normalize: see `conv_and_norm`.
         """
         conv, norm = conv_and_norm(self.dtype, train)
         x = nn.relu(norm()(conv(64, (7, 7), 2, padding=3)(images)))
@@ -118,6 +135,6 @@ class ResNet50(nn.Module):
 
 
 def _classified(x: jax.Array, classes: int, dtype: Any) -> jax.Array:
-    # The mean of up to 3136 places is taken in float32.
+    # The mean is over up to 3136 places, so it is computed in float32.
     x = x.mean(axis=(1, 2), dtype=jnp.float32)
     return nn.Dense(classes, dtype=dtype)(x).astype(jnp.float32)

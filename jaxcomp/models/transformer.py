@@ -1,4 +1,4 @@
-"""A small decoder-only transformer."""
+"""Holds a small decoder-only transformer."""
 
 from typing import Any
 
@@ -10,26 +10,34 @@ from jaxcomp.models.inputs import Tokens
 
 
 class Transformer(nn.Module):
-    """Predicts the next token at each place from those up to there.
+    """Predicts the next token at each place from the tokens up to there.
 
-    Blocks of attention and of two dense layers, each on the normalized sum of all before it
-    (*pre-norm*; RMS norm, Zhang, Sennrich, arXiv 1910.07467). Places enter by rotation (*RoPE*, Su
-    et al., arXiv 2104.09864) and logits are products with the table of embeddings, so that all
-    parameters but the scales of norms are weights with two axes. With the defaults, 102,208.
+    Each block has attention and two dense layers, both applied to the normalized sum of everything
+    before them (*pre-norm*; RMS norm, Zhang, Sennrich, arXiv 1910.07467). Rotations encode places
+    (*RoPE*, Su et al., arXiv 2104.09864), and logits are products with the table of embeddings. So
+    all parameters except the scales of norms are weights with two axes: 102,208 with the defaults.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jaxcomp.models import Transformer
+      >>> tokens = jnp.zeros((1, 64), jnp.int32)
+      >>> params = jax.eval_shape(Transformer().init, jax.random.key(0), tokens)["params"]
+      >>> sum(leaf.size for leaf in jax.tree.leaves(params) if leaf.ndim > 1)
+      102208
     """
 
-    classes: int = 61  # tokens there are, such as the characters of `jaxcomp.data.sonnets`
+    classes: int = 61  # number of tokens, such as the characters of `jaxcomp.data.sonnets`
     depth: int = 2
     width: int = 64
     heads: int = 4
-    hidden_dropout: float = 0.0  # share of a block's outputs dropped, where dropout is asked for
-    dtype: Any = None  # that computes; parameters stay in float32
+    hidden_dropout: float = 0.0  # share of a block's outputs that are dropped, if asked for
+    dtype: Any = None  # type of the computation; parameters stay in float32
 
     takes = Tokens()
 
     @nn.compact
     def __call__(self, tokens: jax.Array, *, dropout: bool = False) -> jax.Array:
-        """Logits [n, length, classes], float32, of tokens [n, length], integers."""
+        """Return logits [n, length, classes], float32, of tokens [n, length], integers."""
         embed = nn.Embed(self.classes, self.width, dtype=self.dtype)
         drop = nn.Dropout(self.hidden_dropout, deterministic=not dropout)
         x = embed(tokens)
@@ -47,14 +55,14 @@ class Transformer(nn.Module):
 
 
 class Attention(nn.Module):
-    """Each place attends to itself and to those before it."""
+    """Lets each place attend to itself and to those before it."""
 
     heads: int
     dtype: Any = None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """The same shape as `x` [n, length, width]."""
+        """Return an array of the shape of `x` [n, length, width]."""
         *outer, width = x.shape
         query, key, value = (
             nn.Dense(width, use_bias=False, dtype=self.dtype, name=name)(x).reshape(
@@ -68,13 +76,13 @@ class Attention(nn.Module):
 
 
 def rotated(x: jax.Array) -> jax.Array:
-    r"""Pairs of features turned by angles in proportion to the place.
+    r"""Rotate pairs of features by angles in proportion to the place.
 
-    Pair $i$ of $m$, at place $t$, by $t / 10000^{i/m}$. The product of two rotated vectors depends
-    on the distance of their places alone.
+    Pair `i` of `m`, at place `t`, is rotated by :math:`t / 10000^{i/m}`. The product of two rotated
+    vectors depends only on the distance of their places.
 
     Args:
-      x: [n, length, heads, features], features even; the pairs are features $i$ and $i + m$.
+      x: [n, length, heads, features], features even; the pairs are features `i` and `i + m`.
     """
     half = x.shape[-1] // 2
     speeds = 10_000.0 ** (-jnp.arange(half, dtype=jnp.float32) / half)

@@ -1,8 +1,8 @@
-"""The 16-layer network of Simonyan and Zisserman, as the compression literature has it.
+"""Holds the 16-layer network of Simonyan and Zisserman, as the compression literature has it.
 
 Source: Simonyan and Zisserman, *Very deep convolutional networks for large-scale image
-recognition*, ICLR 2015, arXiv 1409.1556, configuration D; with batch normalization, and with one
-hidden dense layer of 512 instead of two of 4096, for images of 32 x 32.
+recognition*, ICLR 2015, arXiv 1409.1556, configuration D. This variant, for images of 32 x 32, has
+batch normalization, and one hidden dense layer of 512 units instead of two of 4096.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,26 @@ from jaxcomp.models.inputs import Images
 from jaxcomp.models.layers import conv_and_norm
 from jaxcomp.models.pooling import max_pool_2x2
 
-POOLED = (1, 3, 6, 9, 12)  # convolutions with max-pooling after them
+POOLED = (1, 3, 6, 9, 12)  # these convolutions have max-pooling after them
 
 
 class VGG16(nn.Module):
-    """Thirteen convolutions and two dense layers: 14,977,728 weights for ten classes."""
+    """Has thirteen convolutions and two dense layers: 14,977,728 weights for ten classes.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jaxcomp.models import VGG16
+      >>> images = jnp.zeros((1, 32, 32, 3))
+      >>> params = jax.eval_shape(VGG16().init, jax.random.key(0), images)["params"]
+      >>> sum(leaf.size for leaf in jax.tree.leaves(params) if leaf.ndim > 1)
+      14977728
+    """
 
     classes: int = 10
-    # Filters of the convolutions, and hidden units.
+    # These are filters of the convolutions, and hidden units.
     widths: Sequence[int] = (64, 64, 128, 128, *3 * (256,), *6 * (512,), 512)
-    hidden_dropout: float = 0.0  # share of hidden units dropped, where dropout is asked for
-    dtype: Any = None  # that computes; parameters stay in float32
+    hidden_dropout: float = 0.0  # share of hidden units that are dropped, if asked for
+    dtype: Any = None  # type of the computation; parameters stay in float32
 
     takes = Images(least=32, multiple=32)
 
@@ -35,10 +44,10 @@ class VGG16(nn.Module):
     def __call__(
         self, images: jax.Array, *, train: bool = False, dropout: bool = False
     ) -> jax.Array:
-        """Logits [n, classes], float32, of images [n, height, width, channels].
+        """Return logits [n, classes], float32, of images [n, height, width, channels].
 
-        Height and width are multiples of 32, the same as those that made the parameters.
-        With `train`, statistics are those of the batch: see `conv_and_norm`.
+        Height and width are multiples of 32, the same as those that made the parameters. With
+        `train`, the statistics of the batch normalize: see `conv_and_norm`.
         """
         *filters, hidden = self.widths
         conv, norm = conv_and_norm(self.dtype, train)

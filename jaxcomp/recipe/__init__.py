@@ -1,4 +1,4 @@
-"""The recipe: from a network and its data to a small file, in phases that can be put together."""
+"""Turns a network into a small file, in phases of training that can be combined."""
 
 from jaxcomp.recipe.dense import Dense, FineTune
 from jaxcomp.recipe.for_size import for_quality, for_size

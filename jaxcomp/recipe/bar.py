@@ -1,4 +1,4 @@
-"""The progress bar of a training."""
+"""Shows the progress bar of a training."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from jaxcomp.recipe.history import Point
 
 
 class TrainingBar(Progress):
-    """Shows the phase, the steps, the time that is left, and a number (used as a context)."""
+    """Shows the phase, the steps, the remaining time and a number; use it in a `with` statement."""
 
     def __init__(
         self,
@@ -20,13 +20,13 @@ class TrainingBar(Progress):
         *,
         disable: bool = False,
     ) -> None:
-        """Take what is shown.
+        """Set what the bar shows.
 
         Args:
-          console: where.
-          total_steps: of all phases.
-          label: what the number is called.
-          number: from a point of the curves to the number.
+          console: the console to show it on.
+          total_steps: steps of all phases.
+          label: name of the number.
+          number: returns the number, given a point of the curves.
           disable: whether nothing is shown.
         """
         columns = (
@@ -39,11 +39,11 @@ class TrainingBar(Progress):
         )
         super().__init__(*columns, console=console, disable=disable)
         self._number = number
-        self._seen: dict[str, int] = {}  # steps by phase
+        self._seen: dict[str, int] = {}  # steps that were shown, by phase
         self._task = self.add_task("start", total=total_steps, number="-")
 
     def show(self, point: Point) -> None:
-        """Move on to a point of the curves."""
+        """Advance to a point of the curves."""
         phase, step = point["phase"], point["step"]
         made = step - self._seen.get(phase, 0)
         self._seen[phase] = step

@@ -1,4 +1,4 @@
-"""Batches of a training, from a function of the step or from something to iterate over."""
+"""Yields batches of a training, from a function of the step or from an iterable."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -9,15 +9,14 @@ Batches = Callable[[int], Batch] | Iterable[Batch]
 
 
 class Source:
-    """Gives the batches of a training that has several phases, and may be resumed."""
+    """Yields the batches of a training that has several phases and may be resumed."""
 
     def __init__(self, batches: Batches) -> None:
         """Take a source of batches.
 
         Args:
-          batches: function of the step, counted through all phases. Or batches to iterate over, as
-            often as needed; of a training that is resumed, those of the steps that were made are
-            passed over one by one.
+          batches: function of the step, counted through all phases, or batches to iterate over, as
+            often as needed. A training that resumes skips the batches of earlier steps one by one.
 
         Raises:
           TypeError: if `batches` is neither.
@@ -27,13 +26,13 @@ class Source:
             raise TypeError(f"batches must be a function of the step or an iterable, got {kind}")
         self._batches = batches
         self._repeated: Iterator[Batch] | None = None if callable(batches) else _repeated(batches)
-        self._given = 0  # of those
+        self._given = 0  # batches that were yielded
 
     def from_step(self, step: int) -> Iterator[Batch]:
-        """Yield batches without end, from the one of a step on; never of an earlier step again.
+        """Yield batches without end, starting at a step; never of an earlier step again.
 
         Raises:
-          ValueError: if they can be iterated over once only, and end.
+          ValueError: if the batches can be iterated over only once, and end.
         """
         if self._repeated is None:
             yield from map(self._batches, itertools.count(step))

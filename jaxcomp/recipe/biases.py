@@ -1,4 +1,4 @@
-"""Biases, and all else that is not weights, of a few bits."""
+"""Rounds biases, and everything else that is not weights, to a few bits."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ def with_rounded_biases(
 ) -> PyTree:
     """Return a tree with `Rounded` nodes in place of floating-point arrays that are not weights.
 
-    Variances are left alone: rounded to zero they would be gains of some hundred.
+    Variances stay as they are: one that is rounded to zero would be a gain of several hundred.
 
     Args:
       params: tree of arrays.
       trained: the same tree, with nodes in place of some weights.
-      bits: as of `Rounded`; 0 leaves all as it is.
+      bits: see `Rounded`; 0 leaves everything as it is.
       network: from `jaxcomp.trace`, which knows what the weights are.
     """
     if not bits:
@@ -45,6 +45,6 @@ def with_rounded_biases(
 
 
 def check_bias_bits(name: str, bits: int) -> None:
-    """Raise an error that names the argument unless arrays can have so many bits, or 0."""
+    """Raise an error that names the argument unless the number of bits is 0 or possible."""
     wanted = f"from 2 to {MAX_BITS}, or 0 for none"
     check_number(name, bits, wanted, lambda b: b == 0 or 2 <= b <= MAX_BITS, integer=True)

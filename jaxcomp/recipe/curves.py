@@ -1,4 +1,4 @@
-"""The curves of a training: points at every look, in a progress bar, in memory and in a file."""
+"""Keeps the curves of a training: points at every look, shown, in memory and in a file."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -16,14 +16,14 @@ PyTree = Any
 
 
 class Curves:
-    """Keeps a point for each look at a run, and shows how far it is (used as a context).
+    """Keeps a point for each look at a run, and shows its progress; use it in a `with` statement.
 
     A point has the phase, the step within it, the loss of the last batch, measures of the
     parameters, and the penalty that was added to the loss.
 
     Attributes:
-      points: those of this run, and of the run before as far as it is resumed.
-      watch: who sees the states of a run.
+      points: the points of this run, and those of an earlier run that this one resumes.
+      watch: the functions that look at the states of a run.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class Curves:
         measures: Mapping[str, Callable[[PyTree], float]],
         also: Callable[[Point], None] = lambda point: None,
     ) -> None:
-        """Take what is shown and kept.
+        """Set what is shown and kept.
 
         Args:
           bar: shows the progress.
-          file: where points are written, a line of JSON each; None for memory alone.
+          file: the file for the points, a line of JSON for each; None for memory alone.
           measures: functions of parameters, by name.
-          also: is given each point.
+          also: called with each point.
         """
         self._bar, self._measures, self._also = bar, measures, also
         keys = frozenset({"loss", *measures, "penalty"})

@@ -1,4 +1,4 @@
-"""Training without a penalty."""
+"""Trains without a penalty."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,16 @@ from jaxcomp.transforms import add_penalty
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(TrainingPhase):
-    """Train all weights that are not pruned, as floating-point numbers.
+    """Trains all weights that are not pruned, as floating-point numbers.
 
     Attributes:
       l2: strength of `||w||^2 / 2` in the loss, at least 0.
+
+    Example:
+      >>> from jaxcomp.recipe import Dense, Recipe, Store
+      >>> recipe = Recipe(Dense(steps=800, learning_rate=1e-3, l2=1e-4), Store())
+      >>> [(phase.name, phase.steps) for phase in recipe.phases]
+      [('dense', 800), ('store', 0)]
     """
 
     name: str = "dense"
@@ -33,9 +39,15 @@ class Dense(TrainingPhase):
 
 @dataclass(frozen=True, kw_only=True)
 class FineTune(Dense):
-    """Train the weights that pruning has left, as floating-point numbers.
+    """Trains the weights that pruning has left, as floating-point numbers.
 
-    It is `Dense` by another name: pruned weights stay zero in both.
+    This is `Dense` with another name: both keep pruned weights at zero.
+
+    Example:
+      >>> from jaxcomp.recipe import FineTune, Recipe, Sparsify, Store
+      >>> recipe = Recipe(Sparsify(steps=800, density=0.1), FineTune(steps=200), Store())
+      >>> [phase.name for phase in recipe.phases]
+      ['sparsify', 'fine-tune', 'store']
     """
 
     name: str = "fine-tune"

@@ -1,4 +1,4 @@
-"""Recipes that need one number."""
+"""Makes recipes from one number."""
 
 from jaxcomp.arguments import check_number
 from jaxcomp.recipe.dense import Dense
@@ -7,7 +7,7 @@ from jaxcomp.recipe.store import Store
 from jaxcomp.recipe.to_quality import ShrinkToQuality
 from jaxcomp.recipe.to_size import QuantizeToSize, Size, SparsifyToSize
 
-_DENSE, _SPARSE = 0.25, 0.4  # of the steps; few-valued weights have the rest
+_DENSE, _SPARSE = 0.25, 0.4  # shares of the steps; few-valued weights have the rest
 _BIAS_BITS = 6
 
 
@@ -20,19 +20,20 @@ def for_size(
 ) -> Recipe:
     """Return a recipe that ends at a file of nearly this size, and not above it.
 
-    It finds by itself the density, the values that weights have (one to eight magnitudes in each
-    array, or multiples of a step) and the strength of the compressibility loss: by the bytes of the
-    file that would be written, and by the loss on `validation`, which `Recipe.run` must be given.
+    The recipe finds the density, the values of the weights (one to eight magnitudes in each array,
+    or multiples of a step) and the strength of the compressibility loss. It chooses by the bytes of
+    the file that would be written, and by the loss on `validation`, which `Recipe.run` must be
+    given.
 
     Args:
-      bytes: how many the file may have.
-      times_smaller: or how many times smaller than all parameters as float32 it has to be.
-      steps: of training, in all.
-      learning_rate: of the phases at first, as the optimizer has it.
+      bytes: the most bytes that the file may have.
+      times_smaller: or how many times smaller than all parameters as float32 the file must be.
+      steps: number of training steps, of all phases together.
+      learning_rate: first learning rate of each phase.
 
     Raises:
-      ValueError: unless one of `bytes` and `times_smaller` is given; and from `run`, if the size
-        cannot be reached: it says what stands in the way.
+      ValueError: unless one of `bytes` and `times_smaller` is given. `Recipe.run` raises it too, if
+        the size cannot be reached; the message says what takes the bytes.
 
     Example:
       >>> recipe = for_size(times_smaller=100, steps=20_000)
@@ -55,18 +56,18 @@ def for_size(
 def for_quality(*, loss_at_most: float, steps: int = 40_000, learning_rate: float = 1e-3) -> Recipe:
     """Return a recipe that ends at the smallest file whose validation loss stays below a bound.
 
-    It tries six sizes, each with an equal part of the steps, and finds all else as `for_size`.
-    `Recipe.run` must be given `validation`. Since the network was chosen by these batches, measure
-    on others what you publish.
+    The recipe tries six sizes, each with an equal part of the steps, and finds everything else as
+    `for_size` does. `Recipe.run` must be given `validation`. Since these batches choose the
+    network, measure published numbers on other data.
 
     Args:
-      loss_at_most: the mean loss on the validation batches that is allowed.
-      steps: of training, in all.
-      learning_rate: of the phases at first, as the optimizer has it.
+      loss_at_most: the largest mean loss on the validation batches that is allowed.
+      steps: number of training steps, of all phases together.
+      learning_rate: first learning rate of each phase.
 
     Raises:
-      ValueError: if a number is out of range; and from `run`, if the loss cannot be reached: it
-        says how near the networks came.
+      ValueError: if a number is out of range. `Recipe.run` raises it too, if the loss cannot be
+        reached; the message says how near the networks came.
 
     Example:
       >>> [phase.name for phase in for_quality(loss_at_most=0.1).phases]

@@ -1,4 +1,4 @@
-"""Points of the curves of a training."""
+"""Keeps the points of the curves of a training."""
 
 import json
 import logging
@@ -12,26 +12,26 @@ from jaxcomp.files import replacing
 
 _LOG = logging.getLogger(__name__)
 
-Point = dict[str, Any]  # with `phase`, `step` within the phase, and more
+Point = dict[str, Any]  # a point has a `phase`, a `step` within the phase, and more
 
 
 class History:
-    """Keeps points in memory and, line by line as JSON, in a file (used as a context).
+    """Keeps points in memory and, as lines of JSON, in a file; use it in a `with` statement.
 
-    The file can be followed while training runs. Points of a run before, which is resumed, stay.
+    The file can be followed while training runs. Points of an earlier run that is resumed stay.
 
     Attributes:
-      points: those of this run, and of the run before as far as it is resumed.
+      points: the points of this run, and those of an earlier run that this one resumes.
     """
 
     def __init__(
         self, file: Path | None, keys: frozenset[str], show: Callable[[Point], None]
     ) -> None:
-        """Take a file.
+        """Set the file.
 
         Args:
-          file: where points are written; None for memory alone.
-          keys: what each point has beside `phase` and `step`.
+          file: the file for the points; None for memory alone.
+          keys: keys of each point beside `phase` and `step`.
           show: called with each point.
         """
         self.points: list[Point] = []
@@ -60,10 +60,10 @@ class History:
         self._take(point)
 
     def resume(self, phase: str, step: int) -> None:
-        """Take over the points of the run before up to this step of a phase.
+        """Keep the points of the earlier run up to this step of a phase.
 
-        Those of later phases stay in the file until their phase begins: until then a run that is
-        killed again has lost none.
+        Points of later phases stay in the file until their phase begins: a run that is killed again
+        before that has lost none.
         """
         if not self._earlier:
             return
@@ -81,7 +81,7 @@ class History:
         self._show(point)
 
     def _read(self, file: Path) -> list[Point]:
-        """Read the points that a run before has written; its last line may have been cut off."""
+        """Read the points that an earlier run has written; its last line may be incomplete."""
         text = file.read_text(errors="replace") if file.is_file() else ""
         lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
         points = list(filter(None, map(self._point, lines)))

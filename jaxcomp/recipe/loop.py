@@ -1,4 +1,4 @@
-"""The training steps of a phase."""
+"""Makes the training steps of a phase."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ class Loop:
         watch: Watch,
         look_every: int,
     ) -> None:
-        """Take what all phases have in common; see `Recipe.run`."""
+        """Set what all phases share; see `Recipe.run`."""
         self._loss, self._source, self._key = loss, Source(batches), key
         self._watch, self._look_every = watch, look_every
         self._made = 0  # steps of the phases before
@@ -37,10 +37,10 @@ class Loop:
         """Return the state after the steps of a phase.
 
         Args:
-          phase: its name.
+          phase: name of the phase.
           start: the state before its first step.
-          optimizer: of the phase.
-          steps: how many to make.
+          optimizer: optimizer of the phase.
+          steps: number of steps to make.
         """
         key = jax.random.fold_in(self._key, self._made)
         step = make_step(objective(self._loss, start.model_state is not None), optimizer, key)
@@ -60,7 +60,7 @@ class Loop:
 
 
 def objective(loss: Loss, has_state: bool) -> Loss:
-    """Return the loss of parameters in the form in which they are trained."""
+    """Return the loss as a function of the parameters in the form in which they are trained."""
 
     def with_state(trained: PyTree, model_state: PyTree, batch: Any, key: jax.Array) -> Any:
         sample, rest = jax.random.split(key)

@@ -1,4 +1,4 @@
-"""The penalty of a phase: what it adds to the optimizer."""
+"""Adds the penalty of a phase to its optimizer."""
 
 from typing import NamedTuple
 
@@ -13,27 +13,27 @@ from jaxcomp.tracing import Network
 from jaxcomp.transforms import add_compressibility, add_penalty, apply_prox, prox_adam
 
 GATES = "l0_hard_concrete"
-PROX = "prox_"  # before the name of a proximal operator
+PROX = "prox_"  # precedes the name of a proximal operator
 NAMES = (
     "none",
-    *(name for name in PENALTIES if name != "ternary_gap"),  # which is a phase of its own
+    *(name for name in PENALTIES if name != "ternary_gap"),  # `ternary_gap` has a phase of its own
     *(PROX + name for name in PROXES),
 )
 
 
 class Penalty(NamedTuple):
-    """Holds a penalty of the loss, `strength * P`, and `l2 * ||w||^2 / 2` beside it."""
+    """Holds a penalty of the loss, `strength * P`, and the term `l2 * ||w||^2 / 2`."""
 
     name: str  # one of `NAMES`
     strength: float
     scope: Scope
     groups: Groups | None
-    level_strength: float  # times the ternary level, beside l1_over_l2
+    level_strength: float  # factor of the ternary level, for l1_over_l2
     l2: float
-    decoupled: bool  # True: Adam does not scale it, as the weight decay of AdamW
+    decoupled: bool  # whether Adam leaves it unscaled, like the weight decay of AdamW
 
     def check(self) -> None:
-        """Raise a ValueError unless the values go together."""
+        """Raise a ValueError unless the values fit together."""
         check_choice("penalty", self.name, NAMES)
         if self.groups is not None:
             check_choice("groups", self.groups, GROUPS)
@@ -47,7 +47,8 @@ class Penalty(NamedTuple):
         """Return an optimizer with the penalty.
 
         Args:
-          by: the optimizer; what is decoupled from it, or knows its metric, takes Adam.
+          by: the optimizer. Adam replaces it for a decoupled penalty, and for a proximal operator
+            that is not decoupled.
           network: from `jaxcomp.trace`, or None.
         """
         ridge = add_penalty("l2", self.l2, network=network) if self.l2 else optax.identity()

@@ -1,4 +1,4 @@
-"""What the phases of a recipe have in common."""
+"""Defines phases of a recipe, and what they share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,49 +14,49 @@ from jaxcomp.train import TrainState, init_state
 from jaxcomp.transforms import keep_masked
 
 PyTree = Any
-Optimizer = Callable[[optax.Schedule], optax.GradientTransformation]  # from its learning rate
+Optimizer = Callable[[optax.Schedule], optax.GradientTransformation]  # from the learning rate
 
 
 class Trained(NamedTuple):
-    """Holds a network between two phases."""
+    """Holds a network between two phases: parameters, model state and mask."""
 
-    params: PyTree  # of arrays
-    model_state: PyTree = None  # what the loss carries on beside them, such as running statistics
-    keep: PyTree = None  # bool arrays, False for weights that are pruned; None if none is
+    params: PyTree  # tree of arrays
+    model_state: PyTree = None  # what the loss updates beside them, such as running statistics
+    keep: PyTree = None  # bool arrays, False for pruned weights; None if none is pruned
 
 
-# From parameters and model state to the loss on held-out batches.
+# A judge returns the loss on held-out batches, given parameters and model state.
 Judge = Callable[[PyTree, PyTree], float]
 
 
 class About(NamedTuple):
-    """Holds what every phase is told."""
+    """Holds what every phase receives: the optimizer, the traced network and the held-out loss."""
 
     optimizer: Optimizer = optax.adam
-    network: Network | None = None  # from `jaxcomp.trace`; without it weights go by their names
-    judge: Judge | None = None  # None if there are no held-out batches
-    tell: Callable[[str], None] = lambda note: None  # takes what the user should know
+    network: Network | None = None  # from `jaxcomp.trace`; without it, names tell weights
+    judge: Judge | None = None  # None without held-out batches
+    tell: Callable[[str], None] = lambda note: None  # called with a note for the user
 
 
-# From the name of a phase, the state it starts from, an optimizer and a number of steps to the
-# state after them.
+# This function makes training steps. It takes the name of a phase, the state to start from, an
+# optimizer and a number of steps, and returns the last state.
 Train = Callable[[str, TrainState, optax.GradientTransformation, int], TrainState]
 
 
 class Training(NamedTuple):
-    """Holds what a phase trains, and by which optimizer."""
+    """Holds what a phase trains, and its optimizer."""
 
     params: PyTree  # arrays, and `jaxcomp.parametrized.Parametrized` nodes
     optimizer: optax.GradientTransformation
 
 
 class Phase(ABC):
-    """Makes of a network the next one: one phase of a recipe.
+    """Turns a network into the next one: one phase of a recipe.
 
     Attributes:
-      name: in reports, and of its folder of checkpoints.
-      steps: how many training steps it makes.
-      few_valued: whether weights have few values after it, so that a file of them is small.
+      name: name in reports, and of the folder of its checkpoints.
+      steps: number of training steps that it makes.
+      few_valued: whether its weights have few values in the end, so that their file is small.
     """
 
     name: str
@@ -68,8 +68,8 @@ class Phase(ABC):
         """Return the network after the phase.
 
         Args:
-          before: the network before it.
-          about: what every phase is told.
+          before: the network before the phase.
+          about: what every phase receives.
           train: makes training steps.
         """
 
@@ -79,8 +79,8 @@ class PhaseOfSteps(Phase):
     """Has a number of steps and a learning rate.
 
     Attributes:
-      steps: how many training steps it makes.
-      learning_rate: at the first step, finite and positive; it falls to zero by a cosine.
+      steps: number of training steps that the phase makes.
+      learning_rate: first learning rate, finite and positive; it falls to zero by a cosine.
     """
 
     steps: int
@@ -98,10 +98,10 @@ class TrainingPhase(PhaseOfSteps):
 
     @abstractmethod
     def begin(self, before: Trained, about: About) -> Training:
-        """Return what is trained, and how."""
+        """Return what to train, and the optimizer."""
 
     def end(self, after: Trained, about: About) -> Trained:
-        """Return what the phase hands on of the network that was trained."""
+        """Return the result of the phase, given the network that was trained."""
         del about
         return after
 
@@ -129,7 +129,7 @@ def cosine(rate: float, steps: int, *, constant_steps: int = 0) -> optax.Schedul
 
 
 def hold(keep: PyTree) -> optax.GradientTransformation:
-    """Return what holds pruned weights at zero; it belongs at the end of a chain."""
+    """Return a transform that holds pruned weights at zero; it belongs at the end of a chain."""
     return optax.identity() if keep is None else keep_masked(keep)
 
 

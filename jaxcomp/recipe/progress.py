@@ -1,4 +1,4 @@
-"""How far a training has come, on disk: it is resumed where it was stopped."""
+"""Keeps the progress of a training on disk, so that it resumes where it was stopped."""
 
 import logging
 import shutil
@@ -19,15 +19,15 @@ _LOG = logging.getLogger(__name__)
 
 
 class StoppedError(Exception):
-    """Says that the run was asked to end, and has saved what it needs to be resumed."""
+    """Says that the run was asked to end, and has saved what it needs to resume."""
 
 
 class Progress:
-    """Keeps checkpoints of the phases of a run in a folder (used as a context).
+    """Keeps checkpoints of the phases of a run in a folder; use it in a `with` statement.
 
-    All that lies between two phases is made again from their ends, which takes little and gives
-    the same. So is a phase that was shorter than the time between two checkpoints.
-    SIGTERM, by which schedulers take a machine back, is answered at the next look at the state.
+    Everything between two phases is computed again from their ends, which takes little time and
+    gives the same. So is a phase that was shorter than the time between two checkpoints. A SIGTERM,
+    by which schedulers reclaim a machine, is answered at the next look at the state.
     """
 
     def __init__(self, folder: Path, seconds: float):
@@ -40,7 +40,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._before = None
-        if threading.current_thread() is threading.main_thread():  # others get no signals
+        if threading.current_thread() is threading.main_thread():  # other threads get no signals
             self._before = signal.signal(signal.SIGTERM, self._ask)
         return self
 
@@ -53,14 +53,14 @@ class Progress:
 
     @property
     def watch(self) -> Watch:
-        """Return who sees the states of a run."""
+        """Return the functions that look at the states of a run."""
         return Watch(lambda phase, to_params: self.look(phase), self.resume, self.done)
 
     def resume(self, phase: str, start: TrainState) -> TrainState:
         """Return the last good state of a phase that was saved, or its start.
 
-        States that cannot be read are passed over with a warning each. Where none can be read, they
-        are set aside and the phase begins anew: the phases before it are not lost with it.
+        States that cannot be read are skipped with a warning each. If none can be read, they are
+        set aside and the phase starts over: the phases before it are not lost.
         """
         if not (self._folder / phase).is_dir():
             return start
@@ -72,9 +72,9 @@ class Progress:
             return start
 
     def look(self, phase: str) -> Callable[[TrainState], None]:
-        """Return a function that saves the states of one phase, if it is time.
+        """Return a function that saves the states of one phase when it is time.
 
-        It raises `StoppedError` where the run was asked to end.
+        It raises `StoppedError` if the run was asked to end.
         """
 
         def look(state: TrainState) -> None:
@@ -89,12 +89,12 @@ class Progress:
         return look
 
     def done(self, phase: str, end: TrainState) -> None:
-        """Save the last state of a phase that was saved on the way: it is not made again."""
+        """Save the last state of a phase that had checkpoints, so that it is not trained again."""
         if phase in self._open and self._of(phase).last_step() != int(end.step):
             self._save(phase, end)
 
     def _set_aside(self, phase: str) -> None:
-        """Move the states of a phase out of the way; they stay until the run has ended."""
+        """Move the states of a phase aside; they stay until the run has ended."""
         self._open.pop(phase)
         if is_first():
             aside = self._folder / f"{phase}.unusable"

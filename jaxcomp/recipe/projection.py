@@ -1,4 +1,4 @@
-"""The file that a network would make now: fewer weights, of few values, biases of few bits."""
+"""Projects a network onto files: fewer weights of few values, and biases of few bits."""
 
 import math
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from jaxcomp.recipe.sparsify import without_dead_units
 from jaxcomp.recipe.store import Store
 
 PyTree = Any
-_TRIES, _CLOSE = 16, 0.985  # of densities; of the bytes that are allowed
-_FURTHER, _MARGIN = 4.0, 0.1  # between densities that are looked at
+_TRIES, _CLOSE = 16, 0.985  # densities to try; share of the allowed bytes that ends the search
+_FURTHER, _MARGIN = 4.0, 0.1  # largest factor between densities; margin of the secant method
 
 
 class TooSmallError(ValueError):
@@ -41,18 +41,18 @@ def project(
     bias_bits: int,
     rank: PyTree,
 ) -> Projected:
-    """Return what is left of a network at a density.
+    """Prune and round a network to a density.
 
     Args:
       trained: the network.
-      about: what every phase is told.
+      about: what every phase receives.
       density: fraction of the weights to keep, in (0, 1].
-      few: says which values weights have; None for those that they have already.
-      bias_bits: of biases.
-      rank: like the parameters, the weights by whose magnitude is chosen which ones are kept.
+      few: says which values weights get; None keeps their values.
+      bias_bits: bits of each bias.
+      rank: tree like the parameters: the weights of largest magnitude here are kept.
     """
     params, network = trained.params, about.network
-    # At least one weight of each tensor: where all are zero nothing is learned any more.
+    # At least one weight of each tensor stays: a tensor of zeros learns nothing any more.
     keep = top_k_mask(rank, density, floor=min(density, 1e-9), network=network)
     pruned = without_dead_units(trained._replace(params=apply_mask(params, keep), keep=keep), about)
     nearest = pruned.params if few is None else values(few.quantized(pruned.params, network))
@@ -64,14 +64,14 @@ def largest_that_fits(make: Callable[[float], Projected], most: int, first: floa
     """Return the network of nearly the largest density whose file has at most so many bytes.
 
     Args:
-      make: function of a density.
-      most: bytes.
+      make: returns a network, given a density.
+      most: bytes that the file may have.
       first: the density to begin with.
 
     Raises:
-      TooSmallError: if no density is small enough; it says what takes the bytes.
+      TooSmallError: if no density is small enough; the message says what takes the bytes.
     """
-    density, below, above = min(1.0, first), None, None  # what fits, and what does not
+    density, below, above = min(1.0, first), None, None  # one that fits, one that does not
     before, flat = None, False  # `flat`: densities allow more weights than there are
     for _ in range(_TRIES):
         found = make(density)
@@ -103,9 +103,9 @@ def _next(
     *,
     bisect: bool,
 ) -> float:
-    """Return the next density to look at: by the secant method, of logarithms.
+    """Return the next density to try, by the secant method on logarithms.
 
-    Bytes are nearly a power of the density.
+    The bytes are nearly a power of the density.
     """
     move = wanted = math.log(most / last.file_bytes)
     if before is not None:

@@ -1,4 +1,4 @@
-"""Training of weights that have few values."""
+"""Trains weights that have few values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,20 +22,30 @@ PyTree = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Quantize(TrainingPhase):
-    """Train signs, levels and rounded biases, straight through, by Adam.
+    """Trains signs, levels and rounded biases, straight through, by Adam.
 
-    A second one starts from weights that are at their levels: where two levels meet, a latent
-    weight is pushed to and fro at any learning rate, and the loss with it.
+    A second such phase starts from weights at their levels. Where two levels meet, a latent weight
+    is pushed back and forth at any learning rate, and so is the loss.
 
     Attributes:
       quantizer: one of `jaxcomp.quantizers` that can be trained: `"levels"` for a few magnitudes
         and zero, `"bits"` for multiples of a step (`jaxcomp.quantize.uniform`).
-      number: of that quantizer, for each tensor: of magnitudes, at least 1, which is ternary,
-        `{-c, 0, c}`; or of bits, from 2 to 8.
+      number: for each tensor, the number of magnitudes, at least 1, which is ternary,
+        `{-c, 0, c}`; or the number of bits, from 2 to 8.
       by_layer: other numbers for single tensors, by name (`jaxcomp.trees.path_name`).
-      level: how one magnitude is fitted, as `jaxcomp.quantize.ternarize`.
+      level: how one magnitude is fitted, as for `jaxcomp.quantize.ternarize`.
       per: `"tensor"` for levels of each tensor, `"unit"` of each output unit.
-      bias_bits: from 2 to 8, of biases and all else that is not weights; 0 leaves them as they are.
+      bias_bits: bits of biases and of everything else that is not weights, from 2 to 8; 0 leaves
+        them as they are.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.parametrized import values
+      >>> from jaxcomp.recipe import Quantize
+      >>> ternary = Quantize(steps=800, number=1)
+      >>> pruned = {"kernel": jnp.array([[1.0, -3.0], [0.0, 0.0]])}
+      >>> values(ternary.quantized(pruned))["kernel"].tolist()  # its training starts here
+      [[2.5, -2.5], [0.0, 0.0]]
     """
 
     name: str = "quantize"
@@ -68,10 +78,10 @@ class Quantize(TrainingPhase):
         return Training(trained, optax.chain(optax.adam(rate), hold(keep)))
 
     def quantized(self, params: PyTree, network: Network | None = None) -> PyTree:
-        """Return the tree with what is trained of the quantizer in place of weights.
+        """Return the tree with what the quantizer trains in place of weights.
 
         Raises:
-          ValueError: if `by_layer` names what is no weight.
+          ValueError: if a name in `by_layer` is not that of a weight.
         """
         leaves, structure = jax.tree.flatten(params)
         are_weights = jax.tree.leaves(weight_mask(params, network=network))

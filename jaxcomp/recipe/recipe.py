@@ -1,4 +1,4 @@
-"""A recipe: phases, and how they are run."""
+"""Runs the phases of a recipe."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -21,14 +21,26 @@ PyTree = Any
 
 
 class Recipe:
-    """Makes a small network of any network that has a loss, phase by phase."""
+    """Makes a small network of any network that has a loss, phase by phase.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, numpy as np
+      >>> from jaxcomp.recipe import Recipe, Sparsify, Store
+      >>> def loss(params, x, key):
+      ...     return jnp.mean((x @ params["kernel"] - x[:, :1] + x[:, 1:2]) ** 2)
+      >>> params, x = {"kernel": jnp.full((4, 1), 0.1)}, jnp.eye(4)
+      >>> sparsify = Sparsify(steps=100, density=0.5, penalty="none", learning_rate=0.1)
+      >>> result = Recipe(sparsify, Store()).run(loss, params, [x], key=jax.random.key(0))
+      >>> np.asarray(result.params["kernel"])[:, 0].round(1).tolist()
+      [1.0, -1.0, 0.0, 0.0]
+    """
 
     def __init__(self, *phases: Phase) -> None:
         """Take phases, in order.
 
         Raises:
           TypeError: if one is no `Phase`.
-          ValueError: if two have one name, or there is none.
+          ValueError: if two have the same name, or there are none.
         """
         for phase in phases:
             if not isinstance(phase, Phase):
@@ -70,26 +82,27 @@ class Recipe:
           batches: function of the step, counted through all phases; or batches to iterate over, as
             often as needed.
           key: random key.
-          model_state: what the loss carries on beside the parameters, such as running statistics;
+          model_state: what the loss updates beside the parameters, such as running statistics;
             None if there is nothing.
           network: from `jaxcomp.trace`, for the network as it is evaluated. It tells weights from
-            other arrays, knows on which axes their units are, and lets units that cannot matter be
-            left out. Without one, weights go by their names, and units are on the last axis.
+            other arrays, knows the axes of their units, and removes units that cannot matter.
+            Without one, names tell which arrays are weights, and units are on the last axis.
           optimizer: function of a learning rate, such as `optax.adam`.
-          validation: batches held out, on which each phase is judged.
-          evaluate: function of parameters and a batch, with a model state of parameters, model
-            state and batch, that returns the mean loss; by default `loss`, with a key that is
-            always the same.
+          validation: held-out batches, on which each phase is evaluated.
+          evaluate: function that returns the mean loss, given parameters and a batch, or
+            parameters, model state and batch. By default `loss`, with a key that is always the
+            same.
+          look_every: steps between two points of the curves, and between looks at the clock for
           look_every: steps between two points of the curves, and between looks at the clock for
             checkpoints.
-          folder: where checkpoints are kept. The same call with the same folder resumes a run that
+          folder: folder of the checkpoints. The same call with the same folder resumes a run that
             was stopped, and ends with the same network. It needs orbax-checkpoint.
 
         Raises:
           jaxcomp.train.NonFiniteLossError: if training diverges.
           jaxcomp.recipe.progress.StoppedError: if the process was asked to end (SIGTERM), after
             saving.
-          ValueError: if the batches end, or the folder is of another run.
+          ValueError: if the batches end, or the folder belongs to another run.
         """
         wanted = "a number of steps, at least 1"
         check_number("look_every", look_every, wanted, lambda n: n >= 1, integer=True)
@@ -131,7 +144,7 @@ class Recipe:
 
 
 def _judge(evaluate: Callable[..., jax.Array], batches: list[Any]) -> Judge:
-    """Return a function of parameters and model state to the mean loss of held-out batches."""
+    """Return a function that returns the mean loss of held-out batches."""
     evaluate = jax.jit(evaluate)
 
     def mean(params: PyTree, model_state: PyTree) -> float:

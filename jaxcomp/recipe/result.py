@@ -1,4 +1,4 @@
-"""What a recipe has made of a network."""
+"""Reports what a recipe has made of a network."""
 
 import os
 import tempfile
@@ -16,26 +16,26 @@ PyTree = Any
 
 
 class PhaseReport(NamedTuple):
-    """Reports what one phase has come to."""
+    """Reports the result of one phase."""
 
     name: str
     steps: int
     seconds: float
-    loss: float | None  # of the last training batch; None without training
+    loss: float | None  # loss of the last training batch; None without training
     validation: float | None  # mean loss of the validation batches; None if there are none
-    nonzeros: int  # of all arrays
-    file_bytes: int | None = None  # of a file of the network; None where it is not few-valued
+    nonzeros: int  # entries of all arrays that are not zero
+    file_bytes: int | None = None  # size of a file of the network; None if it is not few-valued
 
 
 class Result(NamedTuple):
-    """Holds a network that a recipe has made.
+    """Holds the network that a recipe has made, with its curves and a report.
 
     Attributes:
-      params: tree of arrays, with the structure of those that were given.
-      model_state: what the loss has carried on beside them; None if there is nothing.
-      phases: what each phase has come to, in order.
+      params: tree of arrays, with the structure of the parameters that were given.
+      model_state: what the loss has updated beside them; None if there is nothing.
+      phases: the result of each phase, in order.
       history: points of the curves, a dict of `phase`, `step` and `loss` for each look.
-      notes: sentences on what did not come out as it was asked for.
+      notes: sentences that say which requests were not met.
     """
 
     params: PyTree
@@ -46,7 +46,7 @@ class Result(NamedTuple):
 
     @property
     def stored(self) -> PyTree:
-        """Return what a file holds: the parameters, or with a model state a dict of both."""
+        """Return the tree that a file holds: the parameters, and a model state, if any."""
         return stored(self.params, self.model_state)
 
     def save(self, path: str | os.PathLike) -> int:
@@ -92,7 +92,7 @@ class Result(NamedTuple):
         return "\n\n".join([*tables, total, *self.notes])
 
     def figure(self) -> Any:
-        """Return a figure of the training loss, and of what each phase has come to.
+        """Return a figure of the training loss, and of the result of each phase.
 
         Raises:
           ImportError: if Matplotlib is not installed.
@@ -103,7 +103,7 @@ class Result(NamedTuple):
 
 
 def stored(params: PyTree, model_state: PyTree) -> PyTree:
-    """Return what a file holds of a network."""
+    """Return the tree that a file of a network holds."""
     if model_state is None:
         return params
     return {"params": params, "model_state": model_state}
@@ -116,7 +116,7 @@ def file_bytes(params: PyTree, model_state: PyTree = None) -> int:
 
 
 def nonzeros(params: PyTree) -> int:
-    """Return how many entries of all arrays are not zero."""
+    """Count the entries of all arrays that are not zero."""
     return sum(int(np.count_nonzero(leaf)) for leaf in jax.tree.leaves(params))
 
 

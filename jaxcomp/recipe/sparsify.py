@@ -1,4 +1,4 @@
-"""Training with a penalty, and pruning."""
+"""Trains with a penalty, and prunes."""
 
 from dataclasses import dataclass
 
@@ -18,23 +18,29 @@ from jaxcomp.transforms import prune_gradually
 
 @dataclass(frozen=True, kw_only=True)
 class Sparsify(TrainingPhase):
-    """Train with a penalty, and keep the weights of the largest magnitudes.
+    """Trains with a penalty, and keeps the weights of the largest magnitudes.
 
     Attributes:
       density: fraction of the weights to keep, in (0, 1].
       penalty: name of a penalty of `jaxcomp.losses.PENALTIES`, `prox_` and a name of
         `jaxcomp.prox.PROXES`, or `"none"`.
-      strength: what the penalty is multiplied with, at least 0.
-      scope: of the penalty, as `jaxcomp.add_penalty`.
-      groups: of the penalty, as `jaxcomp.add_penalty`.
-      level_strength: as `jaxcomp.add_compressibility`, for `l1_over_l2` without groups.
+      strength: strength of the penalty, at least 0.
+      scope: scope of the penalty, as for `jaxcomp.add_penalty`.
+      groups: groups of the penalty, as for `jaxcomp.add_penalty`.
+      level_strength: as for `jaxcomp.add_compressibility`, for `l1_over_l2` without groups.
       l2: strength of `||w||^2 / 2` in the loss, at least 0.
-      decoupled: whether Adam leaves the penalty as it is, as AdamW does with weight decay.
-      prune_steps: steps in which the density falls, as a polynomial of degree 3 (Zhu and Gupta,
-        arXiv 1710.01878), while the learning rate is constant. 0 prunes at the end of the phase.
-      prune_scope: `"global"` to rank all weights together, `"tensor"` each tensor by itself.
-      structure: how much weights of full rows and columns are preferred, as
-        `jaxcomp.prune.structured_magnitude`, while the density falls.
+      decoupled: whether Adam leaves the penalty unscaled, as AdamW does with weight decay.
+      prune_steps: number of steps in which the density falls, as a polynomial of degree 3 (Zhu and
+        Gupta, arXiv 1710.01878), while the learning rate is constant. 0 prunes at the end.
+      prune_scope: `"global"` to rank all weights together, `"tensor"` to rank each tensor alone.
+      structure: how much weights of full rows and columns are preferred while the density falls, as
+        for `jaxcomp.prune.structured_magnitude`.
+
+    Example:
+      >>> from jaxcomp.recipe import Recipe, Sparsify, Store
+      >>> sparsify = Sparsify(steps=800, density=0.1, strength=1e-2, prune_steps=500)
+      >>> [phase.name for phase in Recipe(sparsify, Store()).phases]
+      ['sparsify', 'store']
     """
 
     name: str = "sparsify"
@@ -100,8 +106,8 @@ class Sparsify(TrainingPhase):
 def without_dead_units(trained: Trained, about: About) -> Trained:
     """Return the network with zeros, which stay, for units that cannot matter.
 
-    Without a traced network, and with running statistics, which know of these units too, it is left
-    as it is.
+    A network is left as it is if it was not traced, or if it has running statistics, which depend
+    on these units too.
     """
     if about.network is None or trained.model_state is not None:
         return trained

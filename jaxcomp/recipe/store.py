@@ -1,4 +1,4 @@
-"""The last steps before a file."""
+"""Makes the last changes before a file is written."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -17,13 +17,21 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 @dataclass(frozen=True, kw_only=True)
 class Store(Phase):
-    """Leave out units that have died, and give arrays the type that they are stored in.
+    """Removes units that have died, and gives arrays the type in which they are stored.
 
-    Biases are rounded once more, as both change them.
+    Biases are rounded once more, since both change them.
 
     Attributes:
-      dtype: `"float32"`, or `"bfloat16"`, which is two bytes less for each level.
-      bias_bits: from 2 to 8, of biases and all else that is not weights; 0 leaves them as they are.
+      dtype: `"float32"`, or `"bfloat16"`, which takes two bytes less for each level.
+      bias_bits: bits of biases and of everything else that is not weights, from 2 to 8; 0 leaves
+        them as they are.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.recipe import About, Store, Trained
+      >>> params = {"kernel": jnp.array([[2.0, 0.0]]), "bias": jnp.array([1.0, 0.3])}
+      >>> Store(bias_bits=2).stored(Trained(params), About()).params["bias"].tolist()
+      [1.0, 0.0]
     """
 
     name: ClassVar[str] = "store"
@@ -45,8 +53,8 @@ class Store(Phase):
         """Return the network as a file holds it.
 
         Args:
-          before: a network of few values.
-          about: what every phase is told.
+          before: a few-valued network.
+          about: what every phase receives.
         """
         alive = without_dead_units(before, about)
         stored = jax.tree.map(lambda w: _as(DTYPES[self.dtype], w), alive.params)

@@ -1,4 +1,4 @@
-"""Training towards ternary weights."""
+"""Trains towards ternary weights."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,17 @@ from jaxcomp.transforms import add_penalty
 
 @dataclass(frozen=True, kw_only=True)
 class TernaryGap(TrainingPhase):
-    """Train the weights that are left with a penalty that is zero where they are ternary.
+    """Trains the remaining weights with a penalty that is zero where they are ternary.
 
     Attributes:
-      strength: of the penalty at the end, at least 0; it grows from zero.
+      strength: strength of the penalty at the end, at least 0; it grows from zero.
       per: `"tensor"` for one level in each tensor, `"unit"` for one in each output unit.
+
+    Example:
+      >>> from jaxcomp.recipe import Quantize, Recipe, Sparsify, Store, TernaryGap
+      >>> sparsify, gap = Sparsify(steps=800, density=0.1), TernaryGap(steps=400, strength=0.1)
+      >>> [phase.name for phase in Recipe(sparsify, gap, Quantize(steps=400), Store()).phases]
+      ['sparsify', 'gap', 'quantize', 'store']
     """
 
     name: str = "gap"

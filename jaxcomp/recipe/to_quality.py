@@ -1,4 +1,4 @@
-"""A phase that makes a network as small as a loss allows."""
+"""Makes a network as small as a loss allows, in one phase."""
 
 import math
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from jaxcomp.recipe.result import file_bytes
 from jaxcomp.recipe.to_size import QuantizeToSize, Size, SparsifyToSize
 
 _STAGES = 6  # sizes that are tried, each with an equal part of the steps
-_FIRST = 20.0  # times smaller than float32
-_FACTOR = 2.5  # between sizes, until one loses too much or little enough
-_SPARSE = 0.5  # of the steps of a stage
+_FIRST = 20.0  # the first size, as a factor to float32
+_FACTOR = 2.5  # factor between sizes, until one loses too much or little enough
+_SPARSE = 0.5  # share of the steps of a stage
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShrinkToQuality(PhaseOfSteps):
-    """Train ever smaller networks, up to the smallest whose validation loss stays below a bound.
+    """Trains ever smaller networks, up to the smallest whose validation loss stays below a bound.
 
     Attributes:
-      loss_at_most: the bound, as the validation batches are judged.
-      steps: how many training steps it makes, in six parts of one size each.
-      bias_bits: from 2 to 8, of biases, or 0.
+      loss_at_most: the bound, for the mean loss on the validation batches.
+      steps: number of training steps, in six equal parts of one size each.
+      bias_bits: bits of each bias, from 2 to 8, or 0.
     """
 
     loss_at_most: float
@@ -41,7 +41,7 @@ class ShrinkToQuality(PhaseOfSteps):
         """Return the smallest network that was good enough.
 
         Raises:
-          ValueError: if none was; it says how near they came.
+          ValueError: if none was; the message says how near they came.
         """
         judge = judge_of(about)
         best, floats = None, before
@@ -50,7 +50,7 @@ class ShrinkToQuality(PhaseOfSteps):
         nearest = math.inf
         for stage in range(1, _STAGES + 1):
             sparse, few = self._of_size(size, stage, floats, about, train)
-            if few is None:  # smaller than any file can be
+            if few is None:  # no file can be as small
                 bad = size
             else:
                 lost = judge(few.params, few.model_state)
@@ -76,7 +76,7 @@ class ShrinkToQuality(PhaseOfSteps):
     def _of_size(
         self, size: int, stage: int, floats: Trained, about: About, train: Train
     ) -> tuple[Trained, Trained | None]:
-        """Return a network before and after it is few-valued, None if that cannot be."""
+        """Return a network before and after it is few-valued, or None if no file is so small."""
         steps = self.steps // _STAGES
         sparse_steps = round(_SPARSE * steps)
         options = {

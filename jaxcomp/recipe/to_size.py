@@ -1,4 +1,4 @@
-"""Phases that end at a number of bytes: of the file that would be written, measured on the way."""
+"""Makes networks of a number of bytes, measured on the file that would be written."""
 
 import math
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from jaxcomp.recipe.store import Store
 from jaxcomp.trees import mask_or_weights, select
 
 PyTree = Any
-_FLOAT32 = 4  # bytes
-_FIRST = 0.05  # density at which a size is first looked for
-_STRENGTHS = (0.0, 1e-3, 1e-2)  # of l1 / l2
-_TRIAL, _TUNING = 0.1, 0.04  # of the steps of a phase, for each strength
-_MORE = (1.3, 1.15)  # times the density that fits: while strengths are tried, and then
-_PRUNING = 2 / 3  # of the steps in which weights are pruned
-_TRIAL_OF_VALUES, _FINAL, _FINALISTS = 0.03, 0.1, 2  # of the steps, for each; and how many
-_ROUNDS = ((0.3, 1.0), (0.22, 1.0), (0.1, 0.25))  # of the steps, and of the learning rate
-_ALMOST = 0.995  # of the weights: a file is seldom much too large in the end
-_CLOSE, _NEAR = 0.97, 0.95  # of the bytes that are allowed: good enough, and worth a note
+_FLOAT32 = 4  # bytes of a number
+_FIRST = 0.05  # density at which the search for a size starts
+_STRENGTHS = (0.0, 1e-3, 1e-2)  # strengths of l1 / l2
+_TRIAL, _TUNING = 0.1, 0.04  # shares of the steps of a phase, for each strength
+_MORE = (1.3, 1.15)  # factors of the density that fits, for the trials and afterwards
+_PRUNING = 2 / 3  # share of the steps in which weights are pruned
+_TRIAL_OF_VALUES, _FINAL, _FINALISTS = 0.03, 0.1, 2  # shares of the steps; number of finalists
+_ROUNDS = ((0.3, 1.0), (0.22, 1.0), (0.1, 0.25))  # shares of the steps, factors of the rate
+_ALMOST = 0.995  # share of the weights: a file is seldom much too large in the end
+_CLOSE, _NEAR = 0.97, 0.95  # shares of the allowed bytes: good enough, and worth a note
 
 
 class Few(NamedTuple):
@@ -39,11 +39,11 @@ class Few(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return it as a part of the name of a phase."""
+        """Return the values as a part of the name of a phase."""
         return f"{self.number}-{self.quantizer}"
 
 
-# Few values take few bits each, so that more weights are left; many are easier to train.
+# Few values take few bits each, so that more weights stay; many are easier to train.
 _TERNARY, _TWO, _FOUR = (Few("levels", number) for number in (1, 2, 4))
 _VALUES = (_TERNARY, _TWO, _FOUR, Few("levels", 8), Few("bits", 5), Few("bits", 7))
 
@@ -52,10 +52,10 @@ class Size(NamedTuple):
     """Says how many bytes a file may have."""
 
     file_bytes: int | None
-    times_smaller: float | None  # than all parameters as float32
+    times_smaller: float | None  # factor to all parameters as float32
 
     def check(self) -> None:
-        """Raise an error unless one of both is given, and can be."""
+        """Raise an error unless one of the two is given, and possible."""
         if (self.file_bytes is None) == (self.times_smaller is None):
             raise ValueError(
                 f"give one of bytes and times_smaller, got {self.file_bytes} and "
@@ -81,8 +81,8 @@ class _ToSize(PhaseOfSteps):
     """Ends at a number of bytes.
 
     Attributes:
-      size: how many.
-      bias_bits: from 2 to 8, of biases, or 0.
+      size: the number of bytes.
+      bias_bits: bits of each bias, from 2 to 8, or 0.
     """
 
     size: Size
@@ -101,12 +101,12 @@ class _ToSize(PhaseOfSteps):
         rank: PyTree = None,
         first: float = _FIRST,
     ) -> Projected:
-        """Return what is left of a network whose file has the size.
+        """Prune and round a network to the size.
 
         Args:
           trained: the network.
-          about: what every phase is told.
-          few: which values weights have; None for those that they have already.
+          about: what every phase receives.
+          few: the values that weights get; None keeps their values.
           rank: see `project`; by default the parameters themselves.
           first: the density to begin with.
         """
@@ -121,10 +121,11 @@ class _ToSize(PhaseOfSteps):
 
 @dataclass(frozen=True, kw_only=True)
 class SparsifyToSize(_ToSize):
-    """Train with the compressibility loss, and prune to the density that the size allows.
+    """Trains with the compressibility loss, and prunes to the density that the size allows.
 
-    Three strengths of the loss are tried, each for a seventh of the steps. The one that, pruned
-    to the size and tuned, loses least on the validation batches is trained anew, more slowly.
+    The phase tries three strengths of the loss, each for a seventh of the steps. The strength whose
+    network, pruned to the size and fine-tuned, has the lowest validation loss is used again, for
+    the remaining steps.
     """
 
     name: str = "sparsify"
@@ -166,12 +167,12 @@ class SparsifyToSize(_ToSize):
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizeToSize(_ToSize):
-    """Train few-valued weights, as many as the size allows.
+    """Trains few-valued weights, as many as the size allows.
 
-    Several kinds of values are tried: the more values there are, the fewer weights are left. The
-    two that lose least on the validation batches are trained further, and the better one in rounds.
-    Where the file has become smaller on the way, weights come back for the next round; where it is
-    too large in the end, some are left out. What loses least of all rounds is returned.
+    The phase tries several kinds of values: the more values there are, the fewer weights stay. It
+    trains the two kinds of lowest validation loss further, and the better one in rounds. If the
+    file became smaller in a round, weights return for the next; if it is too large in the end, some
+    are removed. The phase returns the network of the round with the lowest validation loss.
     """
 
     name: str = "quantize"
@@ -226,19 +227,19 @@ class QuantizeToSize(_ToSize):
         return now
 
     def _cut(self, now: Trained, size: int, before: Trained, about: About) -> tuple[Trained, int]:
-        """Return a network of few values with as many weights as fit, and its bytes."""
+        """Return a few-valued network with as many weights as fit, and its bytes."""
         if size <= self.size.of(before.params):
             return now, size
         weights = select(now.params, mask_or_weights(None, about.network))
         left = sum(int(jnp.count_nonzero(w)) for w in weights)
         first = _ALMOST * left / sum(w.size for w in weights)
-        # Many have one magnitude now: of them, those go first that were smaller before.
+        # Many weights have one magnitude now: among them, those that were smaller before go first.
         rank = jax.tree.map(jnp.multiply, now.params, before.params)
         fits = self.projected(now, about, None, rank, first)
         return fits.rounded, fits.file_bytes
 
     def _refilled(self, now: Trained, before: Trained, about: About, few: Few) -> Trained:
-        """Return a network of the size, with weights as they were before where there is room."""
+        """Return a network of the size, with earlier weights where there is room."""
         merged = jax.tree.map(
             lambda new, old: jnp.where(new == 0, old, new), now.params, before.params
         )
@@ -250,6 +251,6 @@ class QuantizeToSize(_ToSize):
 
 
 def _lost(judge: Judge, trained: Trained) -> float:
-    """Return the loss on the validation batches; infinity where it is not finite."""
+    """Return the loss on the validation batches, or infinity if it is not finite."""
     loss = judge(trained.params, trained.model_state)
     return loss if math.isfinite(loss) else math.inf

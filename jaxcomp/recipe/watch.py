@@ -1,4 +1,4 @@
-"""Who sees the states of each phase."""
+"""Defines functions that look at the states of each phase."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,12 +13,12 @@ Look = Callable[[TrainState], None]
 class Watch(NamedTuple):
     """Holds functions that are called while a recipe runs."""
 
-    # From the name of a phase, and a function from its states to the parameters that they stand
-    # for, to the function that looks at its states.
+    # `look` returns the function that looks at the states of a phase, given the name of the phase
+    # and a function that returns the parameters of a state.
     look: Callable[[str, ToParams], Look] = lambda phase, to_params: lambda state: None
-    # From the name of a phase and the state it starts from to the one from which it is resumed.
+    # `resume` returns the state at which a phase resumes, given its name and its first state.
     resume: Callable[[str, TrainState], TrainState] = lambda phase, start: start
-    # Is given the name of a phase and its last state.
+    # `done` is called with the name of a phase and its last state.
     done: Callable[[str, TrainState], None] = lambda phase, end: None
 
 
@@ -26,7 +26,7 @@ UNWATCHED = Watch()
 
 
 def both(first: Watch, second: Watch) -> Watch:
-    """Return who calls both, the first one first; it resumes as the second one says."""
+    """Return a watch that calls both, the first one first; the second one resumes first."""
 
     def look(phase: str, to_params: ToParams) -> Look:
         looks = first.look(phase, to_params), second.look(phase, to_params)

@@ -1,4 +1,4 @@
-"""Watching a run of a recipe: a progress bar, points of the curves, checkpoints."""
+"""Watches a run of a recipe by a progress bar, points of the curves and checkpoints."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from jaxcomp.screen import PlainConsole
 from jaxcomp.train.checksum import checksum
 
 PyTree = Any
-_SECONDS = 60.0  # at least, between two checkpoints
+_SECONDS = 60.0  # the shortest time between two checkpoints, in seconds
 _RUN, _HISTORY, _STATES = "run.json", "history.jsonl", "checkpoints"
 
 
@@ -25,11 +25,11 @@ class Watching:
     """Shows a run on a terminal, and keeps it in a folder.
 
     Attributes:
-      points: of the curves.
+      points: points of the curves.
     """
 
     def __init__(self, total_steps: int, folder: Path | None) -> None:
-        """Take the steps of all phases, and a folder, or None to keep nothing."""
+        """Set the steps of all phases, and a folder, or None to keep nothing."""
         self._folder = folder
         file = None if folder is None else folder / _HISTORY
         console = PlainConsole(stderr=True)
@@ -44,18 +44,18 @@ class Watching:
         self.points = self._curves.points
 
     def check_same_run(self, recipe: str, start: PyTree) -> None:
-        """Make the folder, and note in it what the run is of.
+        """Make the folder, and note which run it belongs to.
 
         Args:
-          recipe: as text.
+          recipe: the recipe as text.
           start: all arrays that the run begins with.
 
         Raises:
-          ValueError: if the folder has another run.
+          ValueError: if the folder belongs to another run.
         """
         if self._folder is None:
             return
-        recipe = re.sub(r" at 0x[0-9a-f]+", "", recipe)  # of phases without a text of their own
+        recipe = re.sub(r" at 0x[0-9a-f]+", "", recipe)  # drop addresses of objects
         this = {"recipe": recipe, "start": checksum(jax.tree.leaves(start))}
         file = self._folder / _RUN
         if file.is_file():
@@ -72,7 +72,7 @@ class Watching:
 
     @contextmanager
     def running(self) -> Iterator[Watch]:
-        """Give who sees the states of the run, for its time."""
+        """Yield the functions that look at the states, while the run lasts."""
         with ExitStack() as stack:
             watch = stack.enter_context(self._curves).watch
             if self._folder is not None:
@@ -81,6 +81,6 @@ class Watching:
             yield watch
 
     def last_loss(self, phase: str) -> float | None:
-        """Return the last training loss that was seen of a phase; None if there is none."""
+        """Return the last training loss of a phase that was seen, or None."""
         losses = [point["loss"] for point in self.points if point["phase"] == phase]
         return losses[-1] if losses else None

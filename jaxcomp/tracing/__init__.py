@@ -1,4 +1,4 @@
-"""A network as JAX sees it: the operations, and what each of them does with which parameter."""
+"""Reads a network as JAX sees it: the operations, and what each does with which parameter."""
 
 from jaxcomp.tracing.chain import NotAChainError
 from jaxcomp.tracing.network import Network, Parameter

@@ -1,6 +1,6 @@
-"""Arrays whose entries sum to one along an axis, as those of a softmax do.
+"""Finds arrays whose entries sum to one along an axis, as those of a softmax do.
 
-An average of what is the same everywhere is the same again: a constant passes through attention.
+An average of equal entries is the same entry again: a constant passes through attention.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _SAME = ("convert_element_type", "copy", "stop_gradient")
 
 
 def averages(program: Program) -> dict[int, int]:
-    """Return the arrays `x / sum(x)`, whatever their layout, with the axis that they sum along."""
+    """Return the arrays `x / sum(x)` in any layout, with the axis along which each sums to one."""
     made_by = {array: op for op in program.operations for array in op.outputs}
     found: dict[int, int] = {}
     for operation in program.operations:
@@ -28,7 +28,7 @@ def averages(program: Program) -> dict[int, int]:
 
 
 def averaged_axis(operation: Operation, place: int, found: Mapping[int, int]) -> int | None:
-    """Return the axis along which a `dot_general` averages an argument; None if it does not.
+    """Return the axis along which a `dot_general` averages an argument, or None if it does not.
 
     Args:
       operation: the product.
@@ -42,7 +42,7 @@ def averaged_axis(operation: Operation, place: int, found: Mapping[int, int]) ->
 
 
 def _after(program: Program, operation: Operation, axis: int) -> int | None:
-    """Return the axis behind a change of layout."""
+    """Return the axis after a change of layout."""
     name, settings = operation.name, operation.settings
     if name in _SAME:
         return axis
@@ -59,7 +59,7 @@ def _after(program: Program, operation: Operation, axis: int) -> int | None:
 
 
 def _single(before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int]:
-    """Return the axes that a reshape leaves alone, and where they are behind it."""
+    """Return the axes that a reshape keeps, and where they are after it."""
     groups = reshape_groups(before, after)
     return {left[0]: right[0] for left, right in groups if len(left) == len(right) == 1}
 
@@ -67,11 +67,11 @@ def _single(before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int]:
 def _summed_axis(
     program: Program, made_by: dict[int, Operation], top: int, bottom: int
 ) -> int | None:
-    """Return the axis along which `top` is summed to give `bottom`, which has one entry of it."""
+    """Return the axis whose sum over `top` gives `bottom`, which has one entry along it."""
     whole = program.shapes[top].shape
     if len(program.shapes[bottom].shape) != len(whole):
         return None
-    # For each axis of the array on the way back: the axis of the quotient that it runs along.
+    # This has, for each axis of the array on the way back, the axis of the quotient along it.
     along: list[int | None] = list(range(len(whole)))
     array = bottom
     while (operation := made_by.get(array)) is not None and operation.name != "reduce_sum":

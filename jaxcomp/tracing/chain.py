@@ -1,4 +1,4 @@
-"""Layers that feed one another in order, and which unit sits where.
+"""Finds layers that feed one another in order, and the axes of their units.
 
 The units of each layer are numbered from 1. The numbers follow the arrays of the program in fields
 (`jaxcomp.tracing.fields`), through activations, pooling and flattening, to the biases and to the
@@ -28,43 +28,43 @@ _POOLING = frozenset(
 
 
 class Place(NamedTuple):
-    """One axis of one parameter that runs along the units of a layer."""
+    """Holds one axis of one parameter that runs along the units of a layer."""
 
     parameter: str
     axis: int
-    units: np.ndarray  # int [size of the axis]: the unit of each index, from 1
+    units: np.ndarray  # int [size of the axis]: the unit of each index, counted from 1
 
 
 class Layer(NamedTuple):
-    """A dense layer or a convolution of a chain."""
+    """Describes a dense layer or a convolution of a chain."""
 
-    kernel: str  # the parameter's name
-    inputs: int  # its axis that the layer before, or the input, comes in on
+    kernel: str  # name of the parameter
+    inputs: int  # axis of the kernel for the outputs of the layer before, or for the input
     units: int
-    places: tuple[Place, ...]  # of its units: in its kernel, its bias, and the next layer's kernel
+    places: tuple[Place, ...]  # its units in its kernel, its bias and the next layer's kernel
 
 
 class NotAChainError(ValueError):
-    """A network whose layers do not simply follow one another, with what is in the way."""
+    """Says why the layers of a network do not simply follow one another."""
 
 
 def chain_of(network: Network) -> tuple[Layer, ...]:
-    """Return the layers of a network in order, each of which feeds the next one alone.
+    """Return the layers of a network in order; each of them feeds the next one alone.
 
     Raises:
       NotAChainError: if the network is no such chain of dense layers and convolutions with
-        activations and pooling between them; it names the operation that is in the way.
+        activations and pooling between them; the message names the operation that prevents it.
     """
     return _Follower(network).layers()
 
 
 class _Follower:
-    """One way from the input to the output."""
+    """Follows the one way from the input to the output."""
 
     def __init__(self, network: Network) -> None:
         self.network, self.program = network, network.program
         self.sources = Sources(network.program)
-        self.units: dict[int, np.ndarray] = {}  # for each array a field of numbers; 0 for no unit
+        self.units: dict[int, np.ndarray] = {}  # fields of unit numbers; 0 for no unit
         self.found: list[tuple[str, int, int]] = []
         self.places: list[list[Place]] = []
 
@@ -161,7 +161,7 @@ class _Follower:
         if not self.places or not any(
             own > 1 and units > 1 for own, units in zip(shape, field.shape, strict=False)
         ):
-            return  # one number for all units
+            return  # one number serves all units
         try:
             source = self.sources.of(array)
             along = source.to_leaf(one_of_each(field, shape))

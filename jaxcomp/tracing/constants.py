@@ -1,9 +1,9 @@
-"""Which entries of a network's arrays are the same for all inputs, and what they are.
+"""Finds entries of a network's arrays that are the same for all inputs, and their values.
 
-The program is gone through once, forward, with two fields (`jaxcomp.tracing.fields`) for each
-array: whether an entry varies, with the input or from place to place, and the value of those that
-do not. Parameters are known as they are. A unit all of whose weights are zero has the value of its
-bias, whatever comes in; a function of it is a constant too, and so on.
+One forward pass over the program keeps two fields (`jaxcomp.tracing.fields`) for each array:
+whether an entry varies, with the input or from place to place, and the value of entries that do
+not. The values of parameters are known. A unit all of whose weights are zero has the value of its
+bias for every input; a function of it is a constant too, and so on.
 """
 
 import functools
@@ -21,7 +21,7 @@ from jaxcomp.tracing.primitives import ELEMENTWISE
 from jaxcomp.tracing.program import LOOP, Operation, Program
 
 _MAX_EVALUATED = 2**22
-# numpy gives the same as XLA here, and compiles nothing.
+# numpy computes the same as XLA here, and compiles nothing.
 _ARITHMETIC: dict[str, Callable[..., np.ndarray]] = {
     "add": np.add,
     "add_any": np.add,
@@ -54,7 +54,7 @@ _RULES = moves.RULES | sums.RULES
 def constants_of(program: Program, leaves: Sequence[np.ndarray]) -> dict[int, Known]:
     """Return what is known of each array for parameters `leaves`, in tree order.
 
-    A product with an entry that is always zero counts as zero: all values are taken to be finite.
+    A product with an entry that is always zero counts as zero: all values are assumed to be finite.
     """
     known: dict[int, Known] = {}
     for array, value in program.constants.items():
@@ -77,7 +77,7 @@ def constants_of(program: Program, leaves: Sequence[np.ndarray]) -> dict[int, Kn
 
 
 def _results(program: Program, operation: Operation, arguments: list[Known]) -> list[Known] | None:
-    """Return what is known of the results of an operation; None if it is not understood."""
+    """Return what is known of the results of an operation, or None if it is not understood."""
     name = operation.name
     if name == LOOP or (arguments and all(argument.varies.all() for argument in arguments)):
         return None
@@ -109,7 +109,7 @@ def _averaged(
     shares: Mapping[int, int],
     result: Known,
 ) -> Known:
-    """Return the result of a product, also where it averages what is the same everywhere."""
+    """Return the result of a product, also if it averages equal entries."""
     before = [program.shapes[array].shape for array in operation.inputs]
     for place, argument in enumerate(arguments):
         axis = averaged_axis(operation, place, shares)
@@ -124,7 +124,7 @@ def _averaged(
 
 
 def _settled(known: Known, like: jax.ShapeDtypeStruct) -> Known:
-    """Give it the array's type, zeros where it varies, and no more entries than needed."""
+    """Convert it to the array's type, with zeros where it varies, and as few entries as needed."""
     value, varies = known
     if varies.all() or max(value.size, varies.size) > moves.MAX_ENTRIES:
         return unknown(like)
@@ -145,7 +145,7 @@ def _elementwise(operation: Operation, arguments: list[Known], dtype: np.dtype) 
         varies = varies & ~(arguments[0].zero | arguments[1].zero)
     elif name == "div":
         varies = varies & ~arguments[0].zero
-        # What divides a zero and varies is not zero.
+        # A divisor of zero that varies is never zero, so one stands for it.
         values[1] = np.where(arguments[1].varies, np.ones((), values[1].dtype), values[1])
     if name in _ARITHMETIC:
         return Known(np.asarray(_ARITHMETIC[name](*values)), varies)
@@ -157,7 +157,7 @@ def _elementwise(operation: Operation, arguments: list[Known], dtype: np.dtype) 
 
 
 def _applied(operation: Operation, values: Sequence[np.ndarray]) -> np.ndarray:
-    """Compute an operation on entries, in arrays of few lengths: each is compiled once."""
+    """Compute an operation on entries, in arrays of few lengths, each of which is compiled once."""
     shape = np.broadcast_shapes(*(value.shape for value in values))
     size = math.prod(shape)
     length = 1 << max(size - 1, 0).bit_length()
@@ -167,7 +167,7 @@ def _applied(operation: Operation, values: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _selection_varies(which: Known, *cases: Known) -> np.ndarray:
-    """Where cases differ, what is selected varies with `which`."""
+    """Tell where a selection varies: with `which`, where the cases differ."""
     chosen, differ = no_entry(which.varies.ndim), no_entry(which.varies.ndim)
     for number, case in enumerate(cases):
         chosen = chosen | (case.varies & (which.value == number))
@@ -176,7 +176,7 @@ def _selection_varies(which: Known, *cases: Known) -> np.ndarray:
 
 
 def _converts_as_numpy(before: np.dtype, after: np.dtype) -> bool:
-    """Fractions and complex numbers become others in another way, or with a warning."""
+    """Tell whether numpy converts the type as JAX does; fractions and complex ones can differ."""
     if jnp.issubdtype(before, np.complexfloating):
         return False
     return not jnp.issubdtype(before, np.inexact) or jnp.issubdtype(after, np.inexact)

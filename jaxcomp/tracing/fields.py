@@ -1,8 +1,9 @@
-"""Arrays with one entry for all places where a network's array holds the same.
+"""Represents arrays by one entry for all places at which a network's array holds the same.
 
-A *field* belongs to an array of the program and has as many axes. Each of its axes is either as
-long as the array's, or 1, where it holds for all indices. So a value for each channel of images of
-any number is a field [1, 1, 1, channels], and nothing of the size of the images is in memory.
+A *field* belongs to an array of the program, and has as many axes. Each of its axes is either as
+long as the array's, or of length 1, which stands for all indices. So a value for each channel of
+any number of images is a field [1, 1, 1, channels], and nothing of the size of the images is in
+memory.
 """
 
 from collections.abc import Sequence
@@ -38,10 +39,10 @@ def unbroadcast(
     """Return the field of the argument of `broadcast_in_dim` from that of its result.
 
     Args:
-      field: of the result.
-      dimensions: the axes of the result that the argument has.
-      before: the shape of the argument.
-      combine: what unites the entries that come from one entry of the argument.
+      field: field of the result.
+      dimensions: axes of the result that the argument has.
+      before: shape of the argument.
+      combine: unites the entries that come from one entry of the argument.
     """
     gone = tuple(axis for axis in range(field.ndim) if axis not in dimensions)
     return narrow(combine(field, axis=gone), before, combine)
@@ -50,7 +51,7 @@ def unbroadcast(
 def narrow(field: np.ndarray, before: Sequence[int], combine: Any = np.any) -> np.ndarray:
     """Return the field of an argument that an elementwise operation spreads over longer axes.
 
-    An argument without axes spreads over all.
+    An argument without axes spreads over all axes.
     """
     if not before:
         return np.asarray(combine(field))
@@ -124,7 +125,7 @@ def place(
 def pad(
     field: np.ndarray, before: Sequence[int], config: Sequence[tuple[int, int, int]], fill: Any
 ) -> np.ndarray:
-    """Return the field of a padded array; `config` has what `jax.lax.pad` takes."""
+    """Return the field of a padded array; `config` is that of `jax.lax.pad`."""
     padded = [
         axis for axis, (low, high, inner) in enumerate(config) if (low, high, inner) != (0, 0, 0)
     ]
@@ -152,7 +153,7 @@ def unpad(
             continue
         low, high, inner = int(low), int(high), int(inner)
         length = before[axis] + inner * max(before[axis] - 1, 0)
-        # What was cut off comes back as `fill`.
+        # Entries that were cut off return as `fill`.
         widths = [(0, 0)] * field.ndim
         widths[axis] = (max(-low, 0), max(-high, 0))
         field = np.pad(field, widths, constant_values=fill)

@@ -1,7 +1,7 @@
-"""Parameters that keep values finite: no zero may take their place.
+"""Finds parameters that keep values finite: they must not become zero.
 
-What is multiplied by zero can have any value but NaN and infinities. A parameter that is not needed
-becomes zero; so where it is divided by, or keeps a divisor away from zero, it has to stay.
+A value that is multiplied by zero may be anything except NaN and infinity. A parameter that is not
+needed becomes zero. So it must stay if it is a divisor, or keeps a divisor away from zero.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from jaxcomp.tracing.layout import LAYOUT
 from jaxcomp.tracing.primitives import ELEMENTWISE
 from jaxcomp.tracing.program import Operation, Program
 
-# Not finite where these arguments are zero.
+# These operations are not finite if this argument is zero.
 _SINGULAR = {"div": 1, "log": 0, "rsqrt": 0, "pow": 0, "digamma": 0, "lgamma": 0}
-# Sums and limits that can keep what comes in away from zero.
+# These sums and limits can keep an argument away from zero.
 _BOUNDS = ("add", "add_any", "sub", "max", "clamp")
 
 
 def guards(program: Program) -> list[int]:
     """Return arrays of parameters that are added to a divisor, or limit or multiply it.
 
-    The divisor, or argument of a logarithm, follows from data. Only operations on each entry lie
-    between it and them: what sums or layers make is not taken to be near zero.
+    The divisor, or argument of a logarithm, follows from data. Only elementwise operations lie
+    between it and the parameters: results of sums and layers are assumed not to be near zero.
     """
     made_by = {array: op for op in program.operations for array in op.outputs}
     without_data = program.without_data()
@@ -53,7 +53,7 @@ def guards(program: Program) -> list[int]:
 def first_not_finite(
     program: Program, before: Mapping[int, Known], after: Mapping[int, Known]
 ) -> int | None:
-    """Return the first array that makes others infinite, or is so itself, and was not before."""
+    """Return the first array that becomes infinite or makes others so, and did not before."""
     for operation in program.operations:
         if operation.name == "div":
             divisor = operation.inputs[1]

@@ -1,4 +1,4 @@
-"""What is known of an array of a program: which entries never change, and their values."""
+"""Holds what is known of an array of a program: the entries that never change, and their values."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -9,20 +9,20 @@ import numpy as np
 
 
 class Known(NamedTuple):
-    """What is known of an array, in two fields (`jaxcomp.tracing.fields`)."""
+    """Holds what is known of an array, in two fields (`jaxcomp.tracing.fields`)."""
 
-    value: np.ndarray  # of the array's type; 0 where the entry varies
-    varies: np.ndarray  # bool
+    value: np.ndarray  # of the array's type; 0 for an entry that varies
+    varies: np.ndarray  # bool: whether an entry varies
 
     @property
     def zero(self) -> np.ndarray:
-        """A field that tells which entries are zero for all inputs."""
+        """Return a field that tells which entries are zero for all inputs."""
         return ~self.varies & (self.value == 0)
 
 
 def constant(value: Any) -> Known:
     """Return what is known of an array whose entries are all given."""
-    if jnp.issubdtype(value.dtype, jax.dtypes.extended):  # keys of random numbers
+    if jnp.issubdtype(value.dtype, jax.dtypes.extended):  # keys of random numbers are no numbers
         return unknown(value)
     return Known(np.asarray(value), no_entry(value.ndim))
 
@@ -39,7 +39,7 @@ def no_entry(rank: int) -> np.ndarray:
 
 
 def collapsed(known: Known, axes: Iterable[int]) -> Known:
-    """Return what all indices of `axes` have in common: what differs among them varies."""
+    """Return what all indices of `axes` share: an entry varies if it differs among them."""
     axes = tuple(
         axis for axis in axes if max(known.value.shape[axis], known.varies.shape[axis]) > 1
     )

@@ -1,4 +1,4 @@
-"""Changes of layout between a parameter and the operation that uses it."""
+"""Follows changes of layout between a parameter and the operation that uses it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from jaxcomp.tracing import fields
 from jaxcomp.tracing.primitives import ELEMENTWISE
 from jaxcomp.tracing.program import Operation, Program
 
-# Moves entries of an array, or converts them.
+# These operations move entries of an array, or convert them.
 LAYOUT = frozenset(
     [
         "reshape",
@@ -25,11 +25,11 @@ LAYOUT = frozenset(
 
 
 class Stays(Exception):  # noqa: N818, since it is an answer
-    """A constant that no bias can take, with the reason."""
+    """Says why no bias can take a constant."""
 
 
 class Sources:
-    """The ways from arrays of a program back to its parameters."""
+    """Finds the ways from arrays of a program back to its parameters."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -40,10 +40,10 @@ class Sources:
         self._ways: dict[tuple[int, int], tuple[Operation, ...] | None] = {}
 
     def of(self, array: int) -> "Source":
-        """Find the parameter that an array is, but for its layout, and that is used nowhere else.
+        """Find the parameter whose layout was changed to an array, and that is used nowhere else.
 
         Raises:
-          Stays: if there is none.
+          Stays: if there is no such parameter.
         """
         way: list[Operation] = []
         while array not in self.leaves:
@@ -59,7 +59,7 @@ class Sources:
     def way(self, array: int, leaf: int) -> tuple[Operation, ...] | None:
         """Return the changes of layout from an array back to a parameter that it is made of.
 
-        Operations on single entries are passed over. None where there is no such way.
+        Elementwise operations are skipped. The result is None if there is no such way.
         """
         if (array, leaf) not in self._ways:
             self._ways[array, leaf] = self._find_way(array, leaf)
@@ -141,17 +141,17 @@ class Sources:
 
 
 class Source(NamedTuple):
-    """A parameter, and the changes of layout from an array back to it."""
+    """Holds a parameter, and the changes of layout from an array back to it."""
 
     sources: Sources
-    leaf: int  # its position in tree order
+    leaf: int  # position of the parameter in tree order
     way: tuple[Operation, ...]
 
     def to_leaf(self, field: np.ndarray) -> np.ndarray:
-        """Bring a field of the array to the parameter's shape.
+        """Convert a field of the array to the parameter's shape.
 
         Raises:
-          Stays: if the parameter has one entry for places where the field differs.
+          Stays: if the parameter has one entry for places at which the field differs.
         """
         for operation in self.way:
             field = self.sources.laid_back(operation, field)
@@ -169,7 +169,7 @@ def one_of_each(amount: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
     """Return the field with one entry along axes where `wanted` is 1; of rank 0 if there are none.
 
     Raises:
-      Stays: if the entries along them differ.
+      Stays: if entries along these axes differ.
     """
     axes = tuple(
         a for a, own in enumerate(amount.shape) if own > 1 and (not wanted or wanted[a] == 1)

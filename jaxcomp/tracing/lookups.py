@@ -1,4 +1,4 @@
-"""Where rows of a table are looked up, and what the loss makes of each of its entries."""
+"""Finds where rows of a table are looked up, and how the loss depends on each entry."""
 
 import math
 from collections.abc import Sequence
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
 
 class Lookup(NamedTuple):
-    """One operation that looks up entries of a parameter.
+    """Describes one operation that looks up entries of a parameter.
 
-    The parameter counts as one matrix [inputs, outputs] as its axes say: those of an embedding are
-    [tokens, features]; one that is also multiplied has the axes of the product.
+    The parameter counts as one matrix [inputs, outputs] by its axes. The matrix of an embedding is
+    [tokens, features]; a table that is also multiplied has the axes of the product.
     """
 
-    leaf: int  # the parameter, by its position in tree order
+    leaf: int  # position of the parameter in tree order
     operation: Operation
-    entries: np.ndarray  # int, for each entry of the first argument: which of the parameter's it is
+    entries: np.ndarray  # int: for each entry of the first argument, the entry of the parameter
     shape: tuple[int, int]  # inputs and outputs
 
     def sums(self, values: Sequence[jax.Array], each: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return sums over inputs and over outputs of numbers for each entry of the result.
+        """Return sums of numbers for each entry of the result, over outputs and over inputs.
 
         Args:
           values: the arguments of the operation.
-          each: of the shape of its result.
+          each: the numbers, of the shape of its result.
 
         Returns:
-          Of shapes [inputs] and [outputs].
+          Sums of shapes [inputs] and [outputs].
         """
         operation, (inputs, outputs) = self.operation, self.shape
         settings = dict(operation.settings)
-        if "fill_value" in settings:  # of rows that the table does not have
+        if "fill_value" in settings:  # filling for rows that the table does not have
             settings["fill_value"] = inputs * outputs
         table = jnp.asarray(self.entries, jnp.int32)
         places = operation.primitive.bind(table, *values[1:], **settings)
@@ -62,7 +62,7 @@ def lookups_of(network: "Network", program: Program) -> dict[tuple[int, ...], li
             entries = entries_of(program, leaf, use.operation.inputs[use.operand])
             if entries is None:
                 continue
-            # Numbered as the matrix has them: by input, and in each of them by output.
+            # Entries are numbered as in the matrix: by input, then by output.
             inner = [a for a in range(len(one.shape)) if a not in one.axes.outputs]
             order = (*inner, *one.axes.outputs)
             numbers = np.arange(math.prod(one.shape)).reshape([one.shape[a] for a in order])

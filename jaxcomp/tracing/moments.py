@@ -1,7 +1,7 @@
-"""Moments of what the weights of a network are multiplied with.
+"""Collects moments of the inputs of the weights of a network.
 
-The program is evaluated as it is; at each product with weights, the products of the other factor
-with itself are summed as well. The inputs of a convolution are its patches.
+The program is evaluated unchanged. At each product with weights, the products of the other factor
+with itself are summed. The inputs of a convolution are its patches.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,13 +21,13 @@ PyTree = Any
 
 
 class Inputs(NamedTuple):
-    """Sums over rows of what one parameter is multiplied with, for each of its matrices."""
+    """Holds sums over rows of the inputs of one parameter, for each of its matrices."""
 
-    rows: Any  # how many there were, [matrices]
+    rows: Any  # number of rows, [matrices]
     first: Any  # x, [matrices, inputs]
-    second: Any  # x x^T, [matrices, inputs, inputs]; of diagonals [matrices, inputs]
-    first_before: Any = None  # the same with the parameters of before; None where there are none
-    cross: Any = None  # x z^T, with the input z of before
+    second: Any  # x x^T, [matrices, inputs, inputs]; diagonals are [matrices, inputs]
+    first_before: Any = None  # x with earlier parameters; None if there are none
+    cross: Any = None  # x z^T, with the input z of earlier parameters
 
     def mean(self) -> "Inputs":
         """Return means in place of sums, in float64."""
@@ -36,7 +36,7 @@ class Inputs(NamedTuple):
             if sums is None:
                 return None
             sums = np.asarray(sums, np.float64)
-            rows = np.maximum(np.asarray(self.rows), 1)  # a matrix may meet nothing
+            rows = np.maximum(np.asarray(self.rows), 1)  # a matrix may meet no rows
             return sums / rows.reshape(-1, *[1] * (sums.ndim - 1))
 
         return Inputs(np.asarray(self.rows), *map(divided, self[1:]))
@@ -45,7 +45,7 @@ class Inputs(NamedTuple):
 def input_moments(
     network: "Network", params: PyTree, batches: Iterable[Any], diagonal: bool = False
 ) -> PyTree:
-    """Return the mean second moments of what each weight is multiplied with.
+    """Return the mean second moments of the inputs of each weight.
 
     See `jaxcomp.tracing.Network.input_moments`.
     """
@@ -61,7 +61,7 @@ def input_moments(
 
 
 class InputSums:
-    """Sums of the inputs of some parameters; compiled once for each shape of a batch."""
+    """Sums the inputs of some parameters; it is compiled once for each shape of a batch."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class InputSums:
         *,
         diagonal: bool = False,
     ) -> None:
-        """Take the parameters at these positions in tree order, or all."""
+        """Choose the parameters at these positions in tree order, or all."""
         self._network = network
         self._leaves = None if leaves is None else frozenset(leaves)
         self._diagonal = diagonal
@@ -82,9 +82,9 @@ class InputSums:
         """Return the sums, by the position of the parameter.
 
         Args:
-          params: what the network computes with.
-          batches: inputs of the network: a tuple where it takes several.
-          before: other parameters, of which the inputs are wanted too.
+          params: parameters of the network.
+          batches: inputs of the network; a tuple if it takes several.
+          before: earlier parameters, whose inputs are wanted too.
 
         Raises:
           ValueError: if there are no batches.
@@ -133,13 +133,13 @@ class InputSums:
 
 
 def shapes_of(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return what a compiled program depends on."""
+    """Return the structure, shapes and types on which a compiled program depends."""
     leaves, structure = jax.tree.flatten(inputs)
     return structure, tuple((np.shape(x), jnp.result_type(x)) for x in leaves)
 
 
 def program_of(network: "Network", params: PyTree, inputs: tuple[Any, ...]) -> Program:
-    """Return the operations of the network on such inputs, with every step of its loops."""
+    """Return the operations of the network for such inputs, with every step of its loops."""
     closed = jax.make_jaxpr(network.function)(params, *inputs)
     return flatten(closed, len(network.names), every_step=True)
 
@@ -170,8 +170,8 @@ def evaluate(
 ) -> list[jax.Array]:
     """Return the outputs of a program.
 
-    `look` is given each operation with its arguments and results, and returns the results that
-    take their place.
+    `look` is called with each operation, its arguments and its results, and returns the results
+    that replace them.
     """
     arrays: dict[int, Any] = dict(program.constants)
     arrays |= dict(zip(program.parameters, jax.tree.leaves(params), strict=True))

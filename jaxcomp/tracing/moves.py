@@ -1,4 +1,4 @@
-"""What is known of arrays whose entries are moved, joined or looked up."""
+"""Derives what is known of arrays whose entries are moved, joined or looked up."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from jaxcomp.tracing.program import Operation
 
 Shapes = Sequence[tuple[int, ...]]
 Rule = Callable[[Operation, list[Known], Shapes, Shapes], Known | list[Known] | None]
-# Entries of a field; one that needs more is taken to vary.
+# A field of more entries is assumed to vary.
 MAX_ENTRIES = 2**26
 
 
@@ -88,7 +88,7 @@ def _iota(operation: Operation, arguments: list[Known], before: Shapes, after: S
     return Known(value, no_entry(len(shape)))
 
 
-# Operations that look up
+# These operations look up entries.
 
 
 def _dynamic_slice(
@@ -128,7 +128,7 @@ def _gather(
     argument = collapsed(argument, {*moved, *gone})
     filling = operation.settings["fill_value"]
     filled = operation.settings["mode"] == jax.lax.GatherScatterMode.FILL_OR_DROP
-    # What is not finite is taken not to occur; other fillings are values as the rest is.
+    # Infinite fillings are assumed not to occur; other fillings are values like the rest.
     if filled and filling is not None and np.isfinite(filling):
         argument = argument._replace(varies=argument.varies | (argument.value != filling))
     elif filled and not jnp.issubdtype(argument.value.dtype, np.inexact) and filling is None:
@@ -145,7 +145,7 @@ def _gather(
 def looked_up_axes(
     operation: Operation, before: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the axes of which a `gather` takes a part, and those that its result has not."""
+    """Return the axes of which a `gather` takes a part, and those that its result lacks."""
     numbers, sizes = operation.settings["dimension_numbers"], operation.settings["slice_sizes"]
     moved = tuple(axis for axis, size in enumerate(before) if sizes[axis] != size)
     gone = tuple(sorted((*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)))
@@ -158,9 +158,9 @@ def known_places(
     """Return the axis and the places on it that a `gather` takes one by one, if they are known.
 
     Args:
-      operation: the gather.
+      operation: the `gather`.
       indices: what is known of its second argument.
-      before: the shapes of both.
+      before: shapes of both arguments.
     """
     numbers = operation.settings["dimension_numbers"]
     moved, gone = looked_up_axes(operation, before[0])

@@ -1,9 +1,9 @@
-"""Which entries of a network's arrays its outputs depend on.
+"""Finds the entries of a network's arrays on which its outputs depend.
 
-The program is gone through once, backward, with one field (`jaxcomp.tracing.fields`) for each
-array. What is multiplied by an exact zero is not needed. The outputs follow from needed entries
-alone; so all others can have any value, all of them at once. Where both factors are zero, only one
-of them is let go.
+One backward pass over the program keeps one field (`jaxcomp.tracing.fields`) for each array. An
+entry that is multiplied by an exact zero is not needed. The outputs follow from needed entries
+alone, so all others can have any value at the same time. If both factors are zero, only one of them
+is not needed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,12 +23,12 @@ Needs = list[np.ndarray | bool]
 def needed_of(
     program: Program, known: Mapping[int, Known], also: Sequence[int] = ()
 ) -> list[np.ndarray]:
-    """Return for each parameter, in tree order, a bool array: which of its entries are needed.
+    """Return a bool array for each parameter, in tree order: which of its entries are needed.
 
     Args:
       program: the network.
       known: what is known of its arrays (`jaxcomp.tracing.constants.constants_of`).
-      also: arrays that are needed whether an output depends on them or not.
+      also: arrays that are needed even if no output depends on them.
     """
     backward = _Backward(program, known, also)
     return [
@@ -88,14 +88,14 @@ class _Backward:
         return [fields.narrow(field, shape) for field, shape in zip(found, shapes, strict=True)]
 
     def _let_go(self, operation: Operation, known: list[Known]) -> tuple[np.ndarray, np.ndarray]:
-        """Entries of two factors that need not be known, since the other one is zero."""
+        """Return the entries of two factors that are not needed, since the other factor is zero."""
         first, second = (one.zero for one in known)
         if self._relies_on_second(operation):
             return second, first & ~second
         return second & ~first, first
 
     def _relies_on_second(self, operation: Operation) -> bool:
-        """Keep, of two zeros, that of parameters: it is there for all inputs."""
+        """Tell whether, of two zeros, the second stays: zeros of parameters hold for all inputs."""
         return operation.inputs[1] in self.without_data
 
     def _product(
@@ -108,12 +108,12 @@ class _Backward:
         loose = 1 - kept
 
         def reaches(place: int, field: np.ndarray) -> np.ndarray:
-            """Entries of a factor that are multiplied with an entry of `field` for a needed sum."""
+            """Return the entries of a factor that meet an entry of `field` in a needed sum."""
             return _any_product((names[1 - place], field), (result, need), names[place])
 
         found: Needs = [True, True]
         found[loose] = reaches(loose, ~zeros[kept])
-        # Its zeros are needed too: the other factor was let go for them.
+        # Its zeros are needed too: because of them, the other factor is not.
         everything = np.ones_like(zeros[loose])
         found[kept] = reaches(kept, ~zeros[loose]) | (reaches(kept, everything) & zeros[kept])
         return found
@@ -143,13 +143,13 @@ def _any_product(
 ) -> np.ndarray:
     """Tell for each entry of `target` whether a product of entries of two bool fields is True.
 
-    A field comes with names of its axes.
+    The letters of a field name its axes.
     """
     floats = (field.astype(np.float32) for _, field in (one, other))
     return np.einsum(f"{one[0]},{other[0]}->{target}", *floats) > 0
 
 
-# Operations that move entries
+# These operations move entries.
 
 
 def _transpose(
@@ -192,7 +192,7 @@ def _stack(operation: Operation, needs: list[np.ndarray], shapes: Shapes, after:
     return [np.take(needs[0], i, axis) for i in range(len(shapes))]
 
 
-# Operations that look up or add up
+# These operations look up entries or add them up.
 
 
 def _dynamic_slice(

@@ -1,4 +1,4 @@
-"""What tracing found out about a network."""
+"""Holds what tracing finds out about a network."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,21 +15,31 @@ PyTree = Any
 
 
 class Parameter(NamedTuple):
-    """One leaf of the parameters, and what the network does with it."""
+    """Describes one leaf of the parameters, and how the network uses it."""
 
     shape: tuple[int, ...]
     use: str  # "dense", "convolution", "embedding", "elementwise", "unused" or "unknown"
-    axes: Axes | None  # None where it has none, or they are not understood
-    groups: int  # of a convolution, else 1
-    count: int  # in how many operations it meets data
-    reason: str  # for a person: how it is used, or why that is not understood
+    axes: Axes | None  # None if it has none, or they are not understood
+    groups: int  # number of groups of a convolution, else 1
+    count: int  # number of operations in which it meets data
+    reason: str  # says to the user how it is used, or why that is not understood
 
 
 class Network:
-    """The parameters of a traced function, by name, and the program that uses them.
+    """Holds the parameters of a traced function, by name, and the program that uses them.
 
-    Made by `jaxcomp.trace`. `parameters` has a `Parameter` for each leaf, by its name; `weights`
-    are the names of those that are contracted with data, in the order in which they are first used.
+    `jaxcomp.trace` makes it. `parameters` has a `Parameter` for each leaf, by its name. `weights`
+    are the names of leaves that are contracted with data, in the order of their first use.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import jaxcomp
+      >>> params = {"kernel": jnp.ones((4, 3)), "bias": jnp.zeros((1, 3))}
+      >>> def apply(params, x):
+      ...     return x @ params["kernel"] + params["bias"]
+      >>> network = jaxcomp.trace(apply, params, jnp.ones((1, 4)))
+      >>> network.weights, network.parameters["bias"].use
+      (('kernel',), 'elementwise')
     """
 
     def __init__(
@@ -70,27 +80,26 @@ class Network:
     def input_moments(
         self, params: PyTree, batches: Iterable[Any], *, diagonal: bool = False
     ) -> PyTree:
-        r"""Return the mean second moments of what each weight is multiplied with.
+        r"""Return the mean second moments of the inputs of each weight.
 
-        For a dense layer :math:`y = x W` it is :math:`E[x^T x]`, for a convolution that of the
+        For a dense layer :math:`y = x W` this is :math:`E[x^T x]`; for a convolution, `x` are the
         patches. Rounding the weights by :math:`D` changes the outputs by
         :math:`\operatorname{tr}(D^T E[x^T x] D)` in the mean.
 
         Args:
           params: tree of arrays, as given to `jaxcomp.trace`.
-          batches: inputs of the network: a tuple where it takes several. All may be of another
-            length than the traced ones, and sharded over devices.
-          diagonal: the diagonals alone, for layers too wide for a matrix.
+          batches: inputs of the network; a tuple if it takes several. They may have another length
+            than the traced ones, and be sharded over devices.
+          diagonal: whether to return diagonals only, for layers too wide for a matrix.
 
         Returns:
-          A tree like `params`, with float32 [inputs, inputs] for each weight that is multiplied
-          with data; [matrices, inputs, inputs] if it has stack axes or groups; [..., inputs] of the
-          diagonals. None for others, for weights that are not understood (`describe` says why), and
-          for those that are computed from several parameters. Inputs are in the order in which the
-          weight has them: all of its axes but those of outputs and of the stack, in row-major
-          order. The mean is over the rows of the inputs: examples times places, times uses where a
-          weight is used several times. It takes memory of the sum of `inputs^2`, and for a
-          convolution that of the patches of one batch.
+          A tree like `params`, with a float32 array for each weight that is multiplied with data:
+          [inputs, inputs], or [matrices, inputs, inputs] if it has stack axes or groups; diagonals
+          are [..., inputs]. Other leaves are None, and so are weights that are not understood
+          (`describe` says why) or computed from several parameters. Inputs are in the order of the
+          weight: all of its axes except those of outputs and stack, in row-major order. The mean is
+          over rows of inputs: examples times places, times uses if a weight is used several times.
+          Memory holds the sum of `inputs^2`, and for a convolution the patches of one batch.
 
         Raises:
           ValueError: if there are no batches, or a `while` loop has no known number of steps.
@@ -107,10 +116,10 @@ class Network:
         return moments.input_moments(self, params, batches, diagonal)
 
     def leaves_of(self, params: PyTree) -> list[Any]:
-        """Return the leaves of parameters that have the structure and the shapes traced.
+        """Return the leaves of parameters that have the traced structure and shapes.
 
         Raises:
-          ValueError: if the structure or a shape is another one; it names the leaf.
+          ValueError: if the structure or a shape differs; the message names the leaf.
         """
         leaves, structure = jax.tree.flatten(params)
         if structure != self.structure:
@@ -142,7 +151,7 @@ def _parameter(shape: tuple[int, ...], uses: Sequence[Use]) -> Parameter:
         axes = _common([use.axes for use in uses])
         details = dict.fromkeys(use.detail for use in uses)
         return Parameter(shape, ELEMENT, axes, 1, count, "; ".join(details))
-    # A table that is also multiplied, as tied embeddings are, is described by the product.
+    # A table that is also multiplied, such as tied embeddings, is described by the product.
     main = [use for use in contracted if use.kind != EMBEDDING] or contracted
     axes = _common([use.axes for use in main])
     if axes is None:

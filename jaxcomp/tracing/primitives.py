@@ -1,8 +1,8 @@
-"""What the primitives of JAX do to axes: those that act on each entry, and how `reshape` groups."""
+"""Lists how primitives of JAX treat axes: which act on each entry, and how `reshape` groups."""
 
 from collections.abc import Iterator, Sequence
 
-# Each entry of the result follows from the entries at its place, of arrays of the same shape or
+# Each entry of the result follows from the entries at its place, in arrays of the same shape or
 # with axes of size 1.
 ELEMENTWISE = frozenset(
     [
@@ -84,7 +84,7 @@ ELEMENTWISE = frozenset(
         "xor",
     ]
 )
-# Linear in each argument by itself, or no change at all.
+# These are linear in each argument alone, or change nothing.
 LINEAR = frozenset(
     [
         "add",

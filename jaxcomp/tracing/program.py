@@ -1,9 +1,9 @@
-"""The operations of a traced function as one list, without nested programs.
+"""Lists the operations of a traced function, without nested programs.
 
-`jax.make_jaxpr` gives programs that call programs: `jit`, `remat`, custom derivatives, loops,
-branches. Whoever analyzes a network wants to see the operations alone, in order. So calls are
-replaced by what they call; each step of a loop over stacked layers gets operations of its own; of
-two branches both are there, with a selection between their results. Nothing is computed.
+`jax.make_jaxpr` returns programs that call programs: `jit`, `remat`, custom derivatives, loops,
+branches. An analysis of a network needs the operations alone, in order. So calls are replaced by
+their operations, and each step of a loop over stacked layers gets operations of its own. Of two
+branches both are listed, with a selection between their results. Nothing is computed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Primitive, Var
 
-# The parameter under which a primitive keeps the one program that it calls.
+# Each primitive has the one program that it calls under this parameter.
 _CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
@@ -25,28 +25,28 @@ _CALLS = {
     "custom_vjp_call": "call_jaxpr",
     "custom_vjp_call_jaxpr": "fun_jaxpr",
 }
-# The operation in place of a loop that is not unrolled: its results can be anything.
+# This operation replaces a loop that is not unrolled: its results can be anything.
 LOOP = "loop"
 _MAX_OPERATIONS = 200_000
 
 
 class Operation(NamedTuple):
-    """One operation on arrays, which are numbered."""
+    """Describes one operation on arrays, which are numbered."""
 
     primitive: Primitive | None  # None for `LOOP`
     name: str
-    settings: dict[str, Any]  # of the primitive, such as `dimension_numbers`
+    settings: dict[str, Any]  # settings of the primitive, such as `dimension_numbers`
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
 
 class Program(NamedTuple):
-    """A function of parameters and inputs as a list of operations."""
+    """Lists a function of parameters and inputs as operations."""
 
     operations: tuple[Operation, ...]
-    shapes: tuple[jax.ShapeDtypeStruct, ...]  # of each array, by its number
+    shapes: tuple[jax.ShapeDtypeStruct, ...]  # shape of each array, by its number
     constants: dict[int, Any]  # arrays whose values are part of the program
-    parameters: tuple[int, ...]  # the arrays that are leaves of the parameters, in tree order
+    parameters: tuple[int, ...]  # arrays that are leaves of the parameters, in tree order
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
@@ -59,7 +59,7 @@ class Program(NamedTuple):
         return found
 
     def without_data(self) -> set[int]:
-        """Return the arrays that no input of the function has a part in."""
+        """Return the arrays that do not depend on any input of the function."""
         free = {*self.constants, *self.parameters}
         for operation in self.operations:
             if operation.name != LOOP and free.issuperset(operation.inputs):
@@ -68,20 +68,20 @@ class Program(NamedTuple):
 
 
 def flatten(closed: ClosedJaxpr, parameters: int, *, every_step: bool = False) -> Program:
-    """Return the operations of a program and of all that it calls, in the order of execution.
+    """Return the operations of a program and of everything that it calls, in order of execution.
 
-    Operations that no result needs are left out.
+    Operations that no result needs are dropped.
 
     Args:
       closed: what `jax.make_jaxpr` returns.
-      parameters: how many of its first arguments are parameters.
-      every_step: unroll loops over time too. By default a `scan` is unrolled only if it runs over
-        parameters, as that over stacked layers does; the body of another one, and of a `while`, is
-        listed once, between two operations `LOOP`.
+      parameters: number of its first arguments that are parameters.
+      every_step: whether to unroll loops over time too. By default a `scan` is unrolled only if it
+        runs over parameters, as the loop over stacked layers does. The body of another `scan`, and
+        of a `while`, is listed once, between two operations `LOOP`.
 
     Raises:
-      ValueError: if there are more than 200,000 operations; with `every_step`, if a loop has no
-        known number of steps.
+      ValueError: if there are more than 200,000 operations, or if `every_step` meets a loop of an
+        unknown number of steps.
     """
     builder = _Builder(every_step)
     arguments = [builder.new(var.aval) for var in closed.jaxpr.invars]
@@ -100,7 +100,7 @@ def flatten(closed: ClosedJaxpr, parameters: int, *, every_step: bool = False) -
 
 
 class _Builder:
-    """The program so far."""
+    """Builds the list of operations."""
 
     def __init__(self, every_step: bool) -> None:
         self.every_step = every_step
@@ -155,7 +155,7 @@ class _Builder:
                 platform_indices.update(eqn.outvars)
                 continue
             if name == "cond" and eqn.invars[0] in platform_indices:
-                # The branches compute the same; the one for all platforms is written plainly.
+                # All branches compute the same; the one for all platforms is the plainest.
                 platforms = eqn.params["branches_platforms"]
                 branch = platforms.index(None) if None in platforms else len(platforms) - 1
                 chosen = eqn.params["branches"][branch]
@@ -261,7 +261,7 @@ def _closed(jaxpr: Jaxpr) -> ClosedJaxpr:
 
 
 def _without_unused(program: Program) -> Program:
-    """Leave out the operations that no output needs."""
+    """Drop the operations that no output needs."""
     needed = set(program.outputs)
     kept = []
     for operation in reversed(program.operations):
@@ -272,8 +272,8 @@ def _without_unused(program: Program) -> Program:
 
 
 def _fixed_and_carried(settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Return how many inputs of a scan are the same in each step, and how many are carried on."""
+    """Return how many inputs of a scan are the same in each step, and how many are carried."""
     if "num_consts" in settings:
         return settings["num_consts"], settings["num_carry"]
-    fixed, carried, _ = settings["ft_in"].unpack()  # newer versions of JAX
+    fixed, carried, _ = settings["ft_in"].unpack()  # newer versions of JAX have this
     return len(fixed), len(carried)

@@ -1,6 +1,6 @@
-"""Where weights meet data, as products of matrices: rows of inputs give rows of outputs.
+"""Finds where weights meet data, as products of matrices: rows of inputs give rows of outputs.
 
-A dense layer has a row for each example and place, a convolution one for each patch. Several
+A dense layer has a row for each example and place, a convolution has one for each patch. Several
 products of one operation (groups, batches) are separate matrices.
 """
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 class Rows(NamedTuple):
-    """How the data of one operation become rows of inputs and of outputs of one parameter.
+    """Describes how data of one operation become rows of inputs and of outputs of one parameter.
 
-    An operation makes `products` products of matrices; the parameter holds `matrices` matrices, of
+    An operation makes `products` products of matrices. The parameter holds `matrices` matrices with
     `inputs` inputs and `outputs` outputs.
     """
 
-    leaf: int  # the parameter, by its position in tree order
+    leaf: int  # position of the parameter in tree order
     operation: Operation
-    ins: Callable[[Sequence[jax.Array]], jax.Array]  # [products, rows, inputs], of the arguments
-    outs: Callable[[jax.Array], jax.Array]  # [products, rows, outputs], of the result
-    field: Callable[[np.ndarray], np.ndarray]  # of [products, outputs]: the result, one row of it
-    matrix: np.ndarray  # int [products]: which of the parameter's matrices each of them meets
-    ins_at: np.ndarray  # int [products, inputs]: where the parameter has each input
-    outs_at: np.ndarray  # int [products, outputs]: and each output
+    ins: Callable[[Sequence[jax.Array]], jax.Array]  # from arguments to [products, rows, inputs]
+    outs: Callable[[jax.Array], jax.Array]  # from the result to [products, rows, outputs]
+    field: Callable[[np.ndarray], np.ndarray]  # from [products, outputs] to one row of the result
+    matrix: np.ndarray  # int [products]: the parameter's matrix that each of them meets
+    ins_at: np.ndarray  # int [products, inputs]: places of inputs in the parameter
+    outs_at: np.ndarray  # int [products, outputs]: places of outputs in the parameter
     matrices: int
     inputs: int
     outputs: int
@@ -86,9 +86,9 @@ def rows_of(
     """Return where parameters meet data in a program, by the results of the operation.
 
     Args:
-      network: says what the axes of parameters are.
-      program: of the network; it may be another one than was traced, of other inputs.
-      leaves: the parameters that are asked for, by position in tree order; all by default.
+      network: knows the axes of parameters.
+      program: the network's operations; they may be those for other inputs than the traced ones.
+      leaves: positions of the parameters in tree order; all by default.
     """
     found: dict[tuple[int, ...], list[Rows]] = {}
     for leaf, uses in enumerate(uses_of(program)):
@@ -104,14 +104,14 @@ def rows_of(
 
 
 def _rows(program: Program, leaf: int, one: "Parameter", use: Use) -> Rows | None:
-    """Return the rows of one use; None if the weights are no longer recognized."""
+    """Return the rows of one use, or None if the weights are no longer recognized."""
     operation = use.operation
     entries = entries_of(program, leaf, operation.inputs[use.operand])
     if entries is None:
         return None
     make = _of_convolution if use.kind == CONVOLUTION else _of_product
     ins, outs, field, met = make(program, operation, use.operand, entries)
-    # `met` says for each [product, input, output] which entry of the parameter it is.
+    # `met` has the entry of the parameter for each [product, input, output].
     outputs, stack = one.axes.outputs, one.axes.stack
     inner = [axis for axis in range(len(one.shape)) if axis not in (*outputs, *stack)]
     indices = np.unravel_index(met, one.shape)
@@ -130,7 +130,7 @@ def _rows(program: Program, leaf: int, one: "Parameter", use: Use) -> Rows | Non
         or (outs_at != outs_at[:, :1]).any()
         or (matrix != matrix[:, :1, :1]).any()
     ):
-        return None  # different outputs are made of different inputs
+        return None  # different outputs have different inputs
     matrix = matrix[:, 0, 0]
     own_outputs = outs_at[:, 0]
     if one.groups > 1:
@@ -153,7 +153,7 @@ def _rows(program: Program, leaf: int, one: "Parameter", use: Use) -> Rows | Non
 
 
 def entries_of(program: Program, leaf: int, array: int) -> np.ndarray | None:
-    """Return for each entry of an array of weights which entry of the parameter it is, if known."""
+    """Return for each entry of an array of weights its entry of the parameter, or None."""
     sources = Sources(program)
     way = sources.way(array, leaf)
     if way is None:
@@ -182,7 +182,7 @@ def _of_product(
     inputs = math.prod(shape[a] for a in contracted[data])
     others = [a for a in range(entries.ndim) if a not in (*contracted[place], *batch[place])]
     outputs = math.prod(entries.shape[a] for a in others)
-    # The result has the axes of the batch, then the free ones of the first argument.
+    # The result has the axes of the batch, then the free axes of the first argument.
     first = range(len(batch[0]), len(batch[0]) + (len(free) if data == 0 else len(others)))
     last = range(first.stop, len(batch[0]) + len(free) + len(others))
     of_rows, of_outputs = (first, last) if data == 0 else (last, first)
@@ -227,7 +227,7 @@ def _of_convolution(
             dimension_numbers=numbers,
             precision=jax.lax.Precision.HIGHEST,
         )
-        # Channels come last, and for each of them the window.
+        # Channels come last, each with its window.
         return by_group(jnp.moveaxis(patches, channel, -1))
 
     def outs(result: jax.Array) -> jax.Array:

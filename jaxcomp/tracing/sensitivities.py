@@ -1,7 +1,7 @@
-"""How much a loss depends on each output of the weights of a network.
+"""Measures how much a loss depends on each output of the weights of a network.
 
-The program is evaluated with a zero added to each product with weights; the derivative with respect
-to it is that with respect to the product.
+The program is evaluated with a zero added to each product with weights. The derivative with respect
+to that zero is the derivative with respect to the product.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from jaxcomp.tracing.network import Network
 
 PyTree = Any
-# A confident softmax has derivatives of nearly zero, and says of no unit that it matters. At this
+# A confident softmax has derivatives of nearly zero, and shows of no unit that it matters. At this
 # temperature it does: on a dense LeNet-300-100, files of equal divergence are a third smaller.
 _TEMPERATURE = 4.0
 
 MOST_OUTPUTS = 4096
 
-Loss = Callable[[PyTree, Any], jax.Array]  # of outputs and targets, for each prediction
+Loss = Callable[[PyTree, Any], jax.Array]  # from outputs and targets to the loss of each prediction
 
 
 class Sensitivities(NamedTuple):
-    """Products of derivatives of the loss, summed over rows, in the mean over predictions.
+    """Holds products of derivatives of the loss, summed over rows, in the mean over predictions.
 
-    Both by the position of the parameter in tree order, float64.
+    Both are float64, by the position of the parameter in tree order.
     """
 
-    # Of the outputs that it is multiplied to, [matrices, outputs, outputs]; squares alone where
-    # there are more than `MOST_OUTPUTS`, [matrices, outputs].
+    # Products of derivatives by outputs, [matrices, outputs, outputs]; only squares, [matrices,
+    # outputs], for more outputs than `MOST_OUTPUTS`.
     products: dict[int, np.ndarray]
-    # Of its entries that are looked up: summed over its outputs, [inputs], and inputs, [outputs].
+    # Squares for entries that are looked up, summed over outputs, [inputs], and inputs, [outputs].
     lookups: dict[int, tuple[np.ndarray, np.ndarray]]
 
 
@@ -48,16 +48,16 @@ def output_sensitivities(
     loss: Loss | None,
     key: jax.Array,
 ) -> Sensitivities:
-    """Return how much the loss depends on what the weights of a network give out.
+    """Return how much the loss depends on the outputs of the weights of a network.
 
     Args:
-      network: what was traced.
+      network: the traced network.
       params: its parameters.
-      batches: inputs of the network as tuples, each with the targets of the loss.
-      loss: of outputs and targets; by default the cross-entropy of labels that are drawn from the
-        softmax of the outputs over a temperature of 4, of which the squared derivatives are
+      batches: pairs of the inputs of the network, a tuple, and the targets of the loss.
+      loss: function of outputs and targets. By default it is the cross-entropy of labels that are
+        drawn from the softmax of the outputs over a temperature of 4; its squared derivatives are
         Fisher's information.
-      key: for these draws.
+      key: random key of these draws.
     """
     passes: dict[Any, Callable[..., Any]] = {}
     total: Any = None

@@ -1,4 +1,4 @@
-"""What is known of sums, products and pooling of arrays."""
+"""Derives what is known of sums, products and pooling of arrays."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ def _reduce_window(
     value, varies = collapsed(arguments[0], moved)
     counts = [_entries_seen(operation.settings, axis, before[0][axis]) for axis in moved]
     if operation.name != "reduce_window_sum":
-        # A window that sees no entry has the value that the maximum starts from.
+        # A window without entries has the value from which the maximum starts.
         return Known(value, varies) if all(count.all() for count in counts) else None
     if not value.any():
         return Known(value, varies)
@@ -82,7 +82,7 @@ def _reduce_window(
 
 
 def _entries_seen(settings: Mapping[str, Any], axis: int, size: int) -> np.ndarray:
-    """How many entries of an axis each window sees, without those of the padding."""
+    """Return how many entries of an axis each window sees, without padding."""
     window, stride = settings["window_dimensions"][axis], settings["window_strides"][axis]
     apart, dilation = settings["base_dilation"][axis], settings["window_dilation"][axis]
     low, high = settings["padding"][axis]
@@ -117,7 +117,7 @@ def _dot_general(
 
 
 def product_letters(operation: Operation, before: Shapes) -> tuple[str, str, str]:
-    """Return names for the axes of both arguments of a `dot_general`, and of its result."""
+    """Return letters for the axes of both arguments of a `dot_general`, and of its result."""
     (left, right), (left_batch, right_batch) = operation.settings["dimension_numbers"]
     names = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     one = [next(names) for _ in before[0]]
@@ -134,7 +134,7 @@ def contract(
 ) -> np.ndarray:
     """Return the product of two fields, in their type.
 
-    Axes of which both hold one entry count as often as the arrays, of shapes `before`, have it.
+    Axes along which both fields have one entry count as often as they occur in the shapes `before`.
     """
     repeats = 1
     one, other, result = letters
@@ -147,13 +147,13 @@ def contract(
 
 
 def mean(operation: Operation, place: int, field: np.ndarray, before: Shapes) -> np.ndarray:
-    """Return the field of a `dot_general` that averages what is the same along the axis.
+    """Return the field of a `dot_general` that averages equal entries along an axis.
 
     Args:
-      operation: the product with weights whose sums are one.
+      operation: the product, with weights whose sums are one.
       place: which of its arguments is averaged.
-      field: of that argument, with one entry along the axis that is summed.
-      before: the shapes of both.
+      field: field of that argument, with one entry along the axis of the sum.
+      before: shapes of both arguments.
     """
     one, other, result = product_letters(operation, before)
     weights = np.ones((1,) * len(before[1 - place]), field.dtype)
@@ -188,7 +188,7 @@ def convolution_fields(
     """Return the channels of a convolution's images, and its kernel, by groups.
 
     Returns:
-      Values and whether they vary, [groups, in]; and the kernel [groups, out, in, places].
+      Values and whether they vary, [groups, in]; and the kernel, [groups, out, in, places].
     """
     numbers = operation.settings["dimension_numbers"]
     groups = operation.settings["feature_group_count"]

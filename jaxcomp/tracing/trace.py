@@ -1,4 +1,4 @@
-"""A network's structure, asked of the program that computes it."""
+"""Finds the structure of a network in the program that computes it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,20 +16,20 @@ PyTree = Any
 def trace(apply: Callable[..., Any], params: PyTree, *inputs: Any, **kwargs: Any) -> Network:
     """Find out what each parameter of a network does, from shapes alone.
 
-    `jax.make_jaxpr` shows every operation of `apply(params, *inputs, **kwargs)` without computing
-    one. From it follow the axes of each weight, how often it is used, which units are coupled, and
-    what is dead. It works for every function that JAX can trace: Linen (`model.apply`), NNX
+    `jax.make_jaxpr` shows every operation of `apply(params, *inputs, **kwargs)` and computes none.
+    The operations tell the axes of each weight, how often it is used, which units are coupled, and
+    which are dead. This works for every function that JAX can trace: Linen (`model.apply`), NNX
     (`nnx.split` and `nnx.merge`), Equinox (`eqx.partition` and `eqx.combine`), plain dicts.
 
     Args:
-      apply: the network as it is evaluated (without dropout, with running statistics).
+      apply: the network in evaluation mode (without dropout, with running statistics).
       params: its first argument: a tree of arrays or of `jax.ShapeDtypeStruct`.
       *inputs: further arguments, trees of arrays or shapes. One example is enough.
-      **kwargs: arguments that stay as they are, such as `train=False`.
+      **kwargs: arguments that are passed on unchanged, such as `train=False`.
 
     Raises:
       TypeError: if a leaf of `params` is not an array.
-      ValueError: if two leaves have one name, or the program is too long.
+      ValueError: if two leaves have the same name, or the program is too long.
 
     Example:
       >>> import jax.numpy as jnp

@@ -1,8 +1,8 @@
-"""How a program uses its parameters: what multiplies what, along which axes.
+"""Finds how a program uses its parameters: what multiplies what, along which axes.
 
 Each array that follows from parameters alone carries, for each of its axes, the axes of the
-parameters that it runs along. Where it meets data, that is a use: its contracted axes are inputs,
-its free axes outputs.
+parameters that it runs along. A use is an operation in which such an array meets data: its
+contracted axes are inputs, its free axes are outputs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from jaxcomp.axes import Axes
 from jaxcomp.tracing.primitives import ELEMENTWISE, LINEAR, REDUCTIONS, reshape_groups
 from jaxcomp.tracing.program import LOOP, Operation, Program
 
-Place = tuple[int, int]  # a parameter, by its position in tree order, and one of its axes
+Place = tuple[int, int]  # position of a parameter in tree order, and one of its axes
 
 DENSE, CONVOLUTION, EMBEDDING = "dense", "convolution", "embedding"
 ELEMENT, UNUSED, UNKNOWN = "elementwise", "unused", "unknown"
@@ -20,22 +20,22 @@ CONTRACTIONS = (DENSE, CONVOLUTION, EMBEDDING)
 
 
 class Use(NamedTuple):
-    """One operation in which a parameter meets data."""
+    """Describes one operation in which a parameter meets data."""
 
     kind: str  # one of the constants above
     axes: Axes
-    groups: int  # of a convolution
-    detail: str  # for a person
+    groups: int  # groups of a convolution
+    detail: str  # text for the user
     operation: Operation | None
-    operand: int  # which input of the operation holds the parameter
+    operand: int  # place of the parameter among the inputs of the operation
 
 
 class _Derived(NamedTuple):
-    """An array that follows from parameters alone."""
+    """Describes an array that follows from parameters alone."""
 
-    axes: tuple[frozenset[Place], ...]  # what each of its axes runs along
-    linear: frozenset[int]  # parameters that enter without a nonlinear function on some way
-    curved: Mapping[int, str]  # the others, with the function
+    axes: tuple[frozenset[Place], ...]  # the places that each of its axes runs along
+    linear: frozenset[int]  # parameters that enter linearly on some way
+    curved: Mapping[int, str]  # the other parameters, with the nonlinear function
     indexed: frozenset[Place]  # axes of which one index was taken
     inner: frozenset[Place]  # axes that were contracted with another parameter
 
@@ -50,7 +50,7 @@ def uses_of(program: Program) -> list[list[Use]]:
 
 
 class _Reader:
-    """One reading of a program from its first operation to its last."""
+    """Reads a program once, from its first operation to its last."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -84,7 +84,7 @@ class _Reader:
                 why = f"goes through `{operation.name}`, which is not understood"
                 self._note(self.derived[array], UNKNOWN, why, operation, place)
 
-    # Arrays of parameters alone
+    # These methods follow arrays of parameters alone.
 
     def _derive(self, operation: Operation) -> _Derived | None:
         parts = [(i, self.derived.get(array)) for i, array in enumerate(operation.inputs)]
@@ -168,7 +168,7 @@ class _Reader:
         return None
 
     def _product(self, operation: Operation) -> tuple[frozenset[Place], ...]:
-        """Axes of a product of two parameters: batch axes, then the free ones of each."""
+        """Return the axes of a product of two parameters: batch axes, then free axes."""
         contracted, batch = operation.settings["dimension_numbers"]
         shapes = [self.program.shapes[array].shape for array in operation.inputs]
         sides = [
@@ -182,7 +182,7 @@ class _Reader:
             result += [s for axis, s in enumerate(side) if axis not in (*own, *shared)]
         return tuple(result)
 
-    # Where parameters meet data
+    # These methods note where parameters meet data.
 
     def _meets_data(self, operation: Operation) -> None:
         for place, array in enumerate(operation.inputs):
@@ -245,7 +245,7 @@ class _Reader:
         """Note a use for each parameter whose axes are contracted; the others only shape it."""
         inputs = frozenset().union(*(part.axes[axis] for axis in roles["inputs"]))
         candidates = {leaf for leaf, _ in inputs}
-        # One factor of a kernel has its inputs contracted, the other is free there.
+        # The inputs of one factor of a kernel are contracted; the other factor is free there.
         candidates |= {leaf for leaf, _ in part.inner}
         main = candidates & part.linear or candidates
         for leaf in sorted(part.parameters):
@@ -276,7 +276,7 @@ class _Reader:
         shape = self.program.shapes[self.program.parameters[leaf]].shape
         taken = set().union(*roles.values())
         rest = {axis for axis in range(len(shape)) if axis not in taken and shape[axis] > 1}
-        # What was contracted with another parameter lies on the side that this one lacks.
+        # Axes that were contracted with another parameter lie on the side that this one lacks.
         if rest and not roles["outputs"]:
             roles["outputs"] = rest
         elif rest and not roles["inputs"]:

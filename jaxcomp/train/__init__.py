@@ -1,4 +1,4 @@
-"""Training: a pure step, a loop around it, evaluation. Loss, data and optimizer are handed in."""
+"""Trains networks by a pure step and loops around it, for any loss, data and optimizer."""
 
 from jaxcomp.train.checkpoints import Checkpoints, ResumeError
 from jaxcomp.train.evaluate import evaluate

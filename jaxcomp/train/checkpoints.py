@@ -1,4 +1,4 @@
-"""States of a training loop on disk, so that a run that is killed can go on."""
+"""Keeps states of a training loop on disk, so that a killed run can resume."""
 
 import logging
 from pathlib import Path
@@ -16,27 +16,40 @@ _CHECKSUM = "checksum"
 
 
 class ResumeError(RuntimeError):
-    """None of the checkpoints of a run can be used.
+    """Says that none of the checkpoints of a run can be used.
 
     Attributes:
       reason: the message without the remedy.
     """
 
     def __init__(self, folder: Path, unusable: dict[int, str]):
-        """Of the folder with the checkpoints, and what is wrong with each, by its step."""
+        """Name the folder of the checkpoints, and what is wrong with each, by its step."""
         self.reason = f"none of the checkpoints in {folder} can be used ({_listed(unusable)})"
         super().__init__(f"{self.reason}: delete the folder to begin anew")
 
 
 class Checkpoints:
-    """The last states of one loop, each in a folder named after its step (used as a context).
+    """Keeps the last states of one loop on disk; use it in a `with` statement.
 
-    Orbax writes them while training goes on. A state is there as a whole or not at all, whenever
-    the process ends. A checksum of its arrays is saved with it, and compared when it is read.
+    Each state lies in a folder named after its step. Orbax writes states while training continues.
+    A state is there as a whole or not at all, whenever the process ends. A checksum of its arrays
+    is saved with it, and compared when the state is read.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> import jax.numpy as jnp, optax
+      >>> from jaxcomp.train import Checkpoints, init_state
+      >>> state = init_state({"kernel": jnp.ones(3)}, optax.sgd(0.1))
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     with Checkpoints(pathlib.Path(folder)) as checkpoints:
+      ...         checkpoints.save(state._replace(step=jnp.array(7)))
+      ...         checkpoints.wait()
+      ...         int(checkpoints.latest(like=state).step)
+      7
     """
 
     def __init__(self, folder: Path, *, kept: int = 2):
-        """In `folder`, which is made at the first save; `kept` is how many states stay.
+        """Keep the last `kept` states in `folder`, which is made at the first save.
 
         Raises:
           ImportError: if orbax-checkpoint is not installed.
@@ -59,17 +72,17 @@ class Checkpoints:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
     ) -> None:
         try:
-            self._manager.close()  # waits for what is still being written
+            self._manager.close()  # waits until everything is written
         except Exception as failure:
             raise self._unwritten(failure) from failure
 
     def save(self, state: TrainState) -> None:
-        """Begin to write a state; its memory may be given away at once.
+        """Begin to write a state; its memory may be reused at once.
 
         Raises:
-          OSError: if this state, or the one before it, cannot be written; those that were written
-            are still there.
-          ValueError: if it is not of a later step than the last state.
+          OSError: if this state, or the one before it, cannot be written; states that were written
+            earlier are still there.
+          ValueError: if its step is not later than that of the last state.
         """
         step, last = int(state.step), self.last_step()
         if last is not None and step <= last:
@@ -80,31 +93,31 @@ class Checkpoints:
                 args=self._orbax.args.StandardSave(state),
                 custom_metadata={_CHECKSUM: checksum(state)},
             )
-        except Exception as error:  # of many types, also of the save before
+        except Exception as error:  # the types are many, and the save before this one can raise too
             raise self._unwritten(error) from error
 
     def wait(self) -> None:
-        """Until all that was saved is on disk. Raises an OSError as `save` does."""
+        """Wait until everything that was saved is on disk; errors as for `save`."""
         try:
             self._manager.wait_until_finished()
         except Exception as error:
             raise self._unwritten(error) from error
 
     def last_step(self) -> int | None:
-        """The step of the last state that was saved, or None if none was."""
+        """Return the step of the last state that was saved, or None if none was."""
         return self._manager.latest_step()
 
     def latest(self, like: TrainState) -> TrainState | None:
         """Return the last state that can be read, or None if none was saved.
 
-        One that is damaged, or of another training, is passed over with a warning, and deleted if
-        one before it can be read: training goes on from there, and comes to the same step again.
+        A state that is damaged, or of another training, is skipped with a warning. It is deleted if
+        an earlier one can be read: training then resumes there, and reaches the same step again.
 
         Args:
           like: a state of the same structure, shapes, types and shardings.
 
         Raises:
-          ResumeError: if there are states, but none that can be read.
+          ResumeError: if there are states, but none can be read.
         """
         abstract = jax.tree.map(self._orbax.tree.to_shape_dtype_struct, like)
         restore = self._orbax.args.StandardRestore(abstract)
@@ -113,7 +126,7 @@ class Checkpoints:
             try:
                 state = self._manager.restore(step, args=restore)
                 self._check(step, state)
-            except Exception as error:  # of many types, by what is damaged
+            except Exception as error:  # the type depends on the damage
                 unusable[step] = _short(error)
                 continue
             if unusable:
@@ -131,7 +144,7 @@ class Checkpoints:
         return None
 
     def _check(self, step: int, state: TrainState) -> None:
-        """Raise an error if a state is not the one that was saved: Orbax does not look."""
+        """Raise an error unless a state is the one that was saved, which Orbax does not check."""
         saved = (self._manager.metadata(step).custom_metadata or {}).get(_CHECKSUM)
         if saved != (found := checksum(state)):
             raise ValueError(f"its checksum is {found}, and {saved} was saved")
@@ -141,7 +154,7 @@ class Checkpoints:
 
 
 def _short(error: Exception) -> str:
-    """What has happened; what follows in Orbax's messages is its own state."""
+    """Return the first part of a message; the rest of Orbax's messages is its own state."""
     return str(error).partition("\n")[0][:160]
 
 

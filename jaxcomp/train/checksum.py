@@ -1,4 +1,4 @@
-"""A checksum of arrays, computed on the devices that hold them."""
+"""Computes a checksum of arrays on the devices that hold them."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ PyTree = Any
 def checksum(tree: PyTree) -> int:
     """Return a checksum of the bits of all arrays, from 0 to 2^32 - 1.
 
-    It is the sum of the words of each array, each mixed with its place, modulo 2^32: one word that
-    differs always changes it, and other damage is missed about once in 2^32 times. Sharded arrays
-    stay where they are.
+    The checksum is the sum of the words of each array, each mixed with its place, modulo 2^32. One
+    word that differs always changes it; other damage is missed about once in 2^32 times. Sharded
+    arrays stay on their devices.
     """
     return int(_checksum(jax.tree.leaves(tree)))
 
@@ -33,14 +33,14 @@ def _checksum(leaves: list[jax.Array]) -> jax.Array:
 
 
 def _mixed(words: jax.Array) -> jax.Array:
-    """Spread each bit over all, one to one (the end of Appleby's MurmurHash3)."""
+    """Spread each bit over all bits, one to one (the end of Appleby's MurmurHash3)."""
     words = (words ^ (words >> 16)) * np.uint32(0x85EBCA6B)
     words = (words ^ (words >> 13)) * np.uint32(0xC2B2AE35)
     return words ^ (words >> 16)
 
 
 def _words(array: jax.Array) -> jax.Array:
-    """Return the bits of each entry as uint32; of larger types, several on a last axis."""
+    """Return the bits of each entry as uint32; larger types take several, on a last axis."""
     array = jnp.asarray(array)
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)

@@ -1,4 +1,4 @@
-"""The training loop: steps, and a look at the state now and then."""
+"""Runs the training loop: steps, and a look at the state now and then."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ from jaxcomp.trees import named_leaves
 
 
 class NonFiniteLossError(FloatingPointError):
-    """Training was stopped because the loss, or a penalty, became infinite or NaN."""
+    """Says that training stopped because the loss, or a penalty, became infinite or NaN."""
 
 
 def fit(
@@ -29,19 +29,29 @@ def fit(
     """Make `steps` steps and return the last state.
 
     Args:
-      step: a compiled step (`jaxcomp.train.make_step`). It is called from Python each time, which
-        on CPUs is the fast form for convolutional networks.
-      state: where to start from; its memory is given away.
+      step: a compiled step (`jaxcomp.train.make_step`). Python calls it each time, which on CPUs is
+        the fast form for convolutional networks.
+      state: the state to start from; its memory is reused.
       batches: at least `steps` batches, as `step` takes them.
       steps: number of steps to make.
-      look_every: number of steps between looks at the state; also after the last step.
+      look_every: number of steps between looks at the state; there is one after the last step too.
       look: called with the state to log or evaluate it, not before the first step. It must not
-        keep the state's arrays, whose memory the next step takes; `np.array` copies them.
+        keep the state's arrays, whose memory the next step reuses; `np.array` copies them.
 
     Raises:
-      NonFiniteLossError: at the next look after a loss or a penalty that was not finite; names the
-        step, and the parameters that were not finite then.
-      ValueError: if the batches run out, `steps` is negative or `look_every` less than 1.
+      NonFiniteLossError: at the next look after a loss or a penalty that was not finite. The
+        message names the step, and the parameters that were not finite then.
+      ValueError: if the batches run out, `steps` is negative or `look_every` is less than 1.
+
+    Example:
+      >>> import itertools
+      >>> import jax.numpy as jnp, optax
+      >>> from jaxcomp.train import fit, init_state, make_step
+      >>> step = make_step(lambda params, batch: (params - batch) ** 2, optax.sgd(0.25))
+      >>> state = init_state(jnp.array(0.0), optax.sgd(0.25))
+      >>> state = fit(step, state, itertools.repeat(jnp.array(3.0)), steps=2, look_every=1)
+      >>> float(state.params), int(state.step)
+      (2.25, 2)
     """
     _check_counts(steps, look_every)
     source, wait = iter(batches), _shares_threads(state)
@@ -68,17 +78,31 @@ def fit_scan(
     look_every: int,
     look: Callable[[TrainState], None] = lambda state: None,
 ) -> TrainState:
-    """`fit` with all steps between two looks in one compiled call.
+    """Do what `fit` does, with all steps between two looks in one compiled call.
 
     Args:
       scan: `jaxcomp.train.make_scan`. It compiles once more if `look_every` does not divide
         `steps`.
-      state: as of `fit`.
+      state: as for `fit`.
       examples: a tree of arrays with the examples on the first axis, best on the device
         (`jax.device_put`).
-      indices: at least `steps` arrays of integers, which examples are in each batch
+      indices: at least `steps` arrays of integers: the examples of each batch
         (`jaxcomp.data.shuffled_indices`).
-      steps: as of `fit`, as are the others.
+      steps, look_every, look: as for `fit`.
+
+    Raises:
+      NonFiniteLossError, ValueError: as `fit`.
+
+    Example:
+      >>> import jax.numpy as jnp, optax
+      >>> from jaxcomp.data import shuffled_indices
+      >>> from jaxcomp.train import fit_scan, init_state, make_scan
+      >>> scan = make_scan(lambda params, batch: jnp.mean((params - batch) ** 2), optax.sgd(0.5))
+      >>> state = init_state(jnp.array(0.0), optax.sgd(0.5))
+      >>> examples, indices = jnp.array([1.0, 2.0, 3.0, 4.0]), shuffled_indices(4, 4, seed=0)
+      >>> state = fit_scan(scan, state, examples, indices, steps=10, look_every=10)
+      >>> float(state.params)
+      2.5
     """
     _check_counts(steps, look_every)
     source = iter(indices)
@@ -92,10 +116,10 @@ def fit_scan(
 
 
 def _shares_threads(state: TrainState) -> bool:
-    """Whether the state is spread over devices that are threads of CPUs.
+    """Tell whether the state is spread over devices that are threads of CPUs.
 
-    Steps that are under way at the same time can take all these threads, and wait for one another
-    for ever where they sum over devices.
+    Steps that run at the same time can occupy all these threads. Where they sum over devices, they
+    then wait for one another forever.
     """
     devices = state.loss.sharding.device_set
     return len(devices) > 1 and next(iter(devices)).platform == "cpu"
@@ -108,7 +132,7 @@ def _check_counts(steps: int, look_every: int) -> None:
 
 
 def _parts(steps: int, look_every: int) -> Iterator[tuple[int, int]]:
-    """Yield, between two looks, how many steps have been made, and how many are to be made."""
+    """Yield, for each look, how many steps were made before, and how many are to be made."""
     for done in range(0, steps, look_every):
         yield done, min(look_every, steps - done)
 

@@ -1,4 +1,4 @@
-"""What several processes that train together have to agree on (`jax.distributed`)."""
+"""Lets several processes that train together agree (`jax.distributed`)."""
 
 from typing import Any
 
@@ -15,20 +15,20 @@ def is_first() -> bool:
 
 
 def any_of_them(here: bool) -> bool:
-    """Tell whether something is so in any process; all of them must ask, at the same time."""
+    """Tell whether something holds in any process; all of them must ask, at the same time."""
     if jax.process_count() == 1:
         return here
     return bool(multihost_utils.process_allgather(np.array(here)).any())
 
 
 def wait_for_all(what: str) -> None:
-    """Wait until all processes have come to the place of this name."""
+    """Wait until all processes have reached the place of this name."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(what)
 
 
 def gathered(tree: PyTree) -> PyTree:
-    """Return arrays that no other process has a part of; all of them must ask, at the same time."""
+    """Return arrays of which no other process has a part; all must ask, at the same time."""
     if jax.process_count() == 1:
         return tree
     return multihost_utils.process_allgather(tree, tiled=True)

@@ -1,4 +1,4 @@
-"""Many steps in one compiled call, with the data on the device: the fast form on accelerators."""
+"""Makes many steps in one compiled call on data on the device, which is fast on accelerators."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,16 +18,27 @@ def make_scan(
     optimizer: optax.GradientTransformation,
     key: jax.Array | None = None,
 ) -> Callable[[TrainState, Any, jax.Array], TrainState]:
-    """A compiled function that makes as many steps as it is given batches.
+    """Return a compiled function that makes as many steps as it is given batches.
 
-    Each step is that of `jaxcomp.train.make_step` with the same arguments. Convolutions in a loop
-    of XLA are slow on CPUs (row "in a loop" of `experiments.benchmarks.convolutions`): there, call
+    Each step is that of `jaxcomp.train.make_step` with the same arguments. XLA's convolutions in a
+    loop are slow on CPUs (row "in a loop" of `experiments.benchmarks.convolutions`): there, call
     the step from Python.
 
     Returns:
-      A function of a state, whose memory is given away; the examples, a tree of arrays with the
-      examples on the first axis; and `order`, integers of shape [steps, batch size], which
-      examples are in each batch. It gives the state after all these steps.
+      A function of three arguments that returns the state after all steps:
+
+      * the state to start from, whose memory is reused;
+      * the examples, a tree of arrays with the examples on the first axis;
+      * the order, integers of shape [steps, batch size]: the examples of each batch.
+
+    Example:
+      >>> import jax.numpy as jnp, optax
+      >>> from jaxcomp.train import init_state, make_scan
+      >>> scan = make_scan(lambda params, batch: jnp.mean((params - batch) ** 2), optax.sgd(0.5))
+      >>> state = init_state(jnp.array(0.0), optax.sgd(0.5))
+      >>> state = scan(state, jnp.array([1.0, 2.0, 6.0]), jnp.array([[0, 1], [1, 2]]))
+      >>> float(state.params), int(state.step)  # the mean of the last batch, after two steps
+      (4.0, 2)
     """
 
     def steps(
@@ -35,13 +46,13 @@ def make_scan(
     ) -> TrainState:
         return scanned(make_update(loss, optimizer, key))(state, examples, order)
 
-    return partial(jax.jit(steps, donate_argnums=1), key)  # an argument as in `make_step`
+    return partial(jax.jit(steps, donate_argnums=1), key)  # an argument, as in `make_step`
 
 
 def scanned(
     update: Callable[[State, Any], State],
 ) -> Callable[[State, Any, jax.Array], State]:
-    """Make of one step on a batch steps on the batches of an order, whose first axis is steps."""
+    """Turn one step on a batch into steps on the batches of an order, whose first axis is steps."""
 
     def steps(state: State, examples: Any, order: jax.Array) -> State:
         def step(state: State, indices: jax.Array) -> tuple[State, None]:

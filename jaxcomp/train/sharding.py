@@ -1,7 +1,7 @@
-"""Training on many devices: which axes of which arrays are spread over a mesh.
+"""Trains on many devices: says which axes of which arrays are spread over a mesh.
 
-All else is JAX's: a compiled step computes with the shards it is given, and what is global in it
-(losses, penalties, the largest of all weights) is summed over them.
+JAX does everything else: a compiled step computes with the shards that it is given, and sums over
+them for global results (losses, penalties, the largest of all weights).
 """
 
 import math
@@ -16,23 +16,29 @@ from jaxcomp.arguments import check_number
 from jaxcomp.trees import named_leaves, path_name
 
 PyTree = Any
-# A regular expression for names of leaves, and for each of their axes one of the mesh, or None.
+# A rule is a regular expression for names of leaves, and for each axis one of the mesh, or None.
 Rule = tuple[str, tuple[str | None, ...]]
 
-# Batches are spread over the first two, parameters over the last two.
+# Batches are spread over the first two axes, parameters over the last two.
 AXES = ("data", "fsdp", "model")
 
 
 def make_mesh(data: int = -1, fsdp: int = 1, model: int = 1) -> Mesh:
-    """All devices of all processes as a mesh with the axes `AXES`.
+    """Return all devices of all processes as a mesh with the axes `AXES`.
 
     Args:
-      data: number of devices along an axis; -1, in one place at most, for all that are left.
-      fsdp: the same.
-      model: the same.
+      data, fsdp, model: number of devices along each axis. At most one of them may be -1, for all
+        remaining devices.
 
     Raises:
-      ValueError: if the numbers do not make up the devices that are there.
+      ValueError: if the product of the numbers is not the number of devices.
+
+    Example:
+      >>> import jax
+      >>> from jaxcomp.train import make_mesh
+      >>> mesh = make_mesh()  # all devices along the axis of the data
+      >>> mesh.axis_names, mesh.shape["data"] == jax.device_count(), mesh.shape["model"]
+      (('data', 'fsdp', 'model'), True, 1)
     """
     sizes = {"data": data, "fsdp": fsdp, "model": model}
     for name, size in sizes.items():
@@ -53,21 +59,29 @@ def make_mesh(data: int = -1, fsdp: int = 1, model: int = 1) -> Mesh:
 
 
 def shardings_of(tree: PyTree, mesh: Mesh, rules: Sequence[Rule]) -> PyTree:
-    """How each array of a tree is spread, such as parameters, or a `TrainState` with them.
+    """Say how each array of a tree is spread, such as parameters, or a `TrainState` with them.
 
-    The first rule whose expression is found in the name of a leaf (`Dense_0/kernel`; in the state
-    of an optimizer what stands before it does not matter) says along which axes. Leaves with
-    another number of axes than the rule, such as counters and factored moments, and those without a
-    rule are whole on each device.
+    The first rule whose expression is found in the name of a leaf (`Dense_0/kernel`) says along
+    which axes; the beginning of a name in the state of an optimizer does not matter. A leaf without
+    a rule, or with another number of axes than its rule, such as a counter or a factored moment, is
+    whole on each device.
 
     Args:
-      tree: of arrays or of `jax.ShapeDtypeStruct`.
+      tree: tree of arrays or of `jax.ShapeDtypeStruct`.
       mesh: see `make_mesh`.
-      rules: for example `[("kernel$", (None, "model"))]`.
+      rules: pairs of an expression and, for each axis of the leaf, an axis of the mesh or None.
 
     Raises:
-      ValueError: if a rule names an axis that the mesh has not, fits no leaf, or an axis of a leaf
-        is not divided by the devices along it.
+      ValueError: if a rule names an axis that the mesh lacks, or fits no leaf, or if the devices
+        along an axis do not divide the axis of a leaf.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.train import make_mesh, shardings_of
+      >>> params = {"kernel": jnp.ones((3, 8)), "bias": jnp.ones(8)}
+      >>> shardings = shardings_of(params, make_mesh(), [("kernel$", (None, "model"))])
+      >>> tuple(shardings["kernel"].spec), tuple(shardings["bias"].spec)
+      ((None, 'model'), ())
     """
     for pattern, axes in rules:
         unknown = [axis for axis in axes if axis is not None and axis not in mesh.shape]
@@ -106,17 +120,30 @@ def shardings_of(tree: PyTree, mesh: Mesh, rules: Sequence[Rule]) -> PyTree:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """That of batches: examples are spread over the axes `data` and `fsdp`."""
+    """Return the sharding of batches: examples are spread over the axes `data` and `fsdp`.
+
+    Example:
+      >>> from jaxcomp.train import batch_sharding, make_mesh
+      >>> tuple(batch_sharding(make_mesh()).spec)  # of the first axis
+      (('data', 'fsdp'),)
+    """
     return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
 
 
 def place_batch(batch: PyTree, mesh: Mesh) -> PyTree:
-    """A batch on the devices of a mesh.
+    """Return a batch on the devices of a mesh.
 
     Args:
-      batch: arrays with the examples on the first axis. Where there are several processes
+      batch: arrays with the examples on the first axis. If there are several processes
         (`jax.distributed`), each gives its own part, and all parts are of one size.
       mesh: see `make_mesh`.
+
+    Example:
+      >>> import jax, numpy as np
+      >>> from jaxcomp.train import make_mesh, place_batch
+      >>> batch = place_batch(np.zeros((jax.device_count(), 3)), make_mesh())
+      >>> len(batch.addressable_shards) == jax.device_count()
+      True
     """
     sharding = batch_sharding(mesh)
     return jax.tree.map(lambda part: jax.make_array_from_process_local_data(sharding, part), batch)

@@ -1,4 +1,4 @@
-"""One training step as a pure function, and compiled."""
+"""Makes one training step, as a pure function or compiled."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,32 +12,39 @@ PyTree = Any
 
 
 class TrainState(NamedTuple):
-    """All that changes from step to step."""
+    """Holds everything that changes from step to step."""
 
     step: jax.Array  # shape=(), dtype=int32: number of steps made
     params: PyTree
     opt_state: PyTree
     loss: jax.Array  # shape=(), dtype=float32: loss of the last batch, before its update
     first_bad_step: jax.Array  # shape=(), dtype=int32: where loss or penalty was not finite, or 0
-    model_state: PyTree = None  # what the model itself moves on, such as running statistics
+    model_state: PyTree = None  # what the model itself updates, such as running statistics
 
 
 def init_state(
     params: PyTree, optimizer: optax.GradientTransformation, model_state: PyTree = None
 ) -> TrainState:
-    """The state before the first step.
+    """Return the state before the first step.
 
     Args:
       params: initial parameters.
-      optimizer: that of the step.
-      model_state: what the model moves on at each step beside the parameters, such as the
+      optimizer: the optimizer of the step.
+      model_state: what the model updates at each step beside the parameters, such as the
         `batch_stats` of batch norm; None if there is nothing.
+
+    Example:
+      >>> import jax.numpy as jnp, optax
+      >>> from jaxcomp.train import init_state
+      >>> state = init_state({"kernel": jnp.ones((2, 3))}, optax.sgd(0.1))
+      >>> int(state.step), state.params["kernel"].shape
+      (0, (2, 3))
     """
     zero = jnp.zeros((), jnp.int32)
     state = TrainState(
         zero, params, optimizer.init(params), jnp.zeros((), jnp.float32), zero, model_state
     )
-    # Steps give the memory of a state away: it must not hold `params`, nor one array twice.
+    # Steps reuse the memory of a state: it must not hold `params`, nor one array twice.
     return jax.tree.map(jnp.copy, state)
 
 
@@ -46,14 +53,26 @@ def make_update(
     optimizer: optax.GradientTransformation,
     key: jax.Array | None = None,
 ) -> Callable[[TrainState, Any], TrainState]:
-    """One step as a pure function: gradient of `loss(params, batch)`, update, new state.
+    """Return one step as a pure function: gradient of the loss, update, new state.
 
-    With a random key the loss is `loss(params, batch, key)`, with another key at each step. Where
-    the state has a `model_state`, it is `loss(params, model_state, batch)` or with the key behind
-    these, and gives the loss and the new model state. The optimizer is given the loss as the extra
-    argument `value`. Where the loss is not finite, or a `penalty` in the state of the optimizer,
-    that is noted, and parameters stay from then on what they are: no step waits for the device to
-    know, and who looks at the state later finds what was wrong.
+    Where the loss, or a `penalty` in the state of the optimizer, is not finite, the state notes the
+    step, and the parameters stay as they are from then on. No step waits for the device to know; a
+    later look at the state finds the mistake.
+
+    Args:
+      loss: `loss(params, batch)`. With a random key it is `loss(params, batch, key)`, with another
+        key at each step. Where the state has a `model_state`, it is `loss(params, model_state,
+        batch)`, with the key last, and returns the loss and the new model state.
+      optimizer: an optax optimizer, which is given the loss as the extra argument `value`.
+      key: a random key, or None.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, optax
+      >>> from jaxcomp.train import init_state, make_update
+      >>> update = make_update(lambda params, batch: (params - batch) ** 2, optax.sgd(0.5))
+      >>> state = jax.jit(update)(init_state(jnp.array(0.0), optax.sgd(0.5)), jnp.array(3.0))
+      >>> float(state.loss), float(state.params), int(state.step)
+      (9.0, 3.0, 1)
     """
     extended = optax.with_extra_args_support(optimizer)
 
@@ -90,13 +109,24 @@ def make_step(
     optimizer: optax.GradientTransformation,
     key: jax.Array | None = None,
 ) -> Callable[[TrainState, Any], TrainState]:
-    """`make_update`, compiled.
+    """Return `make_update`, compiled.
 
-    The memory of the state that is passed in is reused: do not use that state again.
+    The memory of the state that is passed in is reused: do not use that state again. The arguments
+    are those of `make_update`.
+
+    Example:
+      >>> import jax.numpy as jnp, optax
+      >>> from jaxcomp.train import init_state, make_step
+      >>> step = make_step(lambda params, batch: (params - batch) ** 2, optax.sgd(0.25))
+      >>> state = init_state(jnp.array(0.0), optax.sgd(0.25))
+      >>> for batch in (8.0, 8.0, 8.0):
+      ...     state = step(state, jnp.array(batch))
+      >>> float(state.params), int(state.step)
+      (7.0, 3)
     """
 
-    # The key is an argument: with another seed it is the same program, compiled once for all
-    # seeds where JAX keeps what it compiles.
+    # The key is an argument, so that another seed is the same program: where JAX keeps compiled
+    # programs, one is compiled for all seeds.
     def step(key: jax.Array | None, state: TrainState, batch: Any) -> TrainState:
         return make_update(loss, optimizer, key)(state, batch)
 

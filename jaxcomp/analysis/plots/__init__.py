@@ -1,1 +1,1 @@
-"""Figures. The only modules of the library that import matplotlib."""
+"""Draws figures; only modules of this package import matplotlib."""

@@ -1,7 +1,7 @@
-"""The colors of all figures.
+"""Lists the colors of all figures.
 
-They are those of Okabe and Ito, told apart by color-blind readers; figures also differ lines in
-style and bars in lightness, so that they survive in gray.
+The colors are those of Okabe and Ito, which color-blind readers can tell apart. Figures also differ
+lines in style and bars in lightness, so that they survive in gray.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Weights and their measures over the steps of a training."""
+"""Draws weights and their measures over the steps of a training."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,12 +18,12 @@ def weights_over_time(
     levels: Mapping[int, float],
     labels: tuple[str, str],
 ) -> None:
-    """Histograms of one layer at several steps, one panel for each; the counts on a log axis.
+    """Draw histograms of one layer at several steps, one panel for each; counts are on a log axis.
 
     All panels have the same bins and the same limits, so that they can be compared by eye.
 
     Args:
-      panels: where to draw, one for each step and in their order.
+      panels: axes, one for each step in order.
       reference: the layer trained in another way, an array of any shape for each step: an outline.
       weights: the layer at the same steps: filled.
       levels: ternary level for each step, marked on both sides of zero.
@@ -67,12 +67,12 @@ def weights_over_time(
 def measure_curves(
     panels: Sequence[Axes], runs: Mapping[str, Mapping[int, Measures]], names: Mapping[str, str]
 ) -> None:
-    """Measures over the steps of several trainings, one panel for each measure, from zero up.
+    """Draw measures over the steps of several trainings, one panel for each measure, from zero up.
 
     Args:
-      panels: where to draw, one for each measure and in their order.
+      panels: axes, one for each measure in order.
       runs: the measures by step, by label of the run; at most five runs.
-      names: what to draw: fields of `Measures`, and how to call each.
+      names: fields of `Measures` to draw, and their names.
 
     Raises:
       ValueError: if the number of panels and of names differ, or there are too many runs.

@@ -1,4 +1,4 @@
-"""The loss in two and three dimensions: level sets, descent, and the ternary directions."""
+"""Draws the loss in two and three dimensions: level sets, descent, and the ternary directions."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, product
@@ -13,21 +13,21 @@ from matplotlib.contour import ContourSet
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 from jaxcomp.losses import compressibility, ternary_level
 
-# Half cividis and half white: dark lines and arrows stay readable on it, also in gray.
+# The map is half cividis and half white: dark lines and arrows stay readable on it, also in gray.
 _MAP = ListedColormap(0.5 + 0.5 * colormaps["cividis"](np.linspace(0, 1, 256)))
 _MARKERS = {1: ("o", BLUE), 2: ("D", VERMILLION), 3: ("s", GREEN)}  # by number of non-zeros
-_TURN = np.exp(-1j * np.pi / 8)  # so that no ternary direction lies on the seam of the map
-_CORNERS = np.array([0, 1, np.exp(1j * np.pi / 3)])  # of the triangle of three weights
+_TURN = np.exp(-1j * np.pi / 8)  # turned so that no ternary direction lies on the seam of the map
+_CORNERS = np.array([0, 1, np.exp(1j * np.pi / 3)])  # corners of the triangle of three weights
 
 
 def ternary_directions(n: int) -> np.ndarray:
-    """All ternary vectors of `n` entries and norm 1, [3^n - 1, n]."""
+    """Return all ternary vectors of `n` entries and norm 1, [3^n - 1, n]."""
     ternary = np.array([signs for signs in product((-1.0, 0.0, 1.0), repeat=n) if any(signs)])
     return ternary / np.linalg.norm(ternary, axis=1, keepdims=True)
 
 
 def loss_on_circle(axes: Axes) -> None:
-    """The loss of two weights over one turn of their direction, ternary directions marked."""
+    """Draw the loss of two weights over one turn of their direction; mark ternary directions."""
     degrees = np.linspace(-22.5, 337.5, 721)
     circle = np.exp(1j * np.radians(degrees))
     axes.plot(degrees, _losses(np.stack([circle.real, circle.imag], axis=-1)), color=BLACK)
@@ -43,13 +43,13 @@ def loss_on_circle(axes: Axes) -> None:
 
 
 def level_sets_in_plane(axes: Axes) -> ContourSet:
-    r"""The loss of two weights with its level sets, steepest descent and the ternary directions.
+    r"""Draw level sets of the loss of two weights, with steepest descent and ternary directions.
 
     Arrows show minus the gradient times :math:`\|w\|_2`, which has the same length on all circles;
     they are drawn at three quarters of that length. The marks are on the unit circle (dashed).
 
     Args:
-      axes: where to draw.
+      axes: the axes to draw on.
 
     Returns:
       The level sets, for a color bar.
@@ -75,12 +75,12 @@ def level_sets_in_plane(axes: Axes) -> ContourSet:
 
 
 def level_sets_on_sphere(axes: Axes) -> ContourSet:
-    """The loss of three weights on a map of the whole sphere, with its 26 ternary directions.
+    """Draw the loss of three weights on a map of the whole sphere, with its 26 ternary directions.
 
     Thin lines are where a weight is zero; the octant of positive weights has a thick outline.
 
     Args:
-      axes: where to draw, with an equal-area projection: `mollweide` or `hammer`.
+      axes: the axes to draw on, with an equal-area projection: `mollweide` or `hammer`.
 
     Returns:
       The level sets, for a color bar.
@@ -102,13 +102,13 @@ def level_sets_on_sphere(axes: Axes) -> ContourSet:
 
 
 def level_sets_in_octant(axes: Axes, paths: Sequence[np.ndarray] = ()) -> ContourSet:
-    r"""The loss of three weights on the triangle of their shares, :math:`|w| / \|w\|_1`.
+    r"""Draw the loss of three weights on the triangle of their shares, :math:`|w| / \|w\|_1`.
 
     Level sets are circles around its center, since `L` is the inverse of the length of the shares.
 
     Args:
-      axes: where to draw.
-      paths: ways of descent, [steps, 3] each, drawn with a dot at their start.
+      axes: the axes to draw on.
+      paths: paths of descent, [steps, 3] each, drawn with a dot at their start.
 
     Returns:
       The level sets, for a color bar.
@@ -132,14 +132,15 @@ def level_sets_in_octant(axes: Axes, paths: Sequence[np.ndarray] = ()) -> Contou
 
 
 def push_on_entries(axes: Axes, vectors: Mapping[str, np.ndarray]) -> None:
-    r"""How descent pushes each entry away from zero, against its magnitude as a multiple of `c`.
+    r"""Draw how descent pushes each entry away from zero, against its magnitude in units of `c`.
 
-    The push is minus the derivative of `L` to the magnitude, by automatic differentiation, times
-    :math:`\|w\|_2`. The line is the formula, :math:`|w_i| / c - 1`, and its limit at zero.
+    The push is minus the derivative of `L` with respect to the magnitude, by automatic
+    differentiation, times :math:`\|w\|_2`. The line is the formula, :math:`|w_i| / c - 1`, and its
+    limit at zero.
 
     Args:
-      axes: where to draw.
-      vectors: by label, [n] each; after three the looks repeat.
+      axes: the axes to draw on.
+      vectors: vectors [n], by label; after three the styles repeat.
     """
     looks = ((BLUE, "o", 11), (VERMILLION, "^", 6), (ORANGE, "s", 6))
     furthest = 0.0
@@ -162,19 +163,19 @@ def push_on_entries(axes: Axes, vectors: Mapping[str, np.ndarray]) -> None:
 
 
 def _losses(points: np.ndarray) -> np.ndarray:
-    """The loss of each vector along the last axis."""
+    """Return the loss of each vector along the last axis."""
     values = jax.vmap(compressibility)(points.reshape(-1, points.shape[-1]))
     return np.asarray(values).reshape(points.shape[:-1])
 
 
 def _by_nonzeros(n: int) -> list[np.ndarray]:
-    """The ternary directions of 1, 2, ..., n non-zeros, [number of them, n] each."""
+    """Return the ternary directions of 1, 2, ..., n non-zeros, [number of them, n] each."""
     ternary = ternary_directions(n)
     return [ternary[np.count_nonzero(ternary, axis=1) == k] for k in range(1, n + 1)]
 
 
 def _mark(axes: Axes, ternary: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
-    """Marks, at `x` and `y`, with the number of non-zeros that the `ternary` vectors have."""
+    """Draw marks at `x` and `y`, with the number of non-zeros of the `ternary` vectors."""
     k = np.count_nonzero(ternary[0])
     marker, color = _MARKERS[k]
     common = {"linestyle": "", "clip_on": False, "zorder": 5}
@@ -184,7 +185,7 @@ def _mark(axes: Axes, ternary: np.ndarray, x: np.ndarray, y: np.ndarray) -> None
 
 
 def _contours(axes: Axes, x: np.ndarray, y: np.ndarray, points: np.ndarray) -> ContourSet:
-    """Level sets at equal steps of `L^2`, of the points [..., n] that are drawn at `x` and `y`."""
+    """Draw level sets at equal steps of `L^2`, of the points [..., n] that lie at `x` and `y`."""
     n = points.shape[-1]
     levels = np.sqrt(np.linspace(1, n, 9))
     levels[[0, -1]] += -1e-4, 1e-4  # rounding must not leave holes at the extremes
@@ -194,6 +195,6 @@ def _contours(axes: Axes, x: np.ndarray, y: np.ndarray, points: np.ndarray) -> C
 
 
 def _in_triangle(w: np.ndarray) -> np.ndarray:
-    """Return where the vectors [..., 3] are in the triangle, [2, ...]."""
+    """Return the places of vectors [..., 3] in the triangle, [2, ...]."""
     place = np.abs(w) @ _CORNERS / np.sum(np.abs(w), axis=-1)
     return np.stack([place.real, place.imag])

@@ -1,4 +1,4 @@
-"""What the phases of a recipe did to a network."""
+"""Draws what the phases of a recipe did to a network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from jaxcomp.analysis.plots.colors import BLACK, BLUE, ORANGE
 
 
 class Reported(Protocol):
-    """Has what is drawn of a phase."""
+    """Has the numbers of a phase that are drawn."""
 
     name: str
     steps: int
@@ -19,15 +19,15 @@ class Reported(Protocol):
 
 
 def recipe_figure(phases: Sequence[Reported], history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the training loss over all steps, and what each phase has come to.
+    """Draw the training loss over all steps, and the result of each phase.
 
     Args:
-      phases: in order.
+      phases: the phases in order.
       history: points of the curves in order, with `phase`, `step` within the phase and `loss`.
 
     Returns:
       A figure of two panels: the loss, with a line where a phase ends; and for each phase the
-      number of non-zeros, and the validation loss where there is one.
+      number of non-zeros, and the validation loss if there is one.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     curve, bars = figure.subplots(1, 2)

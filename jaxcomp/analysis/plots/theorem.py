@@ -1,4 +1,4 @@
-"""The theorem in pictures: descent, saddles, and the composite condition."""
+"""Draws the theorem: descent, saddles, and the composite condition."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -10,14 +10,14 @@ from jaxcomp.analysis.composite import CompositeCondition
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, ORANGE, VERMILLION
 from jaxcomp.losses import compressibility
 
-_REACH = 0.3  # how far slices go, as a fraction of the norm of the point
+_REACH = 0.3  # reach of slices, as a fraction of the norm of the point
 
 
 def descent_paths(axes: Axes, path: np.ndarray) -> None:
-    """Magnitude of each entry over the steps of a descent, with the ternary level.
+    """Draw the magnitude of each entry over the steps of a descent, with the ternary level.
 
     Args:
-      axes: where to draw.
+      axes: the axes to draw on.
       path: points in order, [steps, n].
     """
     magnitudes = np.abs(path)
@@ -35,12 +35,12 @@ def descent_paths(axes: Axes, path: np.ndarray) -> None:
 
 
 def slices(axes: Axes, w: np.ndarray, directions: Mapping[str, np.ndarray]) -> None:
-    """The loss along straight lines through a point.
+    """Draw the loss along straight lines through a point.
 
     Args:
-      axes: where to draw.
+      axes: the axes to draw on.
       w: the point, [n].
-      directions: by label, [n] each; their length does not matter.
+      directions: vectors [n], by label; their length does not matter.
     """
     steps = np.linspace(-_REACH, _REACH, 121)
     styles = ((BLUE, "-"), (VERMILLION, "--"), (ORANGE, "-."))
@@ -55,7 +55,7 @@ def slices(axes: Axes, w: np.ndarray, directions: Mapping[str, np.ndarray]) -> N
 
 
 def composite_scatter(axes: Axes, condition: CompositeCondition) -> None:
-    """Both sides of the composite condition for every weight on the support, and the diagonal."""
+    """Draw both sides of the composite condition for weights on the support, and the diagonal."""
     measured = condition.measured[condition.on_support]
     predicted = condition.predicted[condition.on_support]
     low, high = min(0, predicted.min()), 1.05 * max(measured.max(), predicted.max())
@@ -67,12 +67,12 @@ def composite_scatter(axes: Axes, condition: CompositeCondition) -> None:
 
 
 def convergence(axes: Axes, runs: Sequence[Sequence[Mapping[str, float]]]) -> None:
-    """Residual of the composite condition against the length of the subgradient, for each run.
+    """Draw the residual of the composite condition against the length of the subgradient.
 
     Args:
-      axes: where to draw.
-      runs: points on the way to a minimum, with `subgradient_norm`, `worst_residual` and
-        `median_residual`.
+      axes: the axes to draw on.
+      runs: for each run, points on the way to a minimum, with `subgradient_norm`, `worst_residual`
+        and `median_residual`.
     """
     styles = (("worst_residual", "o", BLUE, "worst"), ("median_residual", "^", ORANGE, "median"))
     for key, marker, color, label in styles:
