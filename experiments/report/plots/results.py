@@ -58,7 +58,7 @@ def penalties_figure(record: Mapping[str, Any]) -> Figure:
                 look = {"capsize": 2, "linestyle": "none", "markersize": 8, **style}
                 axes.errorbar(size, error["mean"], yerr=whiskers([error]), label=name, **look)
         left_out = len(networks) - len(near)
-        axes.set_title(kind + (f"\n({left_out} far off not shown)" if left_out else "\n"))
+        axes.set_title(kind + (f"\n({left_out} far off not shown)" if left_out else ""))
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")

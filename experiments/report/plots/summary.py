@@ -58,7 +58,9 @@ def summary_figure(
 
     limit = 1.05 * max(np.abs(w).max() for w in (before, between, after))
     for axes, w in zip(histograms, (before, between), strict=False):
-        axes.hist(w.ravel(), _BINS, (-limit, limit), color=BLUE, edgecolor=BLACK, linewidth=0.3)
+        axes.hist(
+            w.ravel(), bins=_BINS, range=(-limit, limit), color=BLUE, edgecolor=BLACK, linewidth=0.3
+        )
     _draw_values(histograms[2], after)
     for axes in histograms:
         axes.set(xlabel="value of a weight", xlim=(-limit, limit), yscale="log")
