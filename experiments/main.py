@@ -2,11 +2,12 @@
 
 python -m experiments.main [--config=FILE.py] [--config.KEY=VALUE ...] [--workdir=DIR]
 
-Writes config.json, metrics.jsonl, model.jxc, report.json and figure.png into the workdir; with
---tensorboard the curves for TensorBoard too. A run that was stopped or killed goes on by the same
-command, and ends with the same file. On SIGTERM it saves first, and exits with status 75; Ctrl-C
-ends it at once, and the work since the last checkpoint is done again. Damaged checkpoints are
-passed over with a warning. A second run in the same workdir ends at once.
+Writes config.json, metrics.jsonl, model.jxc, report.json, figure.png (the run at a glance) and
+details.png (each layer, and the curves) into the workdir; with --tensorboard the curves for
+TensorBoard too. A run that was stopped or killed goes on by the same command, and ends with the
+same file. On SIGTERM it saves first, and exits with status 75; Ctrl-C ends it at once, and the work
+since the last checkpoint is done again. Damaged checkpoints are passed over with a warning. A
+second run in the same workdir ends at once.
 Several processes make one run together by --cluster, or by --coordinator, --processes and
 --process: see experiments/CLUSTERS.md.
 The configurations are in experiments/configs; the default needs no download.
@@ -36,6 +37,7 @@ from experiments.mistakes import in_one_line, show_warnings
 from experiments.report import run_report
 from experiments.report.environment import environment
 from experiments.report.evaluation import judged, same_arrays
+from experiments.report.plots.files import save
 from experiments.run.lock import LockedError, locked_by_first
 from experiments.run.same_run import STOPPED, check_same_run
 from experiments.run.tensorboard import TensorBoard
@@ -188,12 +190,12 @@ def accuracies(
 def finish(workdir: Path, numbers: dict[str, Any], outcome: Outcome, console: PlainConsole) -> None:
     """Write and show the report; then, if the file holds this network, the run is over."""
     strict_json.write(workdir / "report.json", numbers, indent=1)
-    with replacing(workdir / "figure.png") as file:
-        run_report.figure(outcome, numbers["history"]).savefig(file, dpi=120)
+    save(run_report.figure(outcome, numbers), workdir / "figure.png")
+    save(run_report.details(outcome, numbers["history"]), workdir / "details.png")
     run_report.show(numbers, console)
     if numbers["config"]["data"]["train_on_validation"]:
         console.print("The validation split was trained on: its accuracy says nothing.")
-    console.print(f"model.jxc, figure.png and report.json are in {workdir}")
+    console.print(f"model.jxc, report.json, figure.png and details.png are in {workdir}")
     # Not by the accuracies: on accelerators two processes may round differently.
     if not same_arrays(jaxcomp.load(workdir / MODEL_FILE), outcome.compressed):
         sys.exit("error: the network read back from the file differs from the one written")

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
+from experiments.report.plots.files import save
 from experiments.report.records import RESULTS, records_of
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, VERMILLION
-from jaxcomp.files import replacing
 
 FIGURE = "checkpoints.png"
 NETWORKS = (
@@ -31,7 +32,11 @@ _NAMES = {
     "nncodec": "NNCodec, own quantizer",
     "calibrated": "calibrated",
 }
-_STYLES = {"data_free": ("s", BLACK), "nncodec": ("^", VERMILLION), "calibrated": ("o", BLUE)}
+_STYLES = {
+    "data_free": ("s", ":", BLACK),
+    "nncodec": ("^", "--", VERMILLION),
+    "calibrated": ("o", "-", BLUE),
+}
 
 
 class Bytes(NamedTuple):
@@ -45,9 +50,7 @@ class Bytes(NamedTuple):
 
 def main() -> None:
     """The command."""
-    figure = draw(records_in(RESULTS))
-    with replacing(RESULTS / FIGURE) as temporary:
-        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+    save(draw(records_in(RESULTS)), RESULTS / FIGURE)
 
 
 def records_in(folder: Path) -> dict[str, dict[str, Any]]:
@@ -139,7 +142,7 @@ def draw(records: dict[str, dict[str, Any]]) -> Figure:
     """Return the figure: bytes against what is lost, a panel for each network."""
     rows = -(-len(records) // _COLUMNS)
     columns = min(_COLUMNS, len(records))
-    figure = Figure(figsize=(3.4 * columns, 3.4 * rows), layout="constrained")
+    figure = Figure(figsize=(2.9 * columns, 3 * rows), layout="constrained")
     panels = [figure.add_subplot(rows, columns, i + 1) for i in range(len(records))]
     for axes, (name, record) in zip(panels, records.items(), strict=True):
         for method, label in _NAMES.items():
@@ -150,17 +153,19 @@ def draw(records: dict[str, dict[str, Any]]) -> Figure:
                 [(size.mean - size.least) / 1000 for size in found.values()],
                 [(size.most - size.mean) / 1000 for size in found.values()],
             ]
-            marker, color = _STYLES[method]
-            style = {"marker": marker, "color": color, "capsize": 3, "markersize": 5}
-            axes.errorbar(list(found), means, yerr=spread, label=label, **style)
-        axes.set(title=name, xlabel=f"lost, {record['unit']}", yscale="log")
+            marker, line, color = _STYLES[method]
+            style = {"marker": marker, "linestyle": line, "color": color, "markersize": 6}
+            axes.errorbar(list(found), means, yerr=spread, label=label, capsize=3, **style)
+        axes.set(title=name, xlabel=f"loss of quality,\n{record['unit']}", yscale="log")
+        axes.set_xticks(losses_of(record), [f"{loss:g}" for loss in losses_of(record)])
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.grid(alpha=0.3)
     for axes in panels[::_COLUMNS]:
-        axes.set_ylabel("file, kB")
+        axes.set_ylabel("size of the file, kB")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 

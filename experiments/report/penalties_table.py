@@ -22,9 +22,7 @@ def penalties_table(record: Mapping[str, Any]) -> str:
     headings = ["penalty", "weight, rate", "float, %"]
     headings += [heading for kind in files for heading in (f"{kind}, %", "bytes")]
     lines = []
-    points = [(row, kind) for row in record["penalties"] for kind in files if row["networks"]]
-    costs = [_cost(row, kind) for row, kind in points]
-    best = {(points[i][0]["penalty"], points[i][1]) for i in pareto_front(costs)}
+    best = best_files(record)
     rows = sorted(record["penalties"], key=lambda row: _cost(row, files[0])[1])
     for row in rows:
         cells = [row["penalty"], f"{row['weight']:g}, {row['learning_rate']:g}"]
@@ -50,6 +48,18 @@ def file_kinds(record: Mapping[str, Any]) -> list[str]:
     if networks is None:
         raise ValueError("the record has no networks: all penalties diverged, or none was tried")
     return [kind for kind in networks if kind != "float"]
+
+
+def best_files(record: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Return the penalty and the kind of each file that no other one beats.
+
+    A file is beaten by one, of any kind, that is smaller and no less accurate, or more accurate and
+    no larger.
+    """
+    kinds = file_kinds(record)
+    points = [(row, kind) for row in record["penalties"] for kind in kinds if row["networks"]]
+    front = pareto_front([_cost(row, kind) for row, kind in points])
+    return {(points[i][0]["penalty"], points[i][1]) for i in front}
 
 
 def _cost(row: Mapping[str, Any], kind: str) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: a table on the screen, a figure, and every number in one file."""
+"""What a run leaves behind: a table on the screen, figures, and every number in one file."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from experiments.report.evaluation import nonzero_weights
 from experiments.report.plots.compression import compression_figure
+from experiments.report.plots.summary import Measured, summary_figure
 from experiments.report.storage import reference_bytes
 from experiments.training.recipe import Outcome
 from jaxcomp.trees import named_leaves, select, weight_mask
@@ -65,10 +66,17 @@ def layers(compressed: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-def figure(outcome: Outcome, history: list[dict[str, Any]]) -> Figure:
-    """Weights before and after, sparsity by layer, and the curves of the run."""
-    layers = map(_weights, (outcome.dense, outcome.penalized, outcome.compressed))
-    return compression_figure(*layers, history)
+def figure(outcome: Outcome, report: dict[str, Any]) -> Figure:
+    """Draw the weights of the largest layer before and after, the bytes, and the accuracies."""
+    stored, accuracy = report["storage"]["bytes"], report["test_accuracy"]
+    measured = Measured(stored["float32"], stored["jxc"], accuracy["dense"], accuracy["read_back"])
+    title = f"{report['config']['name']}, seed {report['seed']}"
+    return summary_figure(*_stages(outcome), measured, title)
+
+
+def details(outcome: Outcome, history: list[dict[str, Any]]) -> Figure:
+    """Draw the weights of each layer before and after, sparsity by layer, and the curves."""
+    return compression_figure(*_stages(outcome), history)
 
 
 def show(report: dict[str, Any], console: Console) -> None:
@@ -99,6 +107,10 @@ def show(report: dict[str, Any], console: Console) -> None:
             f"{stored['bits_per_weight'][name]:.3f}",
         )
     console.print(sizes)
+
+
+def _stages(outcome: Outcome) -> list[dict[str, np.ndarray]]:
+    return [_weights(one) for one in (outcome.dense, outcome.penalized, outcome.compressed)]
 
 
 def _weights(params: Any) -> dict[str, np.ndarray]:

@@ -13,10 +13,10 @@ from typing import Any
 
 from experiments.mistakes import in_one_line
 from experiments.report.penalties_table import penalties_table
+from experiments.report.plots.files import save
 from experiments.report.plots.results import penalties_figure, results_figure
 from experiments.report.results_table import results_table
 from jaxcomp import strict_json
-from jaxcomp.files import replacing
 from jaxcomp.printable import printable
 
 
@@ -57,7 +57,7 @@ def _show_penalties(records: dict[str, Any], options: argparse.Namespace) -> Non
     (record,) = records.values()
     print(penalties_table(record))
     if options.figure:
-        _draw(penalties_figure(record), options.figure)
+        save(penalties_figure(record), options.figure)
 
 
 def _show_results(records: dict[str, Any], options: argparse.Namespace) -> None:
@@ -69,12 +69,7 @@ def _show_results(records: dict[str, Any], options: argparse.Namespace) -> None:
         published = _read(options.published).get(models.pop(), [])
     print(results_table(records, published))
     if options.figure:
-        _draw(results_figure(records, published), options.figure)
-
-
-def _draw(figure: Any, path: Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:] or "png", dpi=120)
+        save(results_figure(records, published), options.figure)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from experiments.mistakes import in_one_line
 from experiments.report.environment import environment
 from experiments.report.evaluation import accuracy
 from experiments.report.plots.claim import claim_figure
+from experiments.report.plots.files import save
 from experiments.report.statistics import mean_with_interval, significant
 from experiments.settings.networks import NetworkSettings
 from experiments.sweeps.data import IMAGES
@@ -38,7 +39,6 @@ from jaxcomp import strict_json
 from jaxcomp.analysis.composite import agreement, composite_condition
 from jaxcomp.analysis.measures import measures
 from jaxcomp.data import DATASETS, Splits
-from jaxcomp.files import replacing
 from jaxcomp.losses import compressibility_tree, level_tree, penalty_tree
 from jaxcomp.train import NonFiniteLossError, TrainState, fit, init_state, make_step
 
@@ -112,8 +112,7 @@ def main() -> None:
         ],
     }
     strict_json.write(options.workdir / "record.json", record)
-    with replacing(options.workdir / "figure.png") as file:
-        claim_figure(record).savefig(file, dpi=110)
+    save(claim_figure(record), options.workdir / "figure.png")
     print(f"{len(runs)} runs are in {options.workdir / 'record.json'}")
 
 

@@ -27,6 +27,7 @@ from rich.table import Table
 from experiments.mistakes import in_one_line
 from experiments.report.environment import environment
 from experiments.report.evaluation import error, nonzero_weights, through_file
+from experiments.report.plots.files import save
 from experiments.report.plots.pareto import pareto_figure
 from experiments.report.statistics import mean_with_interval
 from experiments.settings.networks import NetworkSettings
@@ -35,7 +36,6 @@ from experiments.training.objective import classification_metrics, cross_entropy
 from jaxcomp import strict_json
 from jaxcomp.analysis.measures import measures
 from jaxcomp.data import DATASETS, Examples, Splits, shuffled_indices
-from jaxcomp.files import replacing
 from jaxcomp.losses import PENALTIES, penalty_tree
 from jaxcomp.losses.ratio import level_of
 from jaxcomp.prune import apply_mask, threshold_mask
@@ -92,11 +92,10 @@ def main() -> None:
     }
     strict_json.write(options.workdir / "record.json", record, indent=1)
     points = {
-        f"{weight:g}": [(one["bytes"], one["validation_error"]) for one in of_seeds]
+        f"strength {weight:g}": [(one["bytes"], one["validation_error"]) for one in of_seeds]
         for weight, of_seeds in zip(options.weights, results, strict=True)
     }
-    with replacing(options.workdir / "figure.png") as file:
-        pareto_figure(points).savefig(file, dpi=120)
+    save(pareto_figure(points), options.workdir / "figure.png")
     show(rows)
     print(f"record.json and figure.png are in {options.workdir}")
 

@@ -27,6 +27,7 @@ from rich.table import Table
 from experiments.mistakes import in_one_line
 from experiments.report.environment import environment
 from experiments.report.evaluation import error, nonzero_weights, through_file
+from experiments.report.plots.files import save
 from experiments.report.plots.pareto import pareto_figure
 from experiments.settings.check import check
 from experiments.settings.flags import DEFAULT, load
@@ -37,7 +38,6 @@ from experiments.training.objective import classification_metrics
 from experiments.training.recipe import train_and_compress
 from jaxcomp import strict_json
 from jaxcomp.data import Splits
-from jaxcomp.files import replacing
 from jaxcomp.recipe.watch import UNWATCHED
 from jaxcomp.screen import PlainConsole
 from jaxcomp.train import NonFiniteLossError
@@ -106,8 +106,7 @@ def search(
     }
     strict_json.write(options.workdir / "search.json", record, indent=1)
     figure = pareto_figure({"trials": [trial.values for trial in finished(study)]})
-    with replacing(options.workdir / "front.png") as file:
-        figure.savefig(file, dpi=120)
+    save(figure, options.workdir / "front.png")
     print(f"search.json and front.png are in {options.workdir}")
 
 

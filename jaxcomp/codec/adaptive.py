@@ -84,7 +84,7 @@ def code_adaptive(
     base *= _BASE_UNIT
     alive = np.flatnonzero(classes)
     density = CLASS_UNIT * (classes[alive].astype(np.int64) - 8) * settings.densities
-    lags = _lags(settings.period)
+    lags = lags_of(settings.period)
     if coder.rows is not None:
         if known:
             out = np.ascontiguousarray(levels, np.int8)
@@ -98,7 +98,7 @@ def code_adaptive(
     return whole
 
 
-def _lags(period: int) -> tuple[int, ...]:
+def lags_of(period: int) -> tuple[int, ...]:
     """Return the distances of the parents of a level."""
     p = period
     return (1, p, p + 1, p - 1, 2) if p > 1 else (1, 2, 3, 4, 5)

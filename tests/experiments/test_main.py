@@ -123,8 +123,9 @@ def test_the_curves_for_tensorboard_are_the_points_of_the_run(workdir, report):
     assert {"penalty/penalty", "quantize/validation_accuracy"} <= {tag for tag, _, _ in found}
 
 
-def test_the_figure_is_an_image(workdir):
-    assert (workdir / "figure.png").read_bytes().startswith(b"\x89PNG")
+@pytest.mark.parametrize("name", ["figure.png", "details.png"])
+def test_figures_are_images(workdir, name):
+    assert (workdir / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_training_that_diverges_is_one_line_and_leaves_no_model(tmp_path):

@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from experiments.report.plots.intervals import whiskers
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
@@ -14,9 +15,12 @@ _STYLES = {
     "l2": (GREEN, "-.", "s"),
     "l1": (VERMILLION, "--", "^"),
     "l1/l2 global": (BLUE, "-", "D"),
-    "l1/l2 per tensor": (ORANGE, "-", "v"),
-    "l1/l2 global + 100 c": (BLUE, "--", "P"),
+    "l1/l2 per tensor": (ORANGE, (0, (8, 1)), "v"),
+    "l1/l2 global + 100 c": (BLACK, (0, (4, 1, 1, 1, 1, 1)), "P"),
 }
+_LIVE = "number of weights above c / 10"
+_DISTANCE = "relative distance to ternary"
+_ENTROPY = "bits per non-zero weight"
 _MARKED = 3  # one of so many points of a curve has its marker
 _COLORS = (GREEN, VERMILLION, ORANGE, BLUE, BLACK)
 _LOOKS = (("--", "X"), ("-.", "p"), (":", "*"), ("-", "h"))
@@ -35,27 +39,32 @@ def claim_figure(record: Mapping[str, Any]) -> Figure:
     Returns:
       A figure of two by three panels.
     """
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = Figure(figsize=(9, 6.4), layout="constrained")
     panels = figure.subplots(2, 3)
     measures = (
-        ("lit_ternary_distance", "relative distance to ternary"),
-        ("lit_nonzero_entropy", "bits per non-zero"),
-        ("validation_accuracy", "validation accuracy"),
+        ("lit_ternary_distance", _DISTANCE),
+        ("lit_nonzero_entropy", _ENTROPY),
+        ("validation_accuracy", "validation accuracy, %"),
     )
     for axes, (key, label) in zip(panels[0], measures, strict=True):
         _ends(axes, record, key)
         axes.set_ylabel(label)
+    panels[0][2].yaxis.set_major_formatter(PercentFormatter(1, decimals=1, symbol=""))
+    panels[0][1].set_title("at the end of training")
     curves = (
-        ("lit_live", "weights above c / 10"),
-        ("lit_ternary_distance", "relative distance to ternary"),
-        ("lit_nonzero_entropy", "bits per non-zero"),
+        ("lit_live", _LIVE),
+        ("lit_ternary_distance", _DISTANCE),
+        ("lit_nonzero_entropy", _ENTROPY),
     )
     for axes, (key, label) in zip(panels[1], curves, strict=True):
         _curves(axes, record, key)
         axes.set_ylabel(label)
     panels[1][0].set_yscale("log")
+    panels[1][1].set_title("during training")
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=3, frameon=False, handlelength=4
+    )
     return figure
 
 
@@ -84,7 +93,7 @@ def _ends(axes: Axes, record: Mapping[str, Any], key: str) -> None:
             label=penalty,
         )
     axes.set_xscale("log")
-    axes.set_xlabel("weights above c / 10")
+    axes.set_xlabel(_LIVE)
     axes.grid(alpha=0.3)
 
 
@@ -102,5 +111,5 @@ def _curves(axes: Axes, record: Mapping[str, Any], key: str) -> None:
             markersize=5,
             markevery=_MARKED,
         )
-    axes.set_xlabel("step")
+    axes.set_xlabel("training step")
     axes.grid(alpha=0.3)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
 
@@ -13,16 +14,16 @@ _STYLES = {
     "dense": (BLACK, ":"),
     "penalty": (BLUE, "-"),
     "fine-tune": (GREEN, "-."),
-    "gap": (BLACK, "-."),
+    "gap": (BLACK, (0, (4, 1, 1, 1, 1, 1))),
     "quantize": (ORANGE, "--"),
-    "settle": (ORANGE, "-"),
+    "settle": (VERMILLION, (0, (8, 1))),
 }
 
 _COLORS = (GREEN, VERMILLION, BLUE, ORANGE, BLACK)
 _OTHER_STYLES = [(color, style) for style in ("--", "-", "-.", ":") for color in _COLORS]
 
 HISTOGRAMS = 4  # of the layers with the most weights; more are too narrow to read
-_BARS = ("white", BLUE, ORANGE, GREEN, VERMILLION)
+_BARS = (("white", ""), (BLUE, "//"), (ORANGE, ".."), (GREEN, "xx"), (VERMILLION, "--"))
 LABELED = 6  # layers whose bars have names and numbers
 
 Layers = Mapping[str, np.ndarray]
@@ -45,13 +46,13 @@ def compression_figure(
     """
     largest = sorted(dense, key=lambda name: dense[name].size, reverse=True)[:HISTOGRAMS]
     shown = [name for name in dense if name in largest]
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = Figure(figsize=(9.5, 6.4), layout="constrained")
     top, bottom = figure.subfigures(2, 1)
     histograms = np.atleast_1d(top.subplots(1, len(shown)))
     for axes, name in zip(histograms, shown, strict=True):
         weight_histogram(axes, dense[name], penalized[name], compressed[name])
         shape, between = " x ".join(map(str, dense[name].shape)), "\n" if len(name) > 16 else " "
-        axes.set_title(f"{_short(name)},{between}{shape}", fontsize=11)
+        axes.set_title(f"{_short(name)},{between}{shape}", fontsize=10)
     histograms[0].set_ylabel("number of weights")
     handles, labels = histograms[0].get_legend_handles_labels()
     top.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
@@ -61,7 +62,8 @@ def compression_figure(
     curves(penalty, [point for point in history if point["penalty"]], "penalty")
     penalty.set_ylabel("penalty added to the loss")
     curves(accuracy, history, "validation_accuracy")
-    accuracy.set_ylabel("validation accuracy")
+    accuracy.set_ylabel("validation accuracy, %")
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     handles, labels = accuracy.get_legend_handles_labels()
     bottom.legend(handles, labels, loc="outside lower right", ncols=len(labels), title="phase")
     return figure
@@ -82,7 +84,7 @@ def weight_histogram(
     )
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.5)
-    axes.set_xlabel("value")
+    axes.set_xlabel("value of a weight")
 
 
 def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
@@ -95,28 +97,46 @@ def small_weight_bars(axes: Axes, stages: Mapping[str, Layers]) -> None:
     width = 0.8 / len(stages)
     for index, (stage, layers) in enumerate(stages.items()):
         offset = (index - (len(stages) - 1) / 2) * width
-        shares = [100 * _small_share(layers[name]) for name in names]
+        color, hatch = _BARS[index % len(_BARS)]
+        shares = [100 * small_share(layers[name]) for name in names]
         bars = axes.bar(
             positions + offset,
             shares,
             width,
-            color=_BARS[index % len(_BARS)],
+            color=color,
+            hatch=hatch,
             label=stage,
             edgecolor=BLACK,
             linewidth=0.6,
         )
         if len(names) <= LABELED:
-            axes.bar_label(bars, fmt="%.0f", fontsize="small")
+            axes.bar_label(bars, fmt="%.0f", fontsize=9)
     if len(names) <= LABELED:
         axes.set_xticks(positions, [_short(name) for name in names])
     else:
         axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("layer, in the order of names")
     axes.set_ylabel("weights below c / 10, %")
-    axes.set_ylim(0, 130)
+    axes.set_ylim(0, 110)
     axes.legend(
-        fontsize="small", loc="upper center", ncols=len(stages), handlelength=1, columnspacing=1
+        fontsize=9,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        ncols=len(stages),
+        handlelength=1.2,
+        handletextpad=0.4,
+        columnspacing=0.8,
+        frameon=False,
     )
+
+
+def small_share(w: np.ndarray) -> float:
+    """Return the share of weights whose magnitude is below a tenth of their ternary level."""
+    magnitudes = np.abs(w)
+    if not magnitudes.any():
+        return 1.0
+    level = np.sum(magnitudes**2) / np.sum(magnitudes)
+    return float(np.mean(magnitudes < level / 10))
 
 
 def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:
@@ -131,14 +151,6 @@ def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("step of the phase")
     axes.grid(alpha=0.3)
-
-
-def _small_share(w: np.ndarray) -> float:
-    magnitudes = np.abs(w)
-    if not magnitudes.any():
-        return 1.0
-    level = np.sum(magnitudes**2) / np.sum(magnitudes)
-    return float(np.mean(magnitudes < level / 10))
 
 
 def _short(name: str) -> str:

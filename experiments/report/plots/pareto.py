@@ -8,13 +8,16 @@ from matplotlib.figure import Figure
 from experiments.report.pareto import pareto_front
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 
-_STYLES = [(c, m) for m in "osD^vPX" for c in (BLUE, ORANGE, GREEN, VERMILLION, BLACK)]
+_COLORS, _MARKERS = (BLUE, VERMILLION, GREEN, BLACK, ORANGE), "osD^vPX*"
+# Five colors and eight markers, both in turn: all 40 pairs, and neighbors differ in both.
+_PAIRS = len(_COLORS) * len(_MARKERS)
+_STYLES = [(_COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)]) for i in range(_PAIRS)]
 
 
 def pareto_figure(
     results: Mapping[str, Sequence[tuple[float, float]]],
     *,
-    size: str = "bytes of the file",
+    size: str = "size of the file, bytes",
     error: str = "validation error, %",
 ) -> Figure:
     """A point for each result, and a line through those that none beats.
@@ -28,8 +31,13 @@ def pareto_figure(
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for (name, points), (color, marker) in zip(results.items(), cycle(_STYLES), strict=False):
-        axes.plot(*zip(*points, strict=True), marker, color=color, alpha=0.8, label=name)
+    for i, ((name, points), (color, marker)) in enumerate(
+        zip(results.items(), cycle(_STYLES), strict=False)
+    ):
+        # Where the markers begin again, they are not filled, then filled, and so on.
+        face = "none" if i // len(_MARKERS) % 2 else color
+        look = {"color": color, "markerfacecolor": face, "markersize": 7}
+        axes.plot(*zip(*points, strict=True), marker, **look, label=name)
     drawn = [point for points in results.values() for point in points]
     front = [drawn[i] for i in pareto_front(drawn)]
     if len(front) > 1:  # else it would be seen in the legend alone

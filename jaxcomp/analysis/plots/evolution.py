@@ -8,7 +8,13 @@ from matplotlib.axes import Axes
 from jaxcomp.analysis.measures import Measures
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 
-_STYLES = ((BLACK, ":"), (BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (VERMILLION, (0, (5, 1))))
+_STYLES = (
+    (BLACK, ":"),
+    (BLUE, "-"),
+    (ORANGE, "--"),
+    (GREEN, "-."),
+    (VERMILLION, (0, (6, 1, 1, 1, 1, 1))),
+)
 
 
 def weights_over_time(

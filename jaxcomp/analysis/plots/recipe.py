@@ -29,11 +29,11 @@ def recipe_figure(phases: Sequence[Reported], history: Sequence[Mapping[str, Any
       A figure of two panels: the loss, with a line where a phase ends; and for each phase the
       number of non-zeros, and the validation loss if there is one.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(8.5, 3.8), layout="constrained")
     curve, bars = figure.subplots(1, 2)
     ends = np.cumsum([phase.steps for phase in phases])
     curve.plot(_steps(history), [point["loss"] for point in history], color=BLUE, linewidth=1)
-    curve.set(xlabel="step", ylabel="training loss", yscale="log")
+    curve.set(xlabel="training step", ylabel="training loss", yscale="log")
     for phase, end in zip(phases, ends, strict=True):
         if phase.steps:
             curve.axvline(end, color=BLACK, linewidth=0.5, linestyle=":")
@@ -42,20 +42,20 @@ def recipe_figure(phases: Sequence[Reported], history: Sequence[Mapping[str, Any
                 phase.name,
                 middle,
                 xycoords=("data", "axes fraction"),
-                rotation=30,
-                fontsize=7,
+                rotation=45,
+                fontsize=9,
                 ha="left",
             )
 
     places, names = np.arange(len(phases)), [phase.name for phase in phases]
     bars.bar(places, [phase.nonzeros for phase in phases], color="white", edgecolor=BLACK)
-    bars.set(yscale="log", ylabel="non-zeros", xticks=places)
-    bars.set_xticklabels(names, rotation=30, ha="right")
+    bars.set(yscale="log", ylabel="number of non-zeros (bars)", xticks=places)
+    bars.set_xticklabels(names, rotation=45, ha="right")
     losses = [phase.validation for phase in phases]
     if None not in losses:
         beside = bars.twinx()
-        beside.plot(places, losses, color=ORANGE, marker="o")
-        beside.set_ylabel("validation loss", color=ORANGE)
+        beside.plot(places, losses, color=ORANGE, marker="o", markeredgecolor=BLACK)
+        beside.set_ylabel("validation loss (line)")
         beside.set_ylim(bottom=0)
     return figure
 

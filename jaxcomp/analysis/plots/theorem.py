@@ -62,7 +62,7 @@ def composite_scatter(axes: Axes, condition: CompositeCondition) -> None:
     axes.plot([low, high], [low, high], "-", color=ORANGE, linewidth=1.2, zorder=1)
     axes.plot(predicted, measured, "o", color=BLUE, markersize=3.5, alpha=0.7, zorder=2)
     axes.axhline(1, color=BLACK, linewidth=0.8, linestyle=":")
-    axes.set_xlabel("predicted: 1 + (r / weight) s df")
+    axes.set_xlabel("predicted: 1 + (r / strength) s df")
     axes.set_ylabel("measured: |w| / c")
 
 
@@ -74,10 +74,14 @@ def convergence(axes: Axes, runs: Sequence[Sequence[Mapping[str, float]]]) -> No
       runs: for each run, points on the way to a minimum, with `subgradient_norm`, `worst_residual`
         and `median_residual`.
     """
-    styles = (("worst_residual", "o", BLUE, "worst"), ("median_residual", "^", ORANGE, "median"))
+    styles = (
+        ("worst_residual", "o", BLUE, "worst"),
+        ("median_residual", "^", VERMILLION, "median"),
+    )
     for key, marker, color, label in styles:
         points = [(p["subgradient_norm"], p[key]) for run in runs for p in run]
-        axes.plot(*zip(*points, strict=True), marker, color=color, alpha=0.7, label=label)
+        look = {"color": color, "markerfacecolor": "none" if marker == "^" else color}
+        axes.plot(*zip(*points, strict=True), marker, **look, alpha=0.7, label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("length of the shortest subgradient")

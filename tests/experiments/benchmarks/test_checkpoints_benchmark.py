@@ -100,7 +100,7 @@ def test_the_table_and_the_figure(tried, monkeypatch, tmp_path):
         ("transformer, +1", "140", "-", "**75** (70 to 80)", "2", "46 %", "-"),
     ]
     (axes,) = checkpoint_table.draw(records).axes
-    assert axes.get_xlabel() == "lost, things"
+    assert axes.get_xlabel() == "loss of quality,\nthings"
     assert len(axes.containers[-1].lines[0].get_xdata()) == 3
 
 

@@ -32,6 +32,12 @@ def test_a_figure_shows_however_many_results_there_are():
     assert len(axes.lines) == 200 + 1
 
 
+def test_sixteen_results_differ_without_color():
+    (axes,) = pareto_figure({str(i): [(i, 16 - i)] for i in range(16)}).axes
+    looks = {(line.get_marker(), line.get_markerfacecolor() == "none") for line in axes.lines[:16]}
+    assert len(looks) == 16
+
+
 def test_a_single_result_is_named_and_has_no_front():
     figure = pareto_figure({"jaxcomp, digits": [(1, 2)]})
     (axes,) = figure.axes

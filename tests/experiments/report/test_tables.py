@@ -1,7 +1,8 @@
 """Tables of results: what stands in a row, and in which order."""
 
 from experiments.report.penalties_table import penalties_table
-from experiments.report.plots.results import penalties_figure, results_figure
+from experiments.report.plots.results import penalties_figure, penalty_styles, results_figure
+from experiments.report.records import record_of
 from experiments.report.results_table import results_table
 
 
@@ -92,11 +93,32 @@ def test_penalties_stand_by_their_first_error_with_the_best_files_in_bold():
 def test_a_figure_of_penalties_leaves_out_what_is_far_off_and_says_so():
     panels = penalties_figure(PENALTIES).axes
     assert [axes.get_title() for axes in panels] == [
-        "two levels (1 far off not shown)",
-        "ternary (1 far off not shown)",
+        "two levels\n(1 far off not shown)",
+        "ternary\n(1 far off not shown)",
     ]
-    points = [line.lines[0].get_xydata().tolist()[0] for line in panels[0].containers]
-    assert points == [[3_000, 2.5], [3_000, 2.0]]
+    # The best one has its name and interval, the other one is a gray point.
+    assert [container.get_label() for container in panels[0].containers] == ["better"]
+    assert panels[0].containers[0].lines[0].get_xydata().tolist() == [[3_000, 2.0]]
+    others = [line for line in panels[0].lines if line.get_color() == "gray"]
+    assert [line.get_xydata().tolist() for line in others] == [[[3_000, 2.5]]]
+
+
+def test_baselines_forms_of_the_paper_and_the_best_have_names_and_styles_of_their_own():
+    styles = penalty_styles(record_of("penalties_mnist"))
+    assert list(styles) == [
+        "none",
+        "l1",
+        "l2",
+        "l1/l2",
+        "l1/l2 per tensor",
+        "l1/l2 + 1000 c",
+        "l1/l2 per tensor + l2",
+        "l0 hard-concrete + l2",
+    ]
+    markers = [style["marker"] for style in styles.values()]
+    assert len(set(markers)) == len(markers)
+    filled = [name for name, style in styles.items() if style["markerfacecolor"] != "none"]
+    assert filled == list(styles)[5:]
 
 
 def test_a_figure_of_results_shows_what_has_bytes():
