@@ -1,10 +1,21 @@
-"""The compressibility loss for JAX: sparse, nearly ternary networks in small files."""
+"""Makes networks in JAX sparse and few-valued, and stores them in small files.
+
+It is built around the compressibility loss `||w||_1 / ||w||_2` (arXiv 1905.01044). The functions of
+this module cover a training loop from the penalty to the file; the packages below it hold the rest.
+
+Example:
+  >>> import jax.numpy as jnp
+  >>> import jaxcomp
+  >>> w = jnp.array([0.0, 3.0, 0.0, -3.0, 3.0, 3.0])  # ternary, with four non-zeros
+  >>> float(jaxcomp.compressibility(w)) ** 2, float(jaxcomp.ternary_level(w))
+  (4.0, 3.0)
+"""
 
 import importlib
 from typing import Any
 
-# Where each public name lives. Names are imported when first used, so that a file can be read
-# (`jaxcomp.load`) on a machine that has no jax.
+# Each public name, with the module that defines it. A name is imported at its first use, so that
+# `jaxcomp.load` reads a file on a machine without jax.
 _HOMES = {
     "Calibration": "jaxcomp.compression",
     "FormatError": "jaxcomp.codec",

@@ -1,16 +1,16 @@
-"""What the axes of a weight are: the units that it takes in, gives out, and is repeated over.
+"""Says what the axes of a weight mean: input units, output units, a window, or a stack.
 
-Everything that speaks of units takes them from here: from a network that was traced, or from the
-layout of a framework, which says it of all arrays at once.
+Every function that speaks of units takes their axes from here. They come from a traced network, or
+from the layout of a framework, which holds for all arrays at once:
 
 * `"flax"`, for Linen and NNX: `[window..., inputs, outputs]`. It is the default.
 * `"torch"`, for PyTorch and Equinox: `[outputs, inputs, window...]`.
 
-A layout knows no array that has several output axes (attention), is stacked (scanned layers), or is
-the other way around than the others (an embedding or a transposed convolution of PyTorch). Trace
-the network for these: `network=jaxcomp.trace(apply, params, x)`. Without a trace, a transformation
-`tx` treats stacked layers as separate ones by `jax.vmap(tx.init)(params)` and
-`jax.vmap(tx.update)(updates, state, params)`, along the first axis of each array.
+No layout describes an array that has several output axes (attention), is stacked (scanned layers),
+or has the order of its axes reversed (an embedding or a transposed convolution of PyTorch). Trace
+the network for these: `network=jaxcomp.trace(apply, params, x)`. Without a trace,
+`jax.vmap(tx.init)(params)` and `jax.vmap(tx.update)(updates, state, params)` make a transformation
+`tx` treat stacked layers as separate ones, along the first axis of each array.
 """
 
 import math
@@ -26,30 +26,39 @@ from jaxcomp.choices import LAYOUTS, Layout
 from jaxcomp.trees import Mask, PyTree, path_name, resolve_mask
 from jaxcomp.weights import Network, check_network, parameter_of
 
-# What is asked of the axes of an array.
+# Knowledge of the axes of an array that a caller can need; each includes those above it.
 NOTHING = "nothing"
-STACK = "stack"  # which axes separate tensors, where that is known
-UNITS = "units"  # also which are those of output units
-KERNEL = "kernel"  # also which are those of input units
+STACK = "stack"  # the axes that separate tensors, where they are known
+UNITS = "units"  # also the axes of output units
+KERNEL = "kernel"  # also the axes of input units
 
 
 class Axes(NamedTuple):
-    """The axes of one weight by their meaning; each axis is in at most one of the four.
+    """Names the axes of one weight by their meaning; each axis is in at most one group.
 
-    A dense kernel of Flax, [in, out], has `inputs=(0,)` and `outputs=(1,)`; one of attention, [d,
-    heads, features], has `outputs=(1, 2)`; a convolution of Equinox, [out, in, height, width], has
-    `outputs=(0,)`, `inputs=(1,)` and `window=(2, 3)`; the kernel of three layers that are scanned,
-    [3, in, out], has `stack=(0,)`. An axis that is in none of the four counts as one of the window.
+    * A dense kernel of Flax, [in, out], has `inputs=(0,)` and `outputs=(1,)`.
+    * An attention kernel of Flax, [d, heads, features], has `inputs=(0,)` and `outputs=(1, 2)`.
+    * A convolution of Equinox, [out, in, height, width], has `outputs=(0,)`, `inputs=(1,)` and
+      `window=(2, 3)`.
+    * Three scanned dense layers, [3, in, out], have `stack=(0,)`, `inputs=(1,)` and `outputs=(2,)`.
+
+    An axis that is in none of the four groups counts as one of the window.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> kernel = jnp.ones((8, 2, 4))  # of attention, [d, heads, features]
+      >>> [w.shape for w in matrices(kernel, Axes(inputs=(0,), outputs=(1, 2)))]
+      [(8, 8)]
     """
 
-    inputs: tuple[int, ...]  # contracted with the units that come in
-    outputs: tuple[int, ...]  # the units that go out
-    window: tuple[int, ...] = ()  # places of a convolution
-    stack: tuple[int, ...] = ()  # separate matrices in one array
+    inputs: tuple[int, ...]  # these are contracted with the units that come in
+    outputs: tuple[int, ...]  # these are the units that go out
+    window: tuple[int, ...] = ()  # these are places of a convolution
+    stack: tuple[int, ...] = ()  # these count separate tensors in one array
 
 
 def check_source(network: Network | None, layout: Layout | None) -> None:
-    """Raise an error unless at most one of `network` and `layout` is given, and is one."""
+    """Raise an error unless at most one of `network` and `layout` is given, and is valid."""
     check_network(network)
     if layout is not None:
         check_choice("layout", layout, LAYOUTS)
@@ -72,18 +81,24 @@ def leaf_axes(
     Args:
       params: tree of arrays.
       mask: the leaves whose axes are wanted (see `jaxcomp.trees.resolve_mask`).
-      needs: what has to be known of them: `NOTHING`, `STACK`, `UNITS` or `KERNEL`.
-      network: from `jaxcomp.trace`; leaves are found by name, so that the tree may be wrapped.
+      needs: the axes that have to be known: `NOTHING`, `STACK`, `UNITS` or `KERNEL`.
+      network: the result of `jaxcomp.trace`; leaves are found by name, so the tree may be wrapped.
       layout: one of `LAYOUTS`; `"flax"` where neither is given.
 
     Returns:
-      None for leaves that the mask does not select, and for those of which no axes are known and
-      no more than the stack would be needed: they are one tensor each.
+      A list with None for each leaf that the mask does not select. It is also None for a leaf whose
+      axes are unknown, if no more than its stack is needed; such a leaf is one tensor.
 
     Raises:
-      ValueError: if both `network` and `layout` are given; or, where more than the stack is needed,
-        if neither is given and the tree holds a module of Equinox, an array has too few axes, or
-        the network does not understand a selected leaf.
+      ValueError: if both `network` and `layout` are given. Where more than the stack is needed,
+        also if neither is given and the tree holds a module of Equinox, if an array has too few
+        axes, or if the network does not understand a selected leaf.
+
+    Example:
+      >>> import numpy as np
+      >>> params = {"kernel": np.ones((2, 3)), "bias": np.ones(3)}
+      >>> leaf_axes(params, None, UNITS, layout="torch")  # bias, then kernel
+      [None, Axes(inputs=(1,), outputs=(0,), window=(), stack=())]
     """
     check_source(network, layout)
     chosen = jax.tree.leaves(resolve_mask(mask, params))
@@ -121,7 +136,7 @@ def selected_axes(
     network: Network | None = None,
     layout: Layout | None = None,
 ) -> list[Axes | None]:
-    """Return the axes of the leaves that `jaxcomp.trees.select` gives; see `leaf_axes`."""
+    """Return the axes of the leaves that `jaxcomp.trees.select` returns; see `leaf_axes`."""
     axes = leaf_axes(params, mask, needs, network=network, layout=layout)
     chosen = jax.tree.leaves(resolve_mask(mask, params))
     return [own for own, selected in zip(axes, chosen, strict=True) if selected]
@@ -130,8 +145,16 @@ def selected_axes(
 def of_layout(layout: Layout | None, ndim: int) -> Axes:
     """Return the axes of an array in the layout of a framework; a single axis is that of outputs.
 
+    Args:
+      layout: one of `LAYOUTS`; None for `"flax"`.
+      ndim: number of axes of the array.
+
     Raises:
       ValueError: if the layout is unknown.
+
+    Example:
+      >>> of_layout("torch", 4)
+      Axes(inputs=(1,), outputs=(0,), window=(2, 3), stack=())
     """
     layout = "flax" if layout is None else layout
     check_choice("layout", layout, LAYOUTS)
@@ -143,10 +166,21 @@ def of_layout(layout: Layout | None, ndim: int) -> Axes:
 
 
 def own_axes(name: str, ndim: int, axes: Axes | None, layout: Layout | None) -> Axes:
-    """Return the axes of one array, from what a user says of it.
+    """Return the axes of one array, from `axes` or `layout`, whichever the user gives.
+
+    Args:
+      name: name of the array in errors.
+      ndim: number of axes of the array.
+      axes: the axes, or None.
+      layout: one of `LAYOUTS`, or None.
 
     Raises:
-      ValueError: if both are given, or they are not those of an array with `ndim` axes.
+      ValueError: if both are given, or the axes are not those of an array with `ndim` axes.
+      TypeError: if `axes` is not an `Axes`.
+
+    Example:
+      >>> own_axes("kernel", 3, None, "flax")
+      Axes(inputs=(1,), outputs=(2,), window=(0,), stack=())
     """
     if axes is None:
         return of_layout(layout, ndim)
@@ -159,20 +193,36 @@ def own_axes(name: str, ndim: int, axes: Axes | None, layout: Layout | None) -> 
 
 
 def rest_of(axes: Axes, ndim: int) -> tuple[int, ...]:
-    """Return the axes that are not of units or a stack: of the window, or of no known meaning."""
+    """Return the axes that belong neither to units nor to a stack: the window and unknown ones.
+
+    Example:
+      >>> rest_of(of_layout("flax", 4), 4)
+      (0, 1)
+    """
     return tuple(a for a in range(ndim) if a not in (*axes.stack, *axes.inputs, *axes.outputs))
 
 
 def all_but(kept: Sequence[int], ndim: int) -> tuple[int, ...]:
-    """Return the other axes, in order."""
+    """Return the axes that are not in `kept`, in order.
+
+    Example:
+      >>> all_but((1,), 3)
+      (0, 2)
+    """
     return tuple(axis for axis in range(ndim) if axis not in kept)
 
 
 def matrices(w: jax.Array, axes: Axes | None) -> list[jax.Array]:
     """Return the separate tensors [window..., inputs, outputs] that an array holds.
 
-    Several axes of inputs, or of outputs, are taken as one. An array without known axes, or in this
-    form, is returned as it is.
+    Several axes of inputs, or of outputs, become one. An array whose axes are unknown, or already
+    have this order, is returned as it is. `from_matrices` is the inverse.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> stacked = jnp.ones((3, 5, 4))  # three layers of Equinox, [stack, outputs, inputs]
+      >>> [w.shape for w in matrices(stacked, Axes(inputs=(2,), outputs=(1,), stack=(0,)))]
+      [(4, 5), (4, 5), (4, 5)]
     """
     if axes is None or _is_canonical(axes, w.ndim):
         return [w]
@@ -184,7 +234,13 @@ def matrices(w: jax.Array, axes: Axes | None) -> list[jax.Array]:
 def from_matrices(
     parts: Sequence[jax.Array], shape: tuple[int, ...], axes: Axes | None
 ) -> jax.Array:
-    """Return the array of this shape that holds the tensors that `matrices` gives of it."""
+    """Return the array of this shape whose separate tensors are `parts`: the inverse of `matrices`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from_matrices([jnp.ones((4, 5))] * 3, (3, 5, 4), Axes((2,), (1,), stack=(0,))).shape
+      (3, 5, 4)
+    """
     if axes is None or _is_canonical(axes, len(shape)):
         return parts[0]
     order = _order(axes, len(shape))
@@ -193,19 +249,35 @@ def from_matrices(
 
 
 def over_axes(function: Callable[[jax.Array], jax.Array], axes: Sequence[int]) -> Callable:
-    """Return `function` of each slice of an array along some axes, which come last in the result.
+    """Return a function that applies `function` to each slice of an array along some axes.
 
-    They are in ascending order there, after the axes of what the function gives.
+    In its result these axes come last, in ascending order, after the axes that `function` returns.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> over_axes(jnp.sum, [1])(jnp.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+      [4.0, 6.0]
     """
-    for axis in sorted(axes):  # the largest maps the array as a whole
+    for axis in sorted(axes):  # the last map takes the whole array
         function = jax.vmap(function, in_axes=axis, out_axes=-1)
     return function
 
 
 def beside(values: jax.Array, ndim: int, axes: Sequence[int]) -> jax.Array:
-    """Return values of slices, [..., *slices] as `over_axes` has them, for use beside the array.
+    """Return values of slices in a shape that broadcasts to that of the array.
 
-    That is, [..., *sizes] with the `ndim` axes of the array, of size 1 but for those of the slices.
+    Args:
+      values: `[..., *slices]`, as `over_axes` returns them.
+      ndim: number of axes of the array.
+      axes: the axes along which the slices lie.
+
+    Returns:
+      `[..., *sizes]` with `ndim` sizes, which are 1 except along the slices.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> beside(jnp.ones(5), 3, [1]).shape
+      (1, 5, 1)
     """
     lead = values.ndim - len(axes)
     return jnp.expand_dims(values, [lead + axis for axis in all_but(axes, ndim)])
@@ -219,7 +291,7 @@ def _of_network(name: str, ndim: int, needs: str, network: Network) -> Axes | No
     has = {
         STACK: True,
         UNITS: axes is not None and bool(axes.inputs or axes.outputs),
-        KERNEL: axes is not None and bool(axes.inputs),  # not so for a bias
+        KERNEL: axes is not None and bool(axes.inputs),  # a bias has none
     }
     if not has[needs]:
         units = "units" if needs == UNITS else "inputs and output units"
@@ -240,7 +312,7 @@ def _check_fits(name: str, axes: Axes, ndim: int) -> None:
 
 
 def _holds_equinox(tree: PyTree) -> bool:
-    equinox = sys.modules.get("equinox")  # where it was not imported, no module is one of its own
+    equinox = sys.modules.get("equinox")  # without an import of it there are no modules of it
     if equinox is None:
         return False
 

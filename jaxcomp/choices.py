@@ -1,13 +1,13 @@
-"""The words that arguments are chosen from: as types, and as errors list them."""
+"""Lists the words that an argument can be: as types, and as tuples for error messages."""
 
 from typing import Literal, get_args
 
-Scope = Literal["tensor", "global", "unit"]  # which weights a penalty takes for one vector
-ArrayScope = Literal["tensor", "global"]  # of those, what leaves arrays whole
-Groups = Literal["unit", "input", "filter"]  # of weights whose norms are penalized
-Per = Literal["tensor", "unit"]  # what has levels of its own
-Level = Literal["theorem", "least_squares"]  # how a level is fitted
-Layout = Literal["flax", "torch"]  # on which axis output units are
+Scope = Literal["tensor", "global", "unit"]  # the weights that a penalty takes as one vector
+ArrayScope = Literal["tensor", "global"]  # the scopes that leave arrays whole
+Groups = Literal["unit", "input", "filter"]  # the weights that share a norm
+Per = Literal["tensor", "unit"]  # the part of an array that has its own levels
+Level = Literal["theorem", "least_squares"]  # the rule that fits a level
+Layout = Literal["flax", "torch"]  # the framework that fixes the order of axes
 
 SCOPES = get_args(Scope)
 ARRAY_SCOPES = get_args(ArrayScope)

@@ -1,11 +1,11 @@
-"""Norms of weights that neither overflow nor vanish, with derivatives that leave exact zeros alone.
+"""Computes norms of weights that neither overflow nor vanish.
 
 In float32 a sum of squares overflows at entries of 1e+20 and vanishes at 1e-23, long before the
-quotient of norms does.
+quotient of norms does. The derivatives of the norms at exact zeros are zero.
 
-Some lines are as they are for the programs that XLA makes of them. Each names the row of
-`experiments.benchmarks.step_cost` that shows what it is for: of `add_compressibility`, the time and
-bytes of an `update`, or the time to `compile` one of a thousand arrays.
+Some lines below have their form because of the programs that XLA makes of them. Their comments name
+the row of `experiments.benchmarks.step_cost` that shows the effect on `add_compressibility`: the
+time and bytes of an `update`, or the time to `compile` one of a thousand arrays.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from jaxcomp.numerics import accumulation_dtype, check_whole
 
 
 class ScaledNorms(NamedTuple):
-    """Norms of `w / scale`: the sums neither overflow nor vanish.
+    """Holds norms of `w / scale`, whose sums neither overflow nor vanish.
 
-    The scale is 1 where plain sums do neither, and `||w||_2` where they would; for the zero vector
+    The scale is 1 where plain sums are safe, and `||w||_2` where they are not; for the zero vector
     all three fields are 0. The scale carries no gradient. That is exact, not an approximation:
     `f(w / s)` for `f` of degree zero, and `s f(w / s)` for `f` of degree one, do not depend on `s`.
     """
@@ -31,18 +31,24 @@ class ScaledNorms(NamedTuple):
 
 
 def scaled_norms(arrays: Sequence[jax.Array]) -> ScaledNorms:
-    """Norms of all `arrays` taken together as one long vector.
+    """Return norms of all `arrays` taken together as one long vector.
 
     Args:
       arrays: floating-point arrays of any shapes. bfloat16 and float16 are accumulated in float32.
 
     Returns:
-      The norms, in float32 or, if any array is float64, in float64. A vector whose norm is below
-      the smallest normal number of that type counts as zero.
+      The norms, in float32, or in float64 if any array is float64. A vector whose norm is below the
+      smallest normal number of that type counts as zero.
 
     Raises:
       TypeError: if an array is not of a real floating-point type.
-      ValueError: inside of `jax.shard_map`, if an array is only a part of one.
+      ValueError: inside `jax.shard_map`, if an array is only a part of one.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> scale, l1, sum_of_squares = scaled_norms([jnp.array([3e30, -4e30])])
+      >>> f"{float(scale):.1e} {float(l1):.2f} {float(sum_of_squares):.2f}"  # the norm is 5e+30
+      '5.0e+30 1.40 1.00'
     """
     for array in arrays:
         if not jnp.issubdtype(array.dtype, jnp.floating):
@@ -66,22 +72,22 @@ def _scaled_norms_jvp(
 ) -> tuple[ScaledNorms, ScaledNorms]:
     (arrays,), (changes,) = primals, tangents
     norms = _scaled_norms(arrays)
-    # Row "compile": XLA computes products of scalars where they are used, once more for each array;
-    # it stores quotients.
+    # Row "compile": XLA computes a product of scalars again at each use, once per array, but stores
+    # a quotient.
     scale = jnp.where(norms.scale == 0, jnp.inf, norms.scale)
     each = [_derivatives(w, 1 / scale, change) for w, change in zip(arrays, changes, strict=True)]
     l1, squares = (jax.lax.optimization_barrier(sum(terms)) for terms in zip(*each, strict=True))
     return norms, ScaledNorms(jnp.zeros_like(scale), l1 / scale, squares / (scale / 2))
 
 
-# Outside of `jit`, a custom derivative and a branch would be compiled again at each call.
+# Without `jit`, each call would compile the custom derivative and the branch again.
 _compiled_norms = jax.jit(_scaled_norms)
 
 
 def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:
-    """Look at the weights a second time where plain sums do not do, which is rare.
+    """Read the weights a second time where plain sums are not safe, which is rare.
 
-    On CPUs each sum is a loop over the weights, and a search for the scale would be two more (row
+    On CPUs each sum is a loop over the weights, and a search for the scale would add two more (row
     "update", on a CPU).
     """
     plain = _all_sums(arrays, jnp.ones((), arrays[0].dtype))
@@ -90,31 +96,31 @@ def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:
 
 
 def _by_one_read(arrays: Sequence[jax.Array]) -> ScaledNorms:
-    """Take the sums of weights that are scaled up and down beside the plain ones.
+    """Compute the sums of weights that are scaled up and down beside the plain sums.
 
     On accelerators a branch waits for the device, and arithmetic hides behind the reading of the
     weights (row "update", on a GPU).
     """
     plain, down, squares, squares_up, squares_down = _total([_scaled_sums(w) for w in arrays])
     factor = _range_factor(arrays, squares)
-    # Magnitudes do not vanish where their squares do: their sum can be scaled itself.
+    # Magnitudes do not vanish where their squares do, so their plain sum can be scaled.
     l1 = jnp.where(factor < 1, down, plain * factor)
     scaled = jnp.where(factor < 1, squares_down, squares_up)
     return _with_scale(l1, jnp.where(factor == 1, squares, scaled), factor)
 
 
 def _range_power(dtype: jnp.dtype) -> float:
-    """A power of two that brings squares of vanishing weights into range; its inverse, of large."""
+    """Return the power of two that scales tiny weights up; its inverse scales huge ones down."""
     return 2.0 ** round(0.63 * jnp.finfo(dtype).maxexp)
 
 
 def _range_factor(arrays: Sequence[jax.Array], squares: jax.Array) -> jax.Array:
-    """Return what brings squares of weights into range: 1 if their plain sum, `squares`, does."""
+    """Return a factor that brings the sum of squares into range: 1 if `squares` is in it."""
     size, power = sum(array.size for array in arrays), _range_power(squares.dtype)
     limits = jnp.finfo(squares.dtype)
     tiny, eps = float(limits.tiny), float(limits.eps)
-    # Squares that vanish come to less than a rounding error of a sum above the one, and derivatives
-    # do not vanish below the other. A NaN is in no range.
+    # In a sum above `low`, squares that vanish are less than a rounding error; in a sum below
+    # `high`, derivatives do not vanish. A NaN is in no range.
     low, high = size * tiny / eps, eps / tiny
     safe = (squares > low) & (squares < high)
     factor = jnp.where(safe, 1, jnp.where(squares <= low, power, 1 / power))
@@ -125,9 +131,9 @@ def _with_scale(l1: jax.Array, squares: jax.Array, factor: jax.Array) -> ScaledN
     """Return norms from the sums of `factor * w`: the scale is 1 if the factor is."""
     tiny = float(jnp.finfo(squares.dtype).tiny)
     norm = jnp.sqrt(squares) / factor
-    # `~(a < b)` and not `a >= b`: a NaN among the weights has to stay visible.
+    # This is `~(a < b)` instead of `a >= b`, so that a NaN among the weights stays visible.
     normal = ~(norm < tiny)
-    # Compilers divide by multiplying with the reciprocal, and that of a larger number is subnormal.
+    # Compilers divide by multiplying with the reciprocal, which is subnormal for a larger scale.
     scale = jnp.where(factor == 1, 1, jnp.minimum(norm, 1 / tiny))
     ratio = jnp.where(normal, 1 / (factor * jnp.where(normal, scale, 1)), 0)
     return ScaledNorms(jnp.where(normal, scale, 0), l1 * ratio, squares * ratio * ratio)
@@ -138,13 +144,13 @@ Sums = tuple[jax.Array, jax.Array]  # of magnitudes, and of squares
 
 @jax.custom_batching.custom_vmap
 def _if_plain(factor: jax.Array, plain: Sums, arrays: Sequence[jax.Array]) -> Sums:
-    """The sums of `factor * w`, by a branch: the plain ones if the factor is 1."""
+    """Return the sums of `factor * w`, by a branch: the plain ones if the factor is 1."""
     return jax.lax.cond(factor == 1, lambda *_: plain, _all_sums, arrays, factor)
 
 
 @_if_plain.def_vmap
 def _if_plain_mapped(axis_size: int, in_batched: list, *arguments: Any) -> tuple[Sums, tuple]:
-    """Both ways for all: `vmap` would do so too, and copy the arrays first."""
+    """Compute both branches for all vectors. `vmap` would do so too, but copy the arrays first."""
     del axis_size
 
     def both(factor: jax.Array, plain: Sums, arrays: Sequence[jax.Array]) -> Sums:
@@ -161,28 +167,28 @@ def _all_sums(arrays: Sequence[jax.Array], factor: jax.Array) -> Sums:
 
 
 def _total(parts: Sequence[jax.Array]) -> jax.Array:
-    """The sum of the parts.
+    """Return the sum of the parts.
 
-    Without the barriers XLA puts the code of all parts into that for each of many arrays, and takes
-    time that grows with the square of their number (row "compile").
+    Without the barriers XLA repeats the code of all parts in the code of each array, so that the
+    time to compile grows with the square of the number of arrays (row "compile").
     """
     barrier = jax.lax.optimization_barrier
     return barrier(barrier(jnp.stack(parts)).sum(0))
 
 
-# What is done to each of many arrays is traced once for each shape, as compiled functions are.
+# The functions of one array below are compiled, so that each shape is traced only once.
 
 
 @jax.jit
 def _sums(w: jax.Array, factor: jax.Array) -> Sums:
-    # Row "update": not of one `factor * w`, as XLA stores what two sums have in common, a copy of
-    # all weights.
+    # Row "update": the two sums do not share `factor * w`, since XLA would store it, a copy of all
+    # weights.
     return jnp.sum(jnp.abs(w) * factor), jnp.sum(jnp.square(w * factor))
 
 
 @jax.jit
 def _scaled_sums(w: jax.Array) -> jax.Array:
-    """Add up magnitudes, also scaled down, and squares, also scaled up and down, in one loop."""
+    """Sum magnitudes, also scaled down, and squares, also scaled up and down, in one loop."""
     power = jnp.asarray(_range_power(w.dtype), w.dtype)
     down, up = w / power, w * power
     terms = (jnp.abs(w), jnp.abs(down), jnp.square(w), jnp.square(up), jnp.square(down))
@@ -196,5 +202,5 @@ def _scaled_sums(w: jax.Array) -> jax.Array:
 
 @jax.jit
 def _derivatives(w: jax.Array, factor: jax.Array, change: jax.Array) -> Sums:
-    """How `||w||_1` and half of `factor ||w||_2^2` change with the weights."""
+    """Return the changes of `||w||_1` and of half of `factor ||w||_2^2` with the weights."""
     return jnp.sum(jnp.sign(w) * change), jnp.sum((factor * w) * change)

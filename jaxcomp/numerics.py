@@ -1,4 +1,4 @@
-"""Magnitudes, roots and quotients whose derivatives at zero are zero, and what arrays have to be.
+"""Holds magnitudes, roots and quotients with zero derivatives at zero, and checks of arrays.
 
 JAX defines the derivative of `abs` at 0 as 1, so a penalty written with `jnp.abs` pushes every
 exactly pruned weight away from zero.
@@ -13,7 +13,13 @@ import jax.numpy as jnp
 
 @jax.custom_jvp
 def magnitude(x: jax.Array) -> jax.Array:
-    """`|x|` elementwise, with derivative 0 (not 1) at exactly 0."""
+    """Return `|x|` elementwise, with derivative 0 (not 1) at exactly 0.
+
+    Example:
+      >>> import jax
+      >>> jax.grad(magnitude)(0.0).item(), jax.grad(magnitude)(-2.0).item()
+      (0.0, -1.0)
+    """
     return jnp.abs(x)
 
 
@@ -26,23 +32,39 @@ def _magnitude_jvp(
 
 
 def safe_quotient(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    """`numerator / denominator`, and 0 with derivative 0 where the denominator is 0."""
+    """Return `numerator / denominator`, and 0 with derivative 0 where the denominator is 0.
+
+    Args:
+      numerator: floating-point array.
+      denominator: array of the same shape and type.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> safe_quotient(jnp.array([6.0, 1.0]), jnp.array([2.0, 0.0])).tolist()
+      [3.0, 0.0]
+    """
     defined = denominator != 0
-    # The inner `where` keeps the branch that is not taken finite: 0 * inf would be NaN in the
-    # derivative.
+    # The inner `where` keeps the branch that is not taken finite. Without it the derivative would
+    # contain 0 * inf, which is NaN.
     return jnp.where(defined, numerator / jnp.where(defined, denominator, 1), 0)
 
 
 def safe_sqrt(x: jax.Array) -> jax.Array:
-    """Square root of `x >= 0` with derivative 0 (not infinity) at exactly 0."""
+    """Return the square root of `x >= 0`, with derivative 0 (not infinity) at exactly 0.
+
+    Example:
+      >>> import jax
+      >>> jax.grad(safe_sqrt)(0.0).item(), jax.grad(safe_sqrt)(4.0).item()
+      (0.0, 0.25)
+    """
     nonzero = x != 0
     return jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, x, 1)), 0)
 
 
 def gathered(x: jax.Array) -> jax.Array:
-    """The array as a whole on each device, for what has no meaning on its parts.
+    """Return the array as a whole on each device, for operations that make no sense on its parts.
 
-    That is needed where shardings are part of types; elsewhere compilers see to it.
+    Only arrays with shardings in their types need it; elsewhere the compiler gathers them.
     """
     check_whole([x], "this is computed")
     if any(axis is not None for axis in jax.typeof(x).sharding.spec):
@@ -66,6 +88,10 @@ def check_whole(arrays: Sequence[jax.Array], use: str) -> None:
     """Raise a ValueError where `jax.shard_map` gives each device its own part of an array.
 
     A norm or a ranking of the part is not that of the array. Under `jit` arrays are whole.
+
+    Args:
+      arrays: the arrays to check.
+      use: subject and verb of the message, as in "weights are ranked".
     """
     for array in arrays:
         axes = jax.typeof(array).manual_axis_type.varying
@@ -78,7 +104,13 @@ def check_whole(arrays: Sequence[jax.Array], use: str) -> None:
 
 
 def accumulation_dtype(*arrays: jax.Array) -> jnp.dtype:
-    """float64 if any of the arrays is, else float32: the type in which they are added up."""
-    # Not `jnp.promote_types`: it raises for mixed types where JAX is set to strict promotion.
+    """Return the type in which arrays are added up: float64 if one of them is, else float32.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> accumulation_dtype(jnp.ones(2, jnp.bfloat16), jnp.ones(2, jnp.float16))
+      dtype('float32')
+    """
+    # `jnp.promote_types` raises for mixed types where JAX is set to strict promotion.
     wide = any(array.dtype == jnp.float64 for array in arrays)
     return jnp.dtype(jnp.float64 if wide else jnp.float32)

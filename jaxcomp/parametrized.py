@@ -1,9 +1,9 @@
-"""Parameters that are trained in one form and used in another.
+"""Lets parameters be trained in one form and used in another.
 
-Such a node takes the place of an array in a parameter tree: a weight with its gate
-(`jaxcomp.losses.Gated`), latent weights with their levels (`jaxcomp.quantize.Quantized`), numbers
-that are rounded to a few bits (`jaxcomp.quantize.Rounded`). A training loop moves the arrays inside
-of it; the network is run with the `values` of the tree.
+A `Parametrized` node takes the place of an array in a parameter tree: a weight with its gate
+(`jaxcomp.losses.Gated`), latent weights with their levels (`jaxcomp.quantize.Quantized`), or
+numbers that are rounded to a few bits (`jaxcomp.quantize.Rounded`). The optimizer updates the
+arrays inside the node; the network runs on the `values` of the tree.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,22 @@ __all__ = ["Parametrized", "latent_mask", "values"]
 class Parametrized(ABC):
     """Stands for an array in a parameter tree.
 
-    Subclasses are dataclasses that `jax.tree_util.register_dataclass` knows.
+    A subclass is a dataclass that is registered by `jax.tree_util.register_dataclass`.
+
+    Example:
+      >>> from dataclasses import dataclass
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> @jax.tree_util.register_dataclass
+      ... @dataclass(frozen=True)
+      ... class Tied(Parametrized):  # a square matrix that stays symmetric
+      ...     half: jax.Array
+      ...     def value(self, key):
+      ...         return self.half + self.half.T
+      ...     def mask(self, keep):
+      ...         return Tied(keep)
+      >>> values({"kernel": Tied(jnp.array([[1.0, 2.0], [0.0, 3.0]]))})["kernel"].tolist()
+      [[2.0, 2.0], [2.0, 6.0]]
     """
 
     @abstractmethod
@@ -27,26 +42,26 @@ class Parametrized(ABC):
         """Return the array that the node stands for.
 
         Args:
-          key: for those that are drawn at random while they are trained; None for the array that
-            stays when training ends.
+          key: random key, for nodes that are drawn at random during training; None for the array
+            that stays when training ends.
         """
 
     @abstractmethod
     def mask(self, keep: jax.Array) -> Self:
-        """Return the same node of a mask (see `latent_mask`).
+        """Return a node of the same class that holds a mask instead (see `latent_mask`).
 
         Args:
-          keep: bool, of the shape of the array that the node stands for.
+          keep: bool array with the shape of the array that the node stands for.
         """
 
 
 def values(params: PyTree, key: jax.Array | None = None) -> PyTree:
-    """Replace `Parametrized` nodes by the arrays that they stand for.
+    """Replace each `Parametrized` node by the array that it stands for.
 
     Args:
       params: tree of arrays and `Parametrized` nodes.
-      key: random key, another one at each training step, for nodes that are drawn at random; None
-        for the arrays that stay when training ends.
+      key: random key for nodes that are drawn at random, a new one at each training step; None for
+        the arrays that stay when training ends.
 
     Raises:
       TypeError: if a leaf is neither an array nor a `Parametrized`.
@@ -75,19 +90,27 @@ def values(params: PyTree, key: jax.Array | None = None) -> PyTree:
 
 
 def latent_mask(params: PyTree, keep: PyTree) -> PyTree:
-    """Turn a mask of arrays into one of a tree with `Parametrized` nodes, for `keep_masked`.
+    """Convert a mask of arrays to a mask of a tree with `Parametrized` nodes, for `keep_masked`.
 
     Args:
       params: tree of arrays and `Parametrized` nodes.
-      keep: tree of bool arrays, with one for each node and each other leaf.
+      keep: tree of bool arrays, one for each node and for each other leaf.
 
     Returns:
-      The tree of `params`, with `keep` for what is zero where a node's array is, and True for all
-      else in it, such as levels.
+      A tree with the structure of `params`. The entries of `keep` stand where a zero makes the
+      node's array zero; everything else in a node, such as its levels, is True.
 
     Raises:
       ValueError: if the structure or a shape does not fit.
       TypeError: if a leaf of `keep` is not boolean.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.quantize import ternarize
+      >>> params = {"kernel": jnp.array([[3.0, 0.0], [-1.0, 2.0]])}
+      >>> node = latent_mask(ternarize(params), {"kernel": params["kernel"] != 0})["kernel"]
+      >>> node.latent.tolist(), node.levels
+      ([[True, False], [True, True]], True)
     """
     arrays = jax.eval_shape(values, params)
     return jax.tree.map(
@@ -99,5 +122,5 @@ def latent_mask(params: PyTree, keep: PyTree) -> PyTree:
 
 
 def is_parametrized(node: Any) -> bool:
-    """Tell whether a node of a tree stands for an array."""
+    """Return whether a node of a tree stands for an array."""
     return isinstance(node, Parametrized)

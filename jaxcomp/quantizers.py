@@ -1,4 +1,10 @@
-"""The ways to give weights few values, by name: at once, for a file, and while they are trained."""
+"""Lists the ways to give weights few values: at once, for a file, and while they are trained.
+
+Example:
+  >>> import numpy as np
+  >>> QUANTIZERS["bits"].rounding(3)(np.array([0.1, -0.5, 0.9])).values().round(2).tolist()
+  [0.0, -0.6, 0.9]
+"""
 
 import importlib
 from collections.abc import Callable
@@ -8,16 +14,16 @@ PyTree = Any
 
 
 class AtOnce(NamedTuple):
-    """Rounds an array of numpy for a file, without training."""
+    """Rounds a NumPy array for a file, without training."""
 
-    function: Callable[..., Any]  # of an array and the quantizer's number, to `FewValued`
-    per_unit: bool = False  # whether it takes the `axis` of slices that have levels each
+    function: Callable[..., Any]  # from an array and the quantizer's number to `FewValued`
+    per_unit: bool = False  # whether it takes the `axis` of slices with their own levels
 
 
 class Trained(NamedTuple):
-    """Puts nodes that can be trained in place of weights."""
+    """Replaces weights by nodes that can be trained."""
 
-    # Of a tree and the quantizer's number, with `mask`, `network`, `level` and `per`, to a tree.
+    # From a tree and the quantizer's number, with `mask`, `network`, `level` and `per`, to a tree.
     function: Callable[..., PyTree]
     per_unit: bool = False  # whether `per` can be "unit"
 
@@ -25,24 +31,24 @@ class Trained(NamedTuple):
 class Quantizer(NamedTuple):
     """Describes one way to give weights few values."""
 
-    to: str  # what weights are rounded to
-    number: type | None = None  # of the number that it takes: int or float; None if it takes none
-    check: Callable[[str, Any], None] | None = None  # of that number and what it is called
+    to: str  # the values that weights are rounded to, in words
+    number: type | None = None  # the type of its number, int or float; None if it takes none
+    check: Callable[[str, Any], None] | None = None  # checks the name of that number and its value
     at_once: AtOnce | None = None
     trained: Trained | None = None
 
     def rounding(self, number: float | None) -> Callable[..., Any]:
-        """Return the function of an array that rounds it at once, as `jaxcomp.compress` takes it.
+        """Return the function that rounds an array at once, as `jaxcomp.compress` takes it.
 
         Args:
-          number: of the quantizer; None if it takes none.
+          number: the quantizer's number; None if it takes none.
         """
         numbers = () if self.number is None else (number,)
         return lambda w, **axis: self.at_once.function(w, *numbers, **axis)
 
 
 def _late(module: str, name: str) -> Callable[..., Any]:
-    """Return a function that is imported when it is called: commands list these without JAX."""
+    """Return a function that is imported at its first call: commands list these without JAX."""
 
     def call(*args: Any, **options: Any) -> Any:
         function = getattr(importlib.import_module(f"jaxcomp.quantize.{module}"), name)

@@ -1,15 +1,21 @@
-"""Tables as plain text."""
+"""Formats tables as plain text."""
 
 from collections.abc import Sequence
 
 
 def text_table(rows: Sequence[Sequence[str]], *, rule: bool = False, numbers: bool = False) -> str:
-    """Return rows of cells as lines, with all columns as wide as their widest cell.
+    """Return rows of cells as lines, with each column as wide as its widest cell.
 
     Args:
-      rows: the heading, and what is below it.
-      rule: whether there is a line below each column's heading; not below an empty one.
+      rows: the heading, then the rows below it.
+      rule: whether a line stands below each heading that is not empty.
       numbers: whether all columns but the first are set to the right.
+
+    Example:
+      >>> print(text_table([("layer", "bytes"), ("out", "77")], rule=True, numbers=True))
+      layer  bytes
+      -----  -----
+      out       77
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if rule:

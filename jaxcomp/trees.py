@@ -1,4 +1,4 @@
-"""Parameter trees: the names of their leaves, and which leaves are weights."""
+"""Names the leaves of parameter trees, and selects those that are weights."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,10 +16,16 @@ Mask = PyTree | Callable[[PyTree], PyTree]
 
 
 def path_name(path: tuple[Any, ...]) -> str:
-    """The name of a leaf, such as `Dense_0/kernel`, from its key path.
+    """Return the name of a leaf, such as `Dense_0/kernel`, from its key path.
 
-    Flax NNX wraps a leaf in a variable when an optimizer is initialized but not when it is updated;
-    the trailing `value` of the wrapper is left out, so that both have the same name.
+    Flax NNX wraps a leaf in a variable when an optimizer is initialized but not when it is updated.
+    The trailing `value` of the wrapper is left out, so that both have the same name.
+
+    Example:
+      >>> import jax
+      >>> ((path, _),) = jax.tree_util.tree_leaves_with_path({"Dense_0": {"kernel": 1.0}})
+      >>> path_name(path)
+      'Dense_0/kernel'
     """
     if path and isinstance(path[-1], jax.tree_util.GetAttrKey) and path[-1].name == "value":
         path = path[:-1]
@@ -27,19 +33,24 @@ def path_name(path: tuple[Any, ...]) -> str:
 
 
 def named_leaves(tree: PyTree) -> dict[str, Any]:
-    """The leaves of `tree` by name, in tree order."""
+    """Return the leaves of `tree` by name, in tree order.
+
+    Example:
+      >>> named_leaves({"Dense_0": {"kernel": 1.0, "bias": 2.0}})
+      {'Dense_0/bias': 2.0, 'Dense_0/kernel': 1.0}
+    """
     return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def replace_leaves(tree: PyTree, named: Mapping[str, Any]) -> PyTree:
-    """Return the tree with the leaves of `named` in place of its own: the way back from a file.
+    """Return the tree with its leaves replaced by those of `named`, such as the arrays of a file.
 
     Args:
       tree: tree of arrays of any framework.
-      named: one array for each leaf, by the names that `named_leaves` gives.
+      named: one array for each leaf, under the names that `named_leaves` gives.
 
     Raises:
-      ValueError: if a name is missing or too many, or a shape differs.
+      ValueError: if a name is missing or superfluous, or a shape differs.
 
     Example:
       >>> import numpy as np
@@ -61,7 +72,7 @@ def replace_leaves(tree: PyTree, named: Mapping[str, Any]) -> PyTree:
 
 @dataclass(frozen=True)
 class MaskTable:
-    """Lists what `weight_mask` chooses of a tree, leaf by leaf; printed, it is a table."""
+    """Lists which leaves of a tree `weight_mask` selects; printed, it is a table."""
 
     choices: tuple[Choice, ...]
 
@@ -73,33 +84,42 @@ class MaskTable:
 
 
 def weight_mask(params: PyTree, *, network: Network | None = None) -> PyTree:
-    """The default choice of what is penalized, pruned and quantized: weights, and nothing else.
+    """Select the leaves to penalize, prune and quantize by default: weights, and nothing else.
 
-    Weights are of floating-point type. With a network, the leaves that it uses in a dense layer, a
-    convolution or an embedding are weights. Without one, leaves of two or more axes are weights
-    unless they are called `bias` or `scale`, as those of attention heads and stacked layers are,
-    or are trained beside a tensor. `describe_mask` says what was chosen and why; a matrix that its
-    name alone leaves out can be included by a mask, or by a network.
+    Weights have a floating-point type. With a network, weights are the leaves that it uses in a
+    dense layer, a convolution or an embedding. Without a network, they are the leaves with two or
+    more axes, except leaves that are called `bias` or `scale` (in attention and stacked layers
+    these have two axes) and leaves that are trained beside a tensor. `describe_mask` shows the
+    choice and the reasons. A matrix that is left out because of its name can be included by a mask,
+    or by a network.
 
     Args:
       params: tree of arrays or of `jax.ShapeDtypeStruct`.
-      network: from `jaxcomp.trace`.
+      network: the result of `jaxcomp.trace`.
 
     Returns:
       A tree of the same structure with a Python bool for each leaf.
 
     Raises:
-      TypeError: if a leaf is not an array, or `network` no network.
+      TypeError: if a leaf is not an array, or `network` is not a network.
       ValueError: if the network does not know a leaf.
+
+    Example:
+      >>> import numpy as np
+      >>> weight_mask({"kernel": np.ones((2, 3)), "bias": np.ones(3)})
+      {'bias': False, 'kernel': True}
     """
     structure = jax.tree.structure(params)
     return structure.unflatten(are_weights(_named_arrays(params), network))
 
 
 def describe_mask(params: PyTree, *, network: Network | None = None) -> MaskTable:
-    """Tell of every leaf whether `weight_mask` chooses it, and why.
+    """Show for every leaf whether `weight_mask` selects it, and why.
 
-    Arguments and errors as in `weight_mask`.
+    Arguments and errors are those of `weight_mask`.
+
+    Returns:
+      A `MaskTable`, to be printed.
 
     Example:
       >>> import jax.numpy as jnp
@@ -112,12 +132,12 @@ def describe_mask(params: PyTree, *, network: Network | None = None) -> MaskTabl
 
 
 def mask_or_weights(mask: Mask | None, network: Network | None) -> Mask:
-    """The mask, or, where none is given, the function that selects the weights."""
+    """Return the mask or, where there is none, a function that selects the weights."""
     return (lambda params: weight_mask(params, network=network)) if mask is None else mask
 
 
 def resolve_mask(mask: Mask | None, params: PyTree) -> PyTree:
-    """A bool for each leaf, from any of the forms in which a user may say which leaves are meant.
+    """Return a bool for each leaf, from any form in which a user may select leaves.
 
     Args:
       mask: None for `weight_mask`, a function from `params` to a mask, or a tree of bools that has
@@ -128,8 +148,14 @@ def resolve_mask(mask: Mask | None, params: PyTree) -> PyTree:
       A tree with the structure of `params` and the mask's bool for each of its leaves.
 
     Raises:
-      ValueError: if the mask's structure is not that of `params` nor of a prefix of it.
+      ValueError: if the mask's structure is neither that of `params` nor of a prefix of it.
       TypeError: if a leaf of the mask is not a bool.
+
+    Example:
+      >>> import numpy as np
+      >>> params = {"layer": {"kernel": np.ones((2, 3)), "bias": np.ones(3)}, "out": np.ones(3)}
+      >>> resolve_mask({"layer": True, "out": False}, params)
+      {'layer': {'bias': True, 'kernel': True}, 'out': False}
     """
     full = _extended(weight_mask if mask is None else mask, params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(full):
@@ -142,7 +168,7 @@ def resolve_mask(mask: Mask | None, params: PyTree) -> PyTree:
 
 
 def resolve_entries(keep: Mask, params: PyTree) -> PyTree:
-    """Bools for the entries of each leaf, from any of the forms in which a user may give them.
+    """Return bools for the entries of each leaf, from any form in which a user may give them.
 
     Args:
       keep: tree of bool arrays, each of the shape of its parameter or a scalar for all of it, with
@@ -150,12 +176,19 @@ def resolve_entries(keep: Mask, params: PyTree) -> PyTree:
       params: tree of arrays.
 
     Returns:
-      A tree with the structure of `params`, and for each of its leaves a bool array of its shape
-      or of shape ().
+      A tree with the structure of `params`, and for each of its leaves a bool array of its shape or
+      of shape ().
 
     Raises:
       ValueError: if the structure or a shape does not fit.
-      TypeError: if a leaf of `keep` is not boolean, or a leaf of `params` is no array of numbers.
+      TypeError: if a leaf of `keep` is not boolean, or a leaf of `params` is not an array of
+        numbers.
+
+    Example:
+      >>> import numpy as np
+      >>> params = {"kernel": np.array([[3.0, 0.0]]), "bias": np.ones(2)}
+      >>> resolve_entries(lambda p: {"kernel": p["kernel"] != 0, "bias": True}, params)
+      {'bias': True, 'kernel': array([[ True, False]])}
     """
 
     def checked(path: tuple[Any, ...], own: Any, param: Any) -> Any:
@@ -180,19 +213,24 @@ def resolve_entries(keep: Mask, params: PyTree) -> PyTree:
 
 
 def select(params: PyTree, mask: Mask | None) -> list[jax.Array]:
-    """The leaves of `params` that `mask` (see `resolve_mask`) selects, in tree order.
+    """Return the leaves of `params` that `mask` (see `resolve_mask`) selects, in tree order.
 
     Raises:
       ValueError: if the mask selects nothing, since a penalty or a pruning of nothing is a mistake.
+
+    Example:
+      >>> import numpy as np
+      >>> [leaf.shape for leaf in select({"kernel": np.ones((2, 3)), "bias": np.ones(3)}, None)]
+      [(2, 3)]
     """
     full = check_selects(params, resolve_mask(mask, params))
     return [leaf for _, leaf in named_selection(params, full)]
 
 
 def named_selection(params: PyTree, mask: Mask | None) -> list[tuple[str, Any]]:
-    """The leaves that `select` gives, each with its name; none if the mask selects nothing."""
+    """Return the leaves of `select`, each with its name; none if the mask selects nothing."""
     chosen = jax.tree.leaves(resolve_mask(mask, params))
-    # Not `named_leaves`: two leaves may have one name, as those of {"a/b": x, "a": {"b": y}}.
+    # `named_leaves` would lose one of two leaves with one name, as in {"a/b": x, "a": {"b": y}}.
     leaves = jax.tree_util.tree_leaves_with_path(params)
     return [
         (path_name(path), leaf)
@@ -202,7 +240,7 @@ def named_selection(params: PyTree, mask: Mask | None) -> list[tuple[str, Any]]:
 
 
 def check_selects(params: PyTree, full: PyTree) -> PyTree:
-    """The full mask; raises a ValueError that names all leaves if it selects none of them."""
+    """Return the full mask; raise a ValueError that names all leaves if it selects none."""
     if not any(jax.tree.leaves(full)):
         raise ValueError(
             f"the mask selects none of the leaves {list(named_leaves(params))}; "
@@ -212,12 +250,12 @@ def check_selects(params: PyTree, full: PyTree) -> PyTree:
 
 
 def check_floating(params: PyTree, use: str, mask: Mask = True) -> None:
-    """Raise a TypeError that names a selected leaf which is not of a real floating-point type.
+    """Raise a TypeError that names a selected leaf unless all have a real floating-point type.
 
     Args:
       params: tree of arrays.
-      use: who asks, as in "ternarize".
-      mask: which leaves are looked at (see `resolve_mask`); all by default.
+      use: the caller, as in "ternarize".
+      mask: the leaves to look at (see `resolve_mask`); all by default.
     """
     for name, leaf in named_selection(params, mask):
         if not jnp.issubdtype(getattr(leaf, "dtype", type(leaf)), jnp.floating):
@@ -230,7 +268,8 @@ def check_floating(params: PyTree, use: str, mask: Mask = True) -> None:
 def check_finite(params: PyTree, use: str, mask: Mask = True) -> None:
     """Raise a ValueError that names a selected leaf which holds NaN or an infinity.
 
-    Arguments as in `check_floating`. Leaves that are traced have no values yet, and are left alone.
+    Arguments are those of `check_floating`. Leaves that are traced have no values yet, and are
+    skipped.
     """
     for name, leaf in named_selection(params, mask):
         if isinstance(leaf, jax.core.Tracer):
@@ -245,7 +284,7 @@ def check_finite(params: PyTree, use: str, mask: Mask = True) -> None:
 
 
 def _named_arrays(params: PyTree) -> list[tuple[str, Any]]:
-    """All leaves by name; not a dict, since two leaves may have one name."""
+    """Return all leaves with their names, as pairs, since two leaves may have one name."""
     leaves = [(path_name(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)]
     for name, leaf in leaves:
         if not (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
@@ -263,7 +302,7 @@ def _described(leaf: Any) -> str:
 
 
 def _extended(mask: Mask, params: PyTree) -> PyTree:
-    """The mask, or what it makes of the parameters, with its leaf for each leaf of theirs."""
+    """Return the mask, or the mask that it makes of the parameters, with one leaf per parameter."""
     if _is_function(mask):
         mask = mask(params)
     try:
@@ -281,6 +320,6 @@ def _is_bool_array(leaf: Any, *shapes: tuple[int, ...]) -> bool:
 
 
 def _is_function(mask: Mask) -> bool:
-    # Not `callable(mask)`: a mask that is an Equinox module is callable, and is a tree of bools.
+    # `callable(mask)` is not enough: an Equinox module of bools is callable, but is a tree.
     leaves = jax.tree.leaves(mask)
     return bool(leaves) and all(callable(leaf) for leaf in leaves)

@@ -1,4 +1,4 @@
-"""The one rule for which arrays are weights: in training, pruning, quantizing and files."""
+"""Decides which arrays are weights: one rule for training, pruning, quantizing and files."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -7,19 +7,19 @@ import jax.numpy as jnp
 
 from jaxcomp.leaf_names import parent_and_last
 
-# Arrays of two axes or more with these names are left alone, unless a network tells their use.
+# Arrays with these names are not weights, whatever their shape, unless a network says otherwise.
 _NOT_WEIGHTS = ("bias", "scale")
-# Rounded to zero, variances are gains of some hundred: 1 / sqrt is what counts.
+# Networks divide by the root of a variance: one that is rounded to zero becomes a gain of hundreds.
 _VARIANCES = ("var", "running_var", "moving_variance", "variance")
-# What is trained beside a tensor, and the array beside it that stands for the tensor.
+# An array that is trained beside a tensor, and the sibling that holds the tensor itself.
 _BESIDE = {"levels": "latent", "log_alpha": "weight"}
-# In the names of what turns the integers beside it into weights.
+# These words are in the names of arrays that turn the integers beside them into weights.
 _OF_INTEGERS = ("scale", "zero_point", "zeros", "absmax")
 _USES = ("dense", "convolution", "embedding")
 
 
 class Parameter(Protocol):
-    """What a network knows of one of its parameters."""
+    """Says what a network does with one of its parameters."""
 
     use: str  # "dense", "convolution", "embedding", "elementwise", "unused" or "unknown"
     axes: Any  # a `jaxcomp.axes.Axes`, or None where there are none or they are not understood
@@ -27,13 +27,13 @@ class Parameter(Protocol):
 
 
 class Network(Protocol):
-    """What `jaxcomp.trace` finds out about a network."""
+    """Holds the parameters of a traced network, as `jaxcomp.trace` returns it."""
 
     parameters: Mapping[str, Parameter]  # by the name of the leaf (`jaxcomp.trees.path_name`)
 
 
 class Choice(NamedTuple):
-    """Whether one array counts as weights, and why."""
+    """Says whether one array counts as weights, and why."""
 
     name: str
     shape: tuple[int, ...]
@@ -42,26 +42,42 @@ class Choice(NamedTuple):
 
 
 def are_weights(leaves: Sequence[tuple[str, Any]], network: Network | None = None) -> list[bool]:
-    """Tell of each named leaf whether it is weights (see `choices`)."""
+    """Return whether each named leaf is an array of weights; `choices` has the rule and the errors.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> are_weights([("layer/kernel", jnp.ones((2, 3))), ("layer/bias", jnp.ones(3))])
+      [True, False]
+    """
     return [choice.is_weight for choice in choices(leaves, network)]
 
 
 def choices(leaves: Sequence[tuple[str, Any]], network: Network | None = None) -> list[Choice]:
-    """Tell of each named leaf whether it is weights, and why.
+    """Decide for each named leaf whether it is an array of weights, and give the reason.
 
-    Weights are of floating-point type. With a network those are weights that it uses in a dense
-    layer, a convolution or an embedding, whatever their names are. Without one they have two or
-    more axes, do not scale integers (see `scale_integers`), are not trained beside a tensor (the
-    levels of a `Quantized`, the gates of a `Gated`), and are not called `bias`, `scale` or by a
-    name of variances.
+    Weights have a floating-point type. With a network, weights are the leaves that it uses in a
+    dense layer, a convolution or an embedding, whatever their names are. Without a network, weights
+    are the leaves with two or more axes, except
+
+    * leaves that are called `bias`, `scale` or by a name of variances,
+    * scales of integers (see `scale_integers`),
+    * leaves that are trained beside a tensor: the levels of a `Quantized`, the gates of a `Gated`.
 
     Args:
-      leaves: names, with parts divided by `/` or `.`, and what has a `shape` and a `dtype`.
-      network: from `jaxcomp.trace`.
+      leaves: pairs of a name, whose parts are divided by `/` or `.`, and an object with a `shape`
+        and a `dtype`.
+      network: the result of `jaxcomp.trace`.
 
     Raises:
-      ValueError: if the network has no parameter of a leaf's name.
-      TypeError: if it is no network.
+      ValueError: if the network has no parameter with the name of a leaf.
+      TypeError: if `network` is not a network.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> for choice in choices([("out/kernel", jnp.ones((2, 3))), ("out/bias", jnp.ones(3))]):
+      ...     print(choice.name, choice.is_weight, choice.why, sep=": ")
+      out/kernel: True: it has 2 axes, and its name is not one of bias, scale
+      out/bias: False: it has 1 axis, weights have 2 or more
     """
     check_network(network)
     names = {name for name, _ in leaves}
@@ -88,10 +104,10 @@ def check_network(network: Network | None) -> None:
 
 
 def parameter_of(network: Network, name: str) -> Parameter:
-    """What a network knows of a leaf; inside a node for one tensor, what it knows of the tensor.
+    """Return the network's parameter for a leaf; for a leaf inside a node, that of the node.
 
     Raises:
-      ValueError: if it has no such parameter.
+      ValueError: if the network has no such parameter.
     """
     known = network.parameters
     if name in known:
@@ -106,18 +122,24 @@ def parameter_of(network: Network, name: str) -> Parameter:
 
 
 def scale_integers(leaves: Sequence[tuple[str, Any]]) -> list[bool]:
-    """Tell of each named leaf whether it scales the integers of a quantized tensor beside it.
+    """Return whether each named leaf scales the integers of a quantized tensor beside it.
 
-    It is of floating-point type, in the same dict as an array of integers of two axes or more, or
-    below its name, and either its name says so (`w_scale`, `absmax`), or its shape does: that of
-    the integers with some axes of size 1.
+    Such a leaf has a floating-point type. It is in the same dict as an array of integers with two
+    or more axes, or below the name of one (`kernel/scale` below `kernel`). Its name shows the
+    purpose (`w_scale`, `absmax`), or its shape does: that of the integers with some axes of size 1.
 
     Args:
-      leaves: as for `choices`.
+      leaves: pairs as in `choices`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> codes, steps = jnp.ones((4, 3), jnp.int8), jnp.ones((1, 3))
+      >>> scale_integers([("layer/codes", codes), ("layer/steps", steps)])
+      [False, True]
     """
     integers: dict[str, set[tuple[int, ...]]] = {}
     for name, leaf in leaves:
-        # Indices are of 64 bits, weights never.
+        # Integers of 64 bits are indices, not weights.
         is_integer = jnp.issubdtype(leaf.dtype, jnp.integer) and leaf.dtype.itemsize < 8
         if is_integer and len(leaf.shape) >= 2:
             for place in (parent_and_last(name)[0], name):
@@ -141,7 +163,12 @@ def scale_integers(leaves: Sequence[tuple[str, Any]]) -> list[bool]:
 
 
 def is_variance(name: str) -> bool:
-    """Whether the last part of a name is one that variances have."""
+    """Return whether the last part of a name is a usual name of variances.
+
+    Example:
+      >>> is_variance("norm/running_var"), is_variance("norm/scale")
+      (True, False)
+    """
     return parent_and_last(name)[1] in _VARIANCES
 
 

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 
@@ -18,7 +19,30 @@ from jaxcomp.trees import named_leaves
 from tests.helpers import ROOT
 
 README = (ROOT / "README.md").read_text()
-MODULES = [module.name for module in pkgutil.walk_packages(jaxcomp.__path__, "jaxcomp.")]
+MODULES = [
+    "jaxcomp",
+    *(module.name for module in pkgutil.walk_packages(jaxcomp.__path__, "jaxcomp.")),
+]
+PACKAGES = [
+    "jaxcomp",
+    "jaxcomp.codec",
+    "jaxcomp.data",
+    "jaxcomp.losses",
+    "jaxcomp.models",
+    "jaxcomp.prox",
+    "jaxcomp.prune",
+    "jaxcomp.quantize",
+    "jaxcomp.recipe",
+    "jaxcomp.train",
+    "jaxcomp.transforms",
+]
+FINDER = doctest.DocTestFinder()
+# Lines that begin with a preposition or a question word, or with a noun and have no common verb.
+NO_SENTENCE = re.compile(
+    r"(Of|By|With|Without|In|On|For|From|To|As|At|Where|When|What|How|Which|Whether|Those|That)\b|"
+    r"(The|A|An|All|Each|Every|One|Any|Some)\b(?!.*\b(is|are|has|have|does|do|can|was|were)\b)|"
+    r"[^A-Z]"
+)
 
 
 @pytest.mark.usefixtures("standard_promotion")
@@ -28,20 +52,38 @@ def test_docstrings():
     assert sum(result.failed for result in results) == 0
 
 
-def test_public_functions_of_the_package_have_an_example():
-    # Files are shown in the README instead.
-    names = (
-        "add_compressibility",
-        "add_penalty",
-        "apply_prox",
-        "compressibility",
-        "compressibility_tree",
-        "control_weight",
-        "keep_masked",
-        "prune_gradually",
-    )
-    for name in names:
-        assert ">>>" in getattr(jaxcomp, name).__doc__
+def is_function(value):
+    """Tell whether a value is a function, or one that is wrapped, as by `jax.jit`."""
+    return inspect.isroutine(inspect.unwrap(value))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_functions_have_an_example(package):
+    module = importlib.import_module(package)
+    functions = [f for f in (getattr(module, name) for name in module.__all__) if is_function(f)]
+    homes = {function.__module__ for function in functions}
+    tests = [test for home in homes for test in FINDER.find(importlib.import_module(home))]
+    run = {test.name for test in tests if test.examples}
+    assert [f.__name__ for f in functions if f"{f.__module__}.{f.__name__}" not in run] == []
+
+
+def first_lines():
+    """Yield the first docstring line of each module, and of its public classes and functions."""
+    for name in MODULES:
+        module = importlib.import_module(name)
+        yield name, module.__doc__.splitlines()[0]
+        for own, value in vars(module).items():
+            is_public = inspect.isclass(value) or is_function(value)
+            if is_public and not own.startswith("_") and value.__module__ == name:
+                yield f"{name}.{own}", inspect.getdoc(value).splitlines()[0]
+
+
+def test_docstrings_begin_with_a_sentence():
+    """A short list of words finds the lines that do not."""
+    lines = dict(first_lines())
+    assert len(lines) > 500
+    assert {name: line for name, line in lines.items() if NO_SENTENCE.match(line)} == {}
+    assert {name: line for name, line in lines.items() if not line.endswith(".")} == {}
 
 
 def run_examples(page, folder, monkeypatch):

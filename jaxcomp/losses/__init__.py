@@ -1,4 +1,13 @@
-"""Penalties as pure functions of arrays and trees of arrays."""
+"""Implements penalties as pure functions of arrays and of trees of arrays.
+
+Example:
+  >>> import jax.numpy as jnp
+  >>> from jaxcomp import losses
+  >>> sorted(losses.PENALTIES)[:4]
+  ['hoyer_square', 'l0_hard_concrete', 'l1', 'l1_over_l2']
+  >>> float(losses.penalty_tree({"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}, "l1"))
+  7.0
+"""
 
 from jaxcomp.choices import ARRAY_SCOPES, GROUPS, SCOPES
 from jaxcomp.losses.group import group_norms

@@ -1,7 +1,7 @@
-"""The penalties of the literature that the compressibility loss is held against.
+"""Implements penalties of the literature, which the compressibility loss is compared with.
 
-Each is a function of a sequence of arrays that are taken together as one vector, gives a scalar in
-float32 or wider, and has derivative 0 at exact zeros.
+Each is a function of a sequence of arrays that are taken together as one vector. It returns a
+scalar in float32 or wider, and has derivative 0 at exact zeros.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,12 @@ from jaxcomp.numerics import accumulation_dtype, magnitude
 
 
 def l1_of(arrays: Sequence[jax.Array]) -> jax.Array:
-    r""":math:`\|w\|_1` (lasso). It sees the scale of the weights.
+    r"""Return the lasso penalty, :math:`\|w\|_1`.
+
+    It depends on the scale of the weights.
+
+    Args:
+      arrays: floating-point arrays, taken together as one vector.
 
     Example:
       >>> import jax.numpy as jnp
@@ -24,7 +29,12 @@ def l1_of(arrays: Sequence[jax.Array]) -> jax.Array:
 
 
 def l2_of(arrays: Sequence[jax.Array]) -> jax.Array:
-    r""":math:`\frac{1}{2} \|w\|_2^2` (ridge, weight decay). It sees the scale of the weights.
+    r"""Return the ridge penalty (weight decay), :math:`\frac{1}{2} \|w\|_2^2`.
+
+    It depends on the scale of the weights.
+
+    Args:
+      arrays: floating-point arrays, taken together as one vector.
 
     Example:
       >>> import jax.numpy as jnp
@@ -35,10 +45,17 @@ def l2_of(arrays: Sequence[jax.Array]) -> jax.Array:
 
 
 def transformed_l1_of(arrays: Sequence[jax.Array], a: float = 1.0) -> jax.Array:
-    r""":math:`\sum_i (a + 1) |w_i| / (a + |w_i|)`: from a count (`a` to 0) to l1 (`a` to infinity).
+    r"""Return the transformed l1 penalty, :math:`\sum_i (a + 1) |w_i| / (a + |w_i|)`.
+
+    It lies between the number of non-zeros (:math:`a \to 0`) and the l1 norm (:math:`a \to
+    \infty`). It depends on the scale of the weights.
 
     Source: Zhang and Xin, *Minimization of transformed l1 penalty*, Mathematical Programming 169
-    (2018). It sees the scale of the weights: `a` has their units.
+    (2018).
+
+    Args:
+      arrays: floating-point arrays, taken together as one vector.
+      a: parameter greater than 0, in the units of the weights.
 
     Example:
       >>> import jax.numpy as jnp

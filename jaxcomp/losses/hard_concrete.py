@@ -1,7 +1,7 @@
-"""l0 regularization by hard-concrete gates, which are trained with the weights.
+"""Implements l0 regularization by hard-concrete gates, which are trained with the weights.
 
 Source: Louizos, Welling, Kingma, *Learning sparse neural networks through L0 regularization*,
-ICLR 2018, arXiv 1712.01312; equation numbers are those of the paper.
+ICLR 2018, arXiv 1712.01312. Equation numbers are those of the paper.
 """
 
 import math
@@ -17,22 +17,31 @@ from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.parametrized import Parametrized
 from jaxcomp.trees import Mask, PyTree, path_name, resolve_mask
 
-TEMPERATURE = 2 / 3  # beta of the paper, with the interval to which the gate is stretched
-LOW, HIGH = -0.1, 1.1
+TEMPERATURE = 2 / 3  # beta of the paper
+LOW, HIGH = -0.1, 1.1  # the interval to which a gate is stretched
 
 
 @register_dataclass
 @dataclass(frozen=True)
 class Gated(Parametrized):
-    """Holds a tensor with a gate for each weight, in a form that can be trained."""
+    """Holds a tensor with a gate for each weight, in a form that can be trained.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> gated = Gated(jnp.array([2.0, 3.0]), jnp.array([10.0, -10.0]))  # one open, one closed
+      >>> gated.value(None).tolist()
+      [2.0, 0.0]
+    """
 
     weight: jax.Array  # shape of the tensor
-    log_alpha: jax.Array  # shape of the tensor: location of the gate, in logits
+    log_alpha: jax.Array  # shape of the tensor: locations of the gates, in logits
 
     def value(self, key: jax.Array | None) -> jax.Array:
-        """Return `weight * z` with gates `z`, sampled by equations 10 and 11.
+        """Return `weight * z` with gates `z` that are sampled by equations 10 and 11.
 
-        Without a key they are those of equation 13, to evaluate: closed ones are exact 0.
+        Args:
+          key: random key of the samples. None evaluates the gates by equation 13, where closed ones
+            are exactly 0.
         """
         logits = self.log_alpha
         if key is not None:
@@ -46,10 +55,13 @@ class Gated(Parametrized):
 
 
 def expected_nonzeros_of(log_alphas: Sequence[jax.Array]) -> jax.Array:
-    r"""The expected number of open gates, :math:`\sum_i \sigma(\log\alpha_i - \beta \log(-l / h))`.
+    r"""Return the expected number of open gates.
 
-    Equation 12 of the paper, with the interval :math:`(l, h)` to which a gate is stretched and the
-    temperature :math:`\beta`.
+    It is :math:`\sum_i \sigma(\log\alpha_i - \beta \log(-l / h))`, equation 12 of the paper, with
+    the interval :math:`(l, h)` to which a gate is stretched and the temperature :math:`\beta`.
+
+    Args:
+      log_alphas: locations of the gates in logits, arrays of any shapes.
 
     Example:
       >>> import jax.numpy as jnp
@@ -61,15 +73,22 @@ def expected_nonzeros_of(log_alphas: Sequence[jax.Array]) -> jax.Array:
 
 
 def gate(params: PyTree, *, probability: float = 0.9, mask: Mask | None = None) -> PyTree:
-    r"""Replace weights by `Gated` nodes, all with the same chance of being open at first.
+    """Replace weights by `Gated` nodes whose gates are all open with the same probability at first.
 
     Args:
       params: tree of arrays.
-      probability: that a gate is not zero, in (0, 1).
+      probability: of a gate to be non-zero, in (0, 1).
       mask: which leaves get gates (see `jaxcomp.compressibility_tree`).
 
     Raises:
       ValueError: if `probability` is outside (0, 1), or the mask does not fit.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.losses import penalty_tree
+      >>> gated = gate({"kernel": jnp.ones((2, 5)), "bias": jnp.ones(5)}, probability=0.8)
+      >>> round(float(penalty_tree(gated, "l0_hard_concrete")), 4)  # 0.8 of 10 weights
+      8.0
     """
     check_number("probability", probability, "in (0, 1)", lambda p: 0 < p < 1)
     start = math.log(probability / (1 - probability)) + TEMPERATURE * math.log(-LOW / HIGH)
@@ -81,7 +100,7 @@ def gate(params: PyTree, *, probability: float = 0.9, mask: Mask | None = None) 
 
 
 def gate_mask(params: PyTree) -> PyTree:
-    """The leaves that `expected_nonzeros_of` is a function of: those called `log_alpha`."""
+    """Select the leaves that `expected_nonzeros_of` is a function of: those called `log_alpha`."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: path_name(path).rpartition("/")[2] == "log_alpha", params
     )

@@ -1,4 +1,4 @@
-"""Relatives of the compressibility loss that are functions of it.
+"""Implements penalties that are functions of the compressibility loss.
 
 Each is a function of a sequence of arrays that are taken together as one vector.
 """
@@ -13,25 +13,34 @@ from jaxcomp.losses.ratio import ratio_of
 
 
 def hoyer_square_of(arrays: Sequence[jax.Array]) -> jax.Array:
-    r""":math:`L(w)^2 = \|w\|_1^2 / \|w\|_2^2`: at a critical point the number of non-zeros.
+    r"""Return the Hoyer-Square penalty, :math:`L(w)^2 = \|w\|_1^2 / \|w\|_2^2`.
+
+    At a critical point it is the number of non-zeros. It does not depend on the scale of the
+    weights.
 
     Source: Yang, Wen, Li, *DeepHoyer*, ICLR 2020, arXiv 1908.09979.
 
+    Args:
+      arrays: floating-point arrays, taken together as one vector.
+
     Example:
       >>> import jax.numpy as jnp
-      >>> round(float(hoyer_square_of([jnp.array([0.0, 3.0, -3.0])])), 4)
+      >>> round(float(hoyer_square_of([jnp.array([0.0, 3.0, -3.0, 0.0])])), 4)
       2.0
     """
     return jnp.square(ratio_of(arrays))
 
 
 def normalized_hoyer_of(arrays: Sequence[jax.Array]) -> jax.Array:
-    r""":math:`(L(w) - 1) / (\sqrt n - 1)`, in [0, 1]: one minus the sparseness of Hoyer.
+    r"""Return one minus the sparseness of Hoyer, :math:`(L(w) - 1) / (\sqrt n - 1)`, in [0, 1].
 
-    It is 0 with a single non-zero (and for the zero vector) and 1 where all magnitudes are equal,
-    whatever the number `n` of entries; 0 if there is only one.
+    It is 0 with a single non-zero (and for the zero vector), and 1 where all magnitudes are equal,
+    whatever the number `n` of entries. With one entry it is 0.
 
     Source: Hoyer, *Non-negative matrix factorization with sparseness constraints*, JMLR 5 (2004).
+
+    Args:
+      arrays: floating-point arrays, taken together as one vector.
 
     Example:
       >>> import jax.numpy as jnp

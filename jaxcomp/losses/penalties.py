@@ -1,4 +1,4 @@
-"""All penalties by name, and any of them for a whole network."""
+"""Names all penalties, and applies any of them to a whole network."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -22,10 +22,17 @@ OfVector = Callable[[Sequence[jax.Array]], jax.Array]
 
 
 class Penalty(NamedTuple):
-    """A penalty, and the leaves of a network that it is meant for."""
+    """Pairs a penalty with the leaves of a network that it is meant for.
 
-    of: OfVector  # a scalar, of arrays that are taken together as one vector
-    mask: Mask | None = None  # None for weights
+    Example:
+      >>> import jax.numpy as jnp
+      >>> arrays = [jnp.array([1.0, -2.0])]
+      >>> float(PENALTIES["l1"].of(arrays)), PENALTIES["l1"].mask is None
+      (3.0, True)
+    """
+
+    of: OfVector  # from arrays, taken together as one vector, to a scalar
+    mask: Mask | None = None  # the leaves; None for weights
 
 
 PENALTIES: dict[str, Penalty] = {
@@ -50,7 +57,7 @@ def penalty_tree(
     network: Network | None = None,
     layout: Layout | None = None,
 ) -> jax.Array:
-    r"""Return a penalty of the weights of a network.
+    """Return a penalty of the weights of a network.
 
     Args:
       params: tree of arrays.
@@ -62,15 +69,17 @@ def penalty_tree(
         the norms of such groups (`jaxcomp.losses.group_norms`).
       mask: which leaves count (see `jaxcomp.compressibility_tree`). The default is that of the
         penalty: weights, and the gates for `"l0_hard_concrete"`.
-      network: from `jaxcomp.trace` (see `jaxcomp.compressibility_tree`).
-      layout: or where the units of all arrays are (see `jaxcomp.axes`).
+      network: the result of `jaxcomp.trace` (see `jaxcomp.compressibility_tree`).
+      layout: instead of `network`, the position of units in all arrays (see `jaxcomp.axes`).
 
     Returns:
       A scalar.
 
     Raises:
-      ValueError: if a name is unknown, the mask does not fit or selects nothing, or groups are
-        asked for in scope `"unit"`; of units also as `jaxcomp.compressibility_tree`.
+      ValueError: if a name is unknown, the mask does not fit or selects nothing, or `groups` is
+        given in scope `"unit"`; with units or groups also as `jaxcomp.compressibility_tree`.
+      TypeError: if `penalty` is neither a name nor a function, or the function returns no real
+        scalar.
 
     Example:
       >>> import jax.numpy as jnp
@@ -93,11 +102,11 @@ def penalty_tree(
 
 
 def resolve_penalty(penalty: str | OfVector) -> Penalty:
-    """Return the penalty of that name, or one of that function.
+    """Return the penalty with that name, or the penalty of that function.
 
     Raises:
-      ValueError: if the name is unknown; it lists the names.
-      TypeError: if it is neither a name nor a function.
+      ValueError: if the name is unknown; the message lists the names.
+      TypeError: if `penalty` is neither a name nor a function.
     """
     if callable(penalty):
         return Penalty(_scalar(penalty))
@@ -110,7 +119,7 @@ def resolve_penalty(penalty: str | OfVector) -> Penalty:
 
 
 def _scalar(function: OfVector) -> OfVector:
-    """The function, whose result is looked at."""
+    """Return the function with a check that its result is a real scalar."""
 
     def of(arrays: Sequence[jax.Array]) -> jax.Array:
         value = function(arrays)
@@ -126,12 +135,12 @@ def _scalar(function: OfVector) -> OfVector:
 
 
 def arrangement_needs(scope: Scope, groups: Groups | None) -> str:
-    """Return what has to be known of the axes of arrays that are arranged so."""
+    """Return which axes of arrays must be known for a scope and groups."""
     return needs_of(scope) if groups is None else KERNEL
 
 
 def check_arrangement(scope: Scope, groups: Groups | None) -> None:
-    """Raises a ValueError unless weights can be arranged by `scope` and `groups`."""
+    """Raise a ValueError unless weights can be arranged by `scope` and `groups`."""
     check_scope(scope)
     if groups is not None:
         check_groups(groups)

@@ -1,4 +1,4 @@
-"""The distance of the non-zero weights from being ternary."""
+"""Measures how far the non-zero weights are from being ternary."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,23 @@ from jaxcomp.numerics import magnitude, safe_quotient, safe_sqrt
 
 
 def ternary_gap_of(arrays: Sequence[jax.Array]) -> jax.Array:
-    r""":math:`\sqrt k \, (\sqrt k - L(w_S))` of the `k` non-zero entries `S` of all `arrays`.
+    r"""Return the ternary gap :math:`\sqrt k \, (\sqrt k - L(w_S))` of the non-zero entries `S`.
 
-    On a frozen support the ternary vectors `{-c, 0, c}` are where the compressibility loss is
-    *largest*, :math:`L = \sqrt k`. So the gap is 0 if and only if `w` is ternary; it does not see
-    the scale or the signs, and is at most `k - sqrt(k)`. Minimized after the support has been found
-    and while it is held (`jaxcomp.keep_masked`), it makes the survivors' magnitudes equal.
+    Here `k` is their number. On a frozen support the ternary vectors `{-c, 0, c}` are where the
+    compressibility loss is *largest*, :math:`L = \sqrt k`. So the gap is 0 if and only if `w` is
+    ternary, and at most `k - sqrt(k)`. It depends neither on the scale nor on the signs. Minimize
+    it after the support has been found, while `jaxcomp.keep_masked` holds it: it makes the
+    magnitudes of the survivors equal.
 
-    It is computed as :math:`\frac{k}{2} \sum_S (|w_i| / \|w\|_2 - 1 / \sqrt k)^2`, which is the
-    same, has no cancellation where it nearly vanishes, and is never negative.
+    The function computes :math:`\frac{k}{2} \sum_S (|w_i| / \|w\|_2 - 1 / \sqrt k)^2`, which is the
+    same number, is never negative, and loses no digits where the gap nearly vanishes.
+
+    Args:
+      arrays: floating-point arrays, taken together as one vector.
 
     Example:
       >>> import jax.numpy as jnp
-      >>> round(float(ternary_gap_of([jnp.array([0.0, 3.0, -3.0])])), 6)
+      >>> round(float(ternary_gap_of([jnp.array([0.0, 3.0, -3.0, 0.0])])), 6)
       0.0
     """
     scale, _, sum_of_squares = scaled_norms(arrays)

@@ -1,4 +1,4 @@
-"""The compressibility loss of a whole network: over all weights, or per tensor or unit."""
+"""Applies the compressibility loss to a whole network: over all weights, or per tensor or unit."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,26 +24,27 @@ def compressibility_tree(
 
     Args:
       params: tree of arrays.
-      scope: `"tensor"` for :math:`\sum_t L(w_t)` over the selected arrays, each with its own
-        ternary level; `"global"` for :math:`L` of all of them as one vector, with one level;
-        `"unit"` for the sum over the output units of each array.
+      scope: `"global"` for :math:`L` of all selected arrays as one vector, with one ternary level;
+        `"tensor"` for the sum :math:`\sum_t L(w_t)` over the arrays, each with its own ternary
+        level; `"unit"` for the sum over the output units of each array.
       mask: which leaves count, as in optax: a tree of bools with the structure of `params` or a
-        prefix of it, or a function from `params` to one. The default leaves biases, normalization
-        parameters and scalars out (`jaxcomp.trees.weight_mask`, and `jaxcomp.describe_mask` for
-        what it chooses and why).
-      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
-        are units, and that stacked layers are separate tensors.
-      layout: or where the units of all arrays are (see `jaxcomp.axes`): `"flax"`, the default, has
-        outputs on the last axis, `"torch"`, for Equinox as well, on the first.
+        prefix of it, or a function from `params` to such a tree. The default leaves out biases,
+        normalization parameters and scalars (`jaxcomp.trees.weight_mask`); `jaxcomp.describe_mask`
+        shows its choice and the reasons.
+      network: the result of `jaxcomp.trace`. It knows which arrays are weights, which of their axes
+        are units, and which arrays are stacks of separate tensors.
+      layout: instead of `network`, the position of units in all arrays (see `jaxcomp.axes`). In
+        `"flax"`, the default, outputs are on the last axis; in `"torch"`, also for Equinox, on the
+        first.
 
     Returns:
       A scalar. In global scope it is, at a critical point, the square root of the number of
       non-zero weights.
 
     Raises:
-      ValueError: if `scope` or `layout` is unknown, if the mask does not fit, or if it selects
-        nothing; in scope `"unit"` also if a network does not understand a selected leaf, or a
-        module of Equinox is given without a network or a layout.
+      ValueError: if `scope` or `layout` is unknown, the mask does not fit, or it selects nothing.
+        In scope `"unit"` also if a network does not understand a selected leaf, or if `params` is a
+        module of Equinox and neither `network` nor `layout` is given.
       TypeError: if a selected leaf is not of a real floating-point type.
 
     Example:
@@ -65,8 +66,16 @@ def level_tree(
 ) -> jax.Array:
     """Return the ternary level of a network, summed over tensors or units.
 
-    Arguments, result and errors as in `compressibility_tree`. It has the units of the weights, and
-    serves as the magnitude term that the scale-free ratio lacks.
+    It has the units of the weights. As a penalty it limits their scale, which the ratio does not
+    see.
+
+    Arguments, result and errors are those of `compressibility_tree`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> params = {"in": jnp.array([[2.0, 0.0], [-2.0, 0.0]]), "out": jnp.array([[3.0, 3.0]] * 2)}
+      >>> float(level_tree(params, scope="tensor"))  # 2 + 3
+      5.0
     """
     return _over_tree(level_of, params, scope, mask, network, layout)
 
@@ -80,10 +89,10 @@ def over_scope(
     """Return `function` of all `arrays` at once, or its sum over tensors or units.
 
     Args:
-      function: from arrays that are taken as one vector to a scalar.
+      function: from arrays, taken together as one vector, to a scalar.
       arrays: the weights.
       scope: one of `SCOPES`.
-      axes: those of each array; None for one that is a tensor as a whole.
+      axes: the axes of each array; None for an array that is one tensor.
     """
     check_scope(scope)
     if scope == "global":
@@ -106,7 +115,7 @@ def separate_axes(axes: Axes | None, scope: Scope) -> tuple[int, ...]:
 
 
 def needs_of(scope: Scope) -> str:
-    """Return what has to be known of the axes of arrays for a scope."""
+    """Return which axes of arrays must be known for a scope."""
     check_scope(scope)
     return {"global": NOTHING, "tensor": STACK, "unit": UNITS}[scope]
 

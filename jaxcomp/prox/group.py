@@ -1,4 +1,4 @@
-"""The proximal operator of the group lasso."""
+"""Implements the proximal operator of the group lasso."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +17,17 @@ from jaxcomp.prox.separable import widened
 
 @dataclass(frozen=True)
 class Group:
-    r"""Group soft threshold: :math:`f = \sum_g \|w_g\|_2`.
+    r"""Applies the group soft threshold, the proximal operator of :math:`f = \sum_g \|w_g\|_2`.
 
-    Groups, axes and layout are those of `jaxcomp.losses.group_norms`. With one :math:`\tau` for
-    all, :math:`x_g = (1 - \tau / \|y_g\|)_+ \, y_g`. `jaxcomp.apply_prox` fills in the axes of
-    each array, from its own `network` or `layout`.
+    With one :math:`\tau` for all, :math:`x_g = (1 - \tau / \|y_g\|)_+ \, y_g`. Groups, axes and
+    layout are those of `jaxcomp.losses.group_norms`. `jaxcomp.apply_prox` fills in the axes of each
+    array from its own `network` or `layout`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> kernel = jnp.array([[6.0, 0.5], [8.0, 0.5]])  # output units of norm 10 and 0.7
+      >>> Group("unit").prox(kernel, 5.0).tolist()
+      [[3.0, 0.0], [4.0, 0.0]]
     """
 
     groups: Groups = "unit"
@@ -37,14 +43,14 @@ class Group:
         """Return the sum of the norms of the groups."""
         return jnp.sum(group_norms(w, self.groups, axes=self.axes, layout=self.layout))
 
-    @partial(jax.jit, static_argnums=0)  # outside of `jit`, a loop is compiled at each call
+    @partial(jax.jit, static_argnums=0)  # without `jit`, each call would compile the loop again
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
-        r"""Groups shrink as a whole, and become exactly zero if they are small.
+        r"""Shrink each group as a whole; small groups become exactly zero.
 
-        In the metric of a preconditioner a group is zero if and only if
-        :math:`\|y / \tau\| \le 1`. Otherwise :math:`x_i = \rho \, y_i / (\rho + \tau_i)` with the
-        norm :math:`\rho` of the result, the root of
-        :math:`\sum_i y_i^2 / (\rho + \tau_i)^2 = 1`, which is found by bisection.
+        In the metric of a preconditioner (`tau` is an array) a group becomes zero if and only if
+        :math:`\|y / \tau\| \le 1`. Otherwise :math:`x_i = \rho \, y_i / (\rho + \tau_i)`, where the
+        norm :math:`\rho` of the result is the root of :math:`\sum_i y_i^2 / (\rho + \tau_i)^2 = 1`.
+        Bisection finds it.
         """
         check_whole([y], "norms of groups are taken")
         axes = summed_axes(self.groups, kernel_axes(y.shape, self.axes, self.layout), y.ndim)
@@ -53,12 +59,12 @@ class Group:
         def norm(w: jax.Array) -> jax.Array:
             return jnp.sqrt(jnp.sum(jnp.square(w), axis=axes, keepdims=True))
 
-        # The root lies where the largest and the smallest tau of the group alone would put it.
+        # The root lies between the norms that the largest and the smallest tau alone would give.
         low = jnp.maximum(norm(wide) - jnp.max(each, axis=axes, keepdims=True), 0)
         high = jnp.maximum(norm(wide) - jnp.min(each, axis=axes, keepdims=True), 0)
         if jnp.ndim(tau):
             low, high = bisect(lambda norms: norm(safe_quotient(wide, norms + each)) > 1, low, high)
-            # The bounds alone would leave a group of zero norm a little above it.
+            # The bounds alone would leave the norm of a group that vanishes a little above zero.
             fixed = jnp.any((each == 0) & (wide != 0), axis=axes, keepdims=True)
             high = jnp.where((norm(safe_quotient(wide, each)) > 1) | fixed, high, 0)
         root = jnp.broadcast_to(high, y.shape)

@@ -1,4 +1,4 @@
-"""What a proximal operator is, and all of them by name."""
+"""Defines what a proximal operator is, and names all of them."""
 
 from typing import Protocol
 
@@ -10,21 +10,28 @@ from jaxcomp.prox.separable import Hard, Soft
 
 
 class Prox(Protocol):
-    r"""A penalty :math:`f` of one array and its proximal operator.
+    r"""Pairs a penalty :math:`f` of one array with its proximal operator.
 
-    With :math:`e(y) = \min_x \frac{1}{2} \|x - y\|^2 + \tau f(x)`, the Moreau envelope,
-    :math:`\nabla e(y) = y - \mathrm{prox}(y)` wherever the minimizer is unique.
+    The Moreau envelope is :math:`e(y) = \min_x \frac{1}{2} \|x - y\|^2 + \tau f(x)`. Its gradient
+    is :math:`\nabla e(y) = y - \mathrm{prox}(y)` wherever the minimizer is unique.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> soft = PROXES["soft"]
+      >>> y = jnp.array([3.0, 0.5])
+      >>> float(soft.value(y)), soft.prox(y, 1.0).tolist()
+      (3.5, [2.0, 0.0])
     """
 
     def value(self, w: jax.Array) -> jax.Array:
-        """The penalty of `w`, a scalar."""
+        """Return the penalty of `w`, a scalar."""
 
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
-        r"""The minimizer :math:`\arg\min_x \frac{1}{2} \|x - y\|^2 + \tau f(x)`, in y's type.
+        r"""Return :math:`\arg\min_x \frac{1}{2} \|x - y\|^2 + \tau f(x)`, in the type of `y`.
 
         Args:
           y: floating-point array.
-          tau: :math:`\tau \ge 0`, a scalar; or, of the shape of `y`, for the metric of a
+          tau: :math:`\tau \ge 0`, a scalar. An array of the shape of `y` is the metric of a
             preconditioner: :math:`\arg\min_x \sum_i (x_i - y_i)^2 / (2 \tau_i) + f(x)`.
         """
 

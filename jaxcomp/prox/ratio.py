@@ -1,4 +1,4 @@
-"""The proximal operator of the compressibility loss."""
+"""Implements the proximal operator of the compressibility loss."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,34 +15,39 @@ from jaxcomp.prox.separable import Soft, widened
 
 @dataclass(frozen=True)
 class Ratio:
-    r"""Threshold and stretch: :math:`f = L(w) = \|w\|_1 / \|w\|_2`, with :math:`L(0) = 0`.
+    r"""Thresholds and stretches: the proximal operator of :math:`f = L(w) = \|w\|_1 / \|w\|_2`.
 
-    With one :math:`\tau` for all, the result is the global minimizer. Let :math:`b = |y|`. For a
-    given direction `u`, a unit vector that is not negative, the best length is
-    :math:`r = \langle b, u \rangle`, which leaves :math:`h(u) = \tau \|u\|_1 - r^2 / 2` to
-    minimize. Its stationary points are :math:`u \propto (b - \alpha)_+` with
-    :math:`\alpha = \tau / r`: a soft threshold, then a stretch. Along that curve of one parameter
-    :math:`h'(\alpha)` has the sign of :math:`\alpha r(\alpha) - \tau`, and between two
-    neighboring values of `b` the product :math:`\alpha r` rises and then falls. So in each
-    interval there is at most one minimum, found by bisection; the best of all, of a single weight
-    and of zero is taken. That sorts the entries of the array.
+    Here :math:`L(0) = 0`. With one :math:`\tau` for all, the result is the global minimizer. Let
+    :math:`b = |y|`, and let `u` be the direction of the result, a unit vector without negative
+    entries. The best length along `u` is :math:`r = \langle b, u \rangle`, which leaves :math:`h(u)
+    = \tau \|u\|_1 - r^2 / 2` to minimize. Its stationary points are :math:`u \propto (b -
+    \alpha)_+` with :math:`\alpha = \tau / r`: a soft threshold, then a stretch. Along this curve
+    with one parameter, :math:`h'(\alpha)` has the sign of :math:`\alpha r(\alpha) - \tau`. Between
+    two neighboring values of `b` the product :math:`\alpha r` rises and then falls, so each
+    interval holds at most one minimum, and bisection finds it. The result is the best of these
+    minima, of a single weight and of zero. The operator sorts the entries of the array.
 
     Literature: Tao, *Minimization of L1 over L2 for sparse signal recovery with convergence
     guarantee*, SIAM Journal on Scientific Computing 44 (2022).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> Ratio().prox(jnp.array([3.0, -3.0, 0.1]), 1.0).round(2).tolist()  # not shrunk, as by l1
+      [3.0, -3.0, 0.0]
     """
 
     def value(self, w: jax.Array) -> jax.Array:
-        """The compressibility loss."""
+        """Return the compressibility loss."""
         return compressibility(w)
 
-    @partial(jax.jit, static_argnums=0)  # outside of `jit`, a loop is compiled at each call
+    @partial(jax.jit, static_argnums=0)  # without `jit`, each call would compile the loop again
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
-        r"""The exact minimizer for a scalar `tau`, a linearized step for an array.
+        r"""Return the exact minimizer for a scalar `tau`, and a linearized step for an array.
 
-        In the metric of a preconditioner, the smooth part of the gradient at `y` is followed, and
-        the rest is a soft threshold, :math:`x = S_{\tau_i / r}(y_i + \tau_i a y_i / r^3)` with
-        :math:`a = \|y\|_1` and :math:`r = \|y\|_2`: one step of proximal gradient descent, close
-        to the minimizer for small `tau`.
+        In the metric of a preconditioner (`tau` is an array), the step follows the smooth part of
+        the gradient at `y` and applies a soft threshold for the rest: :math:`x = S_{\tau_i / r}(y_i
+        + \tau_i a y_i / r^3)` with :math:`a = \|y\|_1` and :math:`r = \|y\|_2`. It is one step of
+        proximal gradient descent, close to the minimizer for small `tau`.
         """
         if jnp.ndim(tau):
             return self._linearized(y, tau)
@@ -63,7 +68,7 @@ class Ratio:
         first = jnp.arange(b.size).reshape(b.shape) == jnp.argmax(b)
         single = jnp.where(first, wide, 0)
         x = jnp.where(is_zero, 0, jnp.where(is_single, single, stretched))
-        # A weight of zero moves nothing, also not by rounding.
+        # A tau of zero changes nothing, not even by rounding.
         return jnp.where(jnp.asarray(tau) == 0, y, x.astype(y.dtype))
 
     def _linearized(self, y: jax.Array, tau: jax.Array) -> jax.Array:
@@ -71,32 +76,32 @@ class Ratio:
         scale, l1, sum_of_squares = scaled_norms([wide])
         r = jnp.broadcast_to(scale * jnp.sqrt(sum_of_squares), y.shape)
         per_r = safe_quotient(tau, r)
-        # a / r^2 is one over the ternary level.
+        # The inverse of the ternary level is a / r^2.
         inverse_level = safe_quotient(safe_quotient(l1, sum_of_squares), scale)
         moved = wide * (1 + per_r * jnp.broadcast_to(inverse_level, y.shape))
         return Soft().prox(moved, per_r).astype(y.dtype)
 
 
 def _threshold(b: jax.Array, tau: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The best `alpha` of the class docstring, and whether zero or a single weight is better.
+    """Return the best `alpha` (see `Ratio`), and whether zero or a single weight is better.
 
     Args:
       b: descending magnitudes, shape [n], the first of them 1 or 0.
       tau: scalar.
     """
     t = jnp.arange(1, b.size + 1, dtype=b.dtype)  # size of the support
-    low, high = jnp.append(b[1:], 0), b  # where the threshold leaves just the first t
+    low, high = jnp.append(b[1:], 0), b  # the thresholds that leave just the first t
     b1, b2 = jnp.cumsum(b), jnp.cumsum(jnp.square(b))
     mean = b1 / t
     variance = jnp.maximum(b2 / t - jnp.square(mean), 0)
 
     def rises(alpha: jax.Array) -> jax.Array:
-        """Whether alpha r(alpha) still rises: the sign of its derivative, for alpha <= mean."""
+        """Return whether alpha r(alpha) has a positive derivative, for alpha <= mean."""
         gap = mean - alpha
         return variance * (variance + 2 * mean**2 - 3 * mean * alpha) + mean * gap**3 > 0
 
     def length(alpha: jax.Array) -> jax.Array:
-        """r(alpha) = <b, u(alpha)>."""
+        """Return r(alpha) = <b, u(alpha)>."""
         gap = mean - alpha
         norm = jnp.sqrt(variance + gap**2)
         return jnp.sqrt(t) * safe_quotient(variance + mean * gap, norm)

@@ -1,4 +1,12 @@
-"""Pruning: which weights are kept, as pure functions of a parameter tree."""
+"""Chooses the weights to keep, as pure functions of a parameter tree.
+
+Example:
+  >>> import jax.numpy as jnp
+  >>> from jaxcomp.prune import apply_mask, top_k_mask
+  >>> params = {"kernel": jnp.array([[3.0, 0.1], [-4.0, 0.2]]), "bias": jnp.ones(2)}
+  >>> apply_mask(params, top_k_mask(params, density=0.5))["kernel"].tolist()
+  [[3.0, 0.0], [-4.0, 0.0]]
+"""
 
 from jaxcomp.prune.dead_units import DeadUnits, remove_dead_units
 from jaxcomp.prune.largest import largest

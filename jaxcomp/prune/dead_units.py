@@ -1,12 +1,12 @@
-r"""Removal of units that cannot matter: the network computes the same function with more zeros.
+"""Removes units that cannot matter: the network computes the same function with more zeros.
 
 A unit *emits a constant* if every weight into it from a unit that is not constant is zero; the
 constant is folded into the next bias. A unit *has no influence* if every weight out of it is zero.
-Pruned networks have many of both. A *bias* is not needed where nothing but pooling follows before
-the next layer: it is folded into that one's bias. Arrays keep their shapes; what is removed becomes
-exact zeros.
+Pruned networks have many of both. A *bias* is not needed where only pooling stands between it and
+the next layer: it is folded into that layer's bias. Arrays keep their shapes; what is removed
+becomes exact zeros.
 
-All of it is read off the traced program of the network (`jaxcomp.trace`), whatever its layers.
+All of this is read off the traced program of the network (`jaxcomp.trace`), whatever its layers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,34 +31,34 @@ _MAX_ROUNDS = 100
 
 
 class DeadUnits(NamedTuple):
-    """A network without its dead units."""
+    """Holds a network without its dead units, and reports what was removed."""
 
-    params: PyTree  # arrays in numpy
-    nonzeros_before: int
-    nonzeros_after: int  # of all parameters
-    refused: tuple[str, ...]  # units that had to stay, with the reason
+    params: PyTree  # NumPy arrays
+    nonzeros_before: int  # of all parameters
+    nonzeros_after: int
+    refused: tuple[str, ...]  # units that had to stay, each with the reason
 
 
 def remove_dead_units(params: PyTree, network: Network) -> DeadUnits:
-    """Zero every weight and bias that is not needed for what the network computes.
+    """Zero every weight and bias that the outputs of the network do not need.
 
-    A constant is folded where nothing but sums, products with known factors, dense layers,
-    convolutions without padding and pooling lie between it and the next bias (or running mean).
-    Where it cannot be, the unit stays and the report says why.
+    A constant is folded where only sums, products with known factors, dense layers, convolutions
+    without padding, and pooling lie between it and the next bias (or running mean). Where it cannot
+    be folded, the unit stays and the report says why.
 
     Args:
       params: tree of arrays, as given to `jaxcomp.trace`. Running statistics count as parameters if
-        they are part of it. Leaves of other types than floating point are left alone.
-      network: what `jaxcomp.trace(apply, params, ...)` returned, for the network as it is
-        evaluated. All of its outputs count.
+        they are part of it. Leaves without a floating-point type are left alone.
+      network: the result of `jaxcomp.trace(apply, params, ...)` for the network as it is evaluated.
+        All of its outputs count.
 
     Returns:
-      Parameters of the same structure, shapes and types, and what was done. The outputs are the
-      same up to rounding: only sums of biases are formed anew, in float64. It is taken for granted
-      that all values stay finite: zero times what comes in is zero.
+      Parameters with the same structure, shapes and types, and a report. The outputs of the network
+      stay the same up to rounding: only sums of biases are computed anew, in float64. This assumes
+      that all values stay finite, so that zero times an input is zero.
 
     Raises:
-      ValueError: if `params` are not those that were traced; it names the leaf.
+      ValueError: if `params` are not those that were traced; the message names the leaf.
 
     Example:
       >>> import jax.numpy as jnp
@@ -87,7 +87,7 @@ def remove_dead_units(params: PyTree, network: Network) -> DeadUnits:
 
 
 class _Removal:
-    """Parameters as they change, in tree order."""
+    """Holds the parameters in tree order while they change."""
 
     def __init__(self, network: Network, leaves: list[Any]) -> None:
         self.network, self.program = network, network.program
@@ -102,7 +102,7 @@ class _Removal:
         return constants_of(self.program, self.leaves)
 
     def fold_biases(self) -> None:
-        """Fold biases into later ones where that leaves no more non-zeros."""
+        """Fold biases into later ones where that adds no non-zeros."""
         known = self.known()
         for operation in self.program.operations:
             if operation.name not in ("add", "sub"):
@@ -130,7 +130,7 @@ class _Removal:
                 self._take(after, passed, known)
 
     def fold_constants(self) -> None:
-        """Fold what constant units send into the next layer, and zero the weights they meet."""
+        """Fold the output of constant units into the next layer, and zero the weights it meets."""
         known = self.known()
         self.refused.clear()
         for operation in self.program.operations:
@@ -163,7 +163,7 @@ class _Removal:
         self._take(after, passed, known)
 
     def drop(self) -> None:
-        """Zero what no output depends on, but for what keeps other values finite."""
+        """Zero what no output depends on, except what keeps other values finite."""
         known, also = self.known(), guards(self.program)
         before = list(self.leaves)
         while True:
@@ -181,7 +181,7 @@ class _Removal:
         """Return the parameters with these changes, by their positions.
 
         Raises:
-          Stays: if one gets too large for its type.
+          Stays: if a parameter gets too large for its type.
         """
         after: dict[int, np.ndarray] = {}
         for leaf, amount in changes:
@@ -194,7 +194,7 @@ class _Removal:
         return after
 
     def _more(self, after: Mapping[int, np.ndarray]) -> int:
-        """How many non-zeros the parameters would gain."""
+        """Return how many non-zeros the parameters would gain."""
         return sum(
             int(np.count_nonzero(array)) - int(np.count_nonzero(self.leaves[leaf]))
             for leaf, array in after.items()
@@ -203,7 +203,7 @@ class _Removal:
     def _take(
         self, after: Mapping[int, np.ndarray], passed: Sequence[int], known: dict[int, Known]
     ) -> None:
-        """Change parameters; the arrays before them are known again in the next round."""
+        """Replace parameters; the arrays before them become known again in the next round."""
         for leaf, array in after.items():
             self.leaves[leaf] = array
         for array in passed:
@@ -211,7 +211,7 @@ class _Removal:
 
 
 def _is_key(leaf: Any) -> bool:
-    """Tell whether a leaf holds keys of random numbers, which have no values."""
+    """Return whether a leaf holds random keys, which have no values."""
     return jnp.issubdtype(leaf.dtype, jax.dtypes.extended)
 
 

@@ -1,7 +1,8 @@
-"""Where a constant goes: the bias that can take it, behind operations that pass it on.
+"""Finds where a constant goes: into a later bias, through operations that pass it on.
 
-If an array becomes smaller by a constant, what follows stays the same if a later bias becomes
-larger by what sums, products with known factors, dense layers, pooling and the like make of it.
+Suppose that an array becomes smaller by a constant. What follows stays the same if a later bias
+becomes larger by the image of the constant under the sums, products with known factors, dense
+layers and pooling between the two.
 """
 
 import heapq
@@ -30,29 +31,30 @@ BORDER = "zero padding makes the next layer see it end at the border"
 
 
 class Change(NamedTuple):
-    """What a bias has to be given."""
+    """Says by how much a bias has to change."""
 
     leaf: int  # the parameter, by its position in tree order
     amount: np.ndarray  # float64, of its shape
 
 
 class Folding:
-    """The ways through a program on which constants can be passed on."""
+    """Knows the ways through a program along which constants can be passed on."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.sources = Sources(program)
         self.averages = averages(program)
-        self.takers: dict[int, set[int]] = {}  # for each array the positions of operations
+        self.takers: dict[int, set[int]] = {}  # array -> positions of operations
         for position, operation in enumerate(program.operations):
             for array in operation.inputs:
                 self.takers.setdefault(array, set()).add(position)
 
     def source(self, array: int) -> Source:
-        """Return the parameter that an array is, but for its layout, if sums can change it.
+        """Return the parameter that an array is, up to its layout, if sums can change it.
 
         Raises:
-          Stays: if there is none, it is used elsewhere, or holds whole numbers on the way.
+          Stays: if there is no such parameter, if it is used elsewhere, or if it holds whole
+            numbers on the way.
         """
         source = self.sources.of(array)
         ways = [self.program.parameters[source.leaf], *(op.outputs[0] for op in source.way)]
@@ -63,18 +65,18 @@ class Folding:
     def change_for(
         self, array: int, amount: np.ndarray, known: Mapping[int, Known]
     ) -> tuple[list[Change], list[int]]:
-        """Return what biases have to be given so that nothing changes behind them.
+        """Return the changes of biases after which nothing changes behind them.
 
         Args:
-          array: it becomes smaller.
+          array: the array that becomes smaller.
           amount: by how much: a field of it, float64.
-          known: what is known of the arrays (`jaxcomp.tracing.constants.constants_of`).
+          known: the known values of arrays (`jaxcomp.tracing.constants.constants_of`).
 
         Returns:
-          The changes, and the arrays whose values are others before them.
+          The changes, and the arrays in front of the biases, whose values differ.
 
         Raises:
-          Stays: if an operation on the way does not pass it on.
+          Stays: if an operation on the way does not pass the constant on.
         """
         amounts: dict[int, np.ndarray] = {}
         changes: list[Change] = []
@@ -117,7 +119,7 @@ class Folding:
         """Return the change of the bias that an operation adds; None if it adds none.
 
         Raises:
-          Stays: if that bias cannot take it.
+          Stays: if that bias cannot take the constant.
         """
         free = [array in self.sources.without_data for array in operation.inputs]
         if operation.name not in ("add", "add_any", "sub") or not any(free):
@@ -132,7 +134,7 @@ class Folding:
     def _behind(
         self, operation: Operation, amounts: Mapping[int, np.ndarray], known: Mapping[int, Known]
     ) -> list[tuple[int, np.ndarray]]:
-        """By how much the results of an operation become smaller."""
+        """Return by how much the results of an operation become smaller."""
         name, settings = operation.name, operation.settings
         shapes = [self.program.shapes[array].shape for array in operation.inputs]
         own = [
@@ -153,7 +155,7 @@ class Folding:
     def _passed_on(
         self, operation: Operation, place: int, amount: np.ndarray, known: Mapping[int, Known]
     ) -> np.ndarray:
-        """Return what an operation makes of a constant difference of one argument."""
+        """Return the image of a constant difference of one argument under an operation."""
         name, settings = operation.name, operation.settings
         shapes = [self.program.shapes[array].shape for array in operation.inputs]
         if name in LAYOUT:

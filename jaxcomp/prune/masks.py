@@ -1,4 +1,4 @@
-"""Masks of the weights to keep, by magnitude, and their application."""
+"""Makes masks of the weights to keep, by magnitude, and applies them."""
 
 import warnings
 from collections.abc import Iterable
@@ -42,26 +42,33 @@ def threshold_mask(
     mask: Mask | None = None,
     network: Network | None = None,
 ) -> PyTree:
-    r"""Keep the weights with :math:`|w_i| \ge \tau c`, `threshold` :math:`\tau` in ternary levels.
+    r"""Keep the weights with :math:`|w_i| \ge \tau c`, where `threshold` is :math:`\tau`.
 
-    The compressibility loss pushes entries below the ternary level :math:`c = \|w\|_2^2 / \|w\|_1`
-    to zero, so `c` is the natural unit: the mask does not depend on the scale of the weights.
+    The unit :math:`c = \|w\|_2^2 / \|w\|_1` is the ternary level. The compressibility loss pushes
+    entries below `c` to zero, so `c` is the natural unit: the mask does not depend on the scale of
+    the weights.
 
     Args:
       params: tree of arrays.
       threshold: :math:`\tau \ge 0`, as a fraction of `c`.
       scope: `"global"` for one `c` over all selected weights, `"tensor"` for one in each tensor.
       mask: which leaves are pruned (see `jaxcomp.compressibility_tree`).
-      network: from `jaxcomp.trace`, which knows what are weights, and that stacked layers are
-        separate tensors.
+      network: the result of `jaxcomp.trace`. It knows which arrays are weights, and which of them
+        are stacks of separate tensors.
 
     Returns:
       A tree of bool arrays with the shapes of `params`; all True in leaves that are not pruned.
       Exact zeros are never kept.
 
     Raises:
-      ValueError: if `threshold` is negative or not finite, or `scope` unknown, or nothing is
-        selected, or (outside of `jit`) a selected leaf holds NaN or an infinity.
+      ValueError: if `threshold` is negative or not finite, `scope` is unknown, nothing is selected,
+        or (outside `jit`) a selected leaf holds NaN or an infinity.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> params = {"kernel": jnp.array([[3.0, 0.1], [-4.0, 0.2]])}  # c = 3.4
+      >>> threshold_mask(params, 0.5)["kernel"].tolist()
+      [[True, False], [True, False]]
     """
     check_number("threshold", threshold, "at least 0 and finite", lambda t: t >= 0)
     check_scope(scope, ARRAY_SCOPES)
@@ -90,33 +97,40 @@ def top_k_mask(
 ) -> PyTree:
     """Keep the largest magnitudes, exactly `round(density * n)` of `n` weights.
 
-    A ranking of all weights together can leave none of a tensor whose weights are smaller than
-    those of others, and the network then does nothing: outside of `jit` a `UserWarning` names such
-    tensors, and `floor` prevents it.
+    In a ranking of all weights together, a tensor whose weights are smaller than those of others
+    can lose all of them, and the network then computes nothing. Outside `jit` a `UserWarning` names
+    such tensors; `floor` prevents the loss.
 
     Args:
       params: tree of arrays.
       density: fraction to keep, in (0, 1]; it may be traced.
       scope: `"global"` to rank all selected weights together, `"tensor"` to keep the same fraction
         of each tensor. At least one weight is kept in each ranking.
-      floor: fraction of each tensor that is kept whatever other tensors have, from 0 to `density`;
-        at least one weight unless it is 0, even where that is more than `density` keeps.
-      pattern: what is kept or pruned as one: `Entries()`, `Blocks(rows, columns)`, `Units()`,
-        `Inputs()` or `OfEach(m)` of `jaxcomp.prune`.
+      floor: fraction of each tensor that is kept whatever other tensors have, from 0 to `density`.
+        Unless it is 0, each tensor keeps at least one weight, even if that exceeds `density`.
+      pattern: the weights that are kept or pruned as one: `Entries()`, `Blocks(rows, columns)`,
+        `Units()`, `Inputs()` or `OfEach(m)` of `jaxcomp.prune`.
       mask: which leaves are pruned (see `jaxcomp.compressibility_tree`).
-      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
-        are inputs and output units, and that stacked layers are separate tensors.
-      layout: or where the units of all arrays are (see `jaxcomp.axes`).
+      network: the result of `jaxcomp.trace`. It knows which arrays are weights, which of their axes
+        are inputs and output units, and which arrays are stacks of separate tensors.
+      layout: instead of `network`, the position of units in all arrays (see `jaxcomp.axes`).
 
     Returns:
       A tree of bool arrays with the shapes of `params`; all True in leaves that are not pruned.
       Among equal magnitudes the first in tree order, then in row-major order, are kept.
 
     Raises:
-      ValueError: if `density` is outside (0, 1], `floor` is outside [0, density], `scope` unknown,
-        the pattern does not fit (of units also as `jaxcomp.compressibility_tree`), nothing is
-        selected, or (outside of `jit`) a selected leaf holds NaN or an infinity. Inside, NaN
-        displaces no other weight: the mask keeps it in addition, where it stays visible.
+      ValueError: if `density` is outside (0, 1], `floor` is outside [0, density], `scope` is
+        unknown, the pattern does not fit (with units also as `jaxcomp.compressibility_tree`),
+        nothing is selected, or (outside `jit`) a selected leaf holds NaN or an infinity. Inside
+        `jit`, NaN displaces no other weight: the mask keeps it in addition, where it stays visible.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> params = {"kernel": jnp.array([[3.0, 0.1], [-4.0, 0.2]]), "bias": jnp.array([0.1, 0.2])}
+      >>> keep = top_k_mask(params, density=0.5)
+      >>> keep["kernel"].tolist(), keep["bias"].tolist()
+      ([[True, False], [True, False]], [True, True])
     """
     check_density(density)
     check_pattern(pattern)
@@ -144,7 +158,7 @@ def check_density(density: float) -> None:
 
 
 def apply_mask(params: PyTree, keep: PyTree) -> PyTree:
-    """Set weights to exact zero.
+    """Set the weights outside a mask to exact zero.
 
     Args:
       params: tree of arrays.
@@ -153,6 +167,13 @@ def apply_mask(params: PyTree, keep: PyTree) -> PyTree:
     Raises:
       ValueError: if the structure or a shape of `keep` does not fit.
       TypeError: if a leaf of `keep` is not boolean.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> params = {"kernel": jnp.array([3.0, 0.5]), "bias": jnp.array([1.0])}
+      >>> keep = {"kernel": jnp.array([True, False]), "bias": True}
+      >>> apply_mask(params, keep)["kernel"].tolist()
+      [3.0, 0.0]
     """
     full = resolve_entries(keep, params)
     return jax.tree.map(lambda p, k: jnp.where(k, p, jnp.zeros_like(p)), params, full)
@@ -166,7 +187,7 @@ def _level_beside(w: jax.Array, axes: Axes | None) -> jax.Array:
 
 
 def _with_selected(kept: Iterable[jax.Array], params: PyTree, mask: Mask) -> PyTree:
-    """Put the masks of the selected leaves in their places, and True for all others."""
+    """Put the masks of the selected leaves in their places, and True for all other leaves."""
     kept = iter(kept)
     return jax.tree.map(
         lambda selected, p: next(kept) if selected else jnp.ones_like(p, dtype=bool),
@@ -183,7 +204,7 @@ def _keep_with_floor(
     pattern: Pattern,
     axes: list[Axes | None],
 ) -> list[jax.Array]:
-    """Masks in which the part of each tensor that is kept in any case goes before all others."""
+    """Return masks that keep the part of each tensor that `floor` protects before all others."""
     first = keep_of_arrays(pattern, magnitudes, floor, "tensor", axes)
     scores = [
         jnp.where(keep, jnp.inf, jnp.minimum(score, jnp.finfo(score.dtype).max))
@@ -200,7 +221,7 @@ def _warn_of_lost(
     kept: list[jax.Array],
     axes: list[Axes | None],
 ) -> None:
-    """Warn of tensors of which nothing is left, where their values are known."""
+    """Warn of tensors that lose all of their weights, where the values are known."""
     if any(isinstance(keep, jax.core.Tracer) for keep in kept):
         return
     stacks = tuple(separate_axes(own, "tensor") for own in axes)
@@ -223,7 +244,7 @@ def _warn_of_lost(
 def _lost(
     magnitudes: list[jax.Array], kept: list[jax.Array], stacks: tuple[tuple[int, ...], ...]
 ) -> list[jax.Array]:
-    """Whether a tensor, or each of those along a stack, had non-zeros and has none that is kept."""
+    """Return whether a tensor, or each tensor of a stack, had non-zeros and keeps none."""
 
     def of(w: jax.Array, keep: jax.Array, stack: tuple[int, ...]) -> jax.Array:
         each = all_but(stack, w.ndim)

@@ -1,4 +1,4 @@
-"""Where constant units meet the weights of the next layer."""
+"""Finds where constant units meet the weights of the next layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -21,17 +21,17 @@ from jaxcomp.tracing.sums import (
 
 
 class Meeting(NamedTuple):
-    """A product of constants that are not zero with weights that are not."""
+    """Describes a product of constants that are not zero with weights that are not zero."""
 
     units: tuple[tuple[tuple[int, ...], float], ...]  # their indices and values
-    weights: np.ndarray  # field of the weights: which of them meet a constant
-    sums: np.ndarray | None  # field of the result: what the constants add; None if it differs
+    weights: np.ndarray  # field of the weights: whether they meet a constant
+    sums: np.ndarray | None  # field of the result: the sum of constants; None if it differs
 
     def amount(self) -> np.ndarray:
-        """Return what the constants add to the result: a field of it, float64.
+        """Return the sum that the constants add to the result: a field of it, float64.
 
         Raises:
-          Stays: if that is not the same everywhere.
+          Stays: if that sum is not the same everywhere.
         """
         if self.sums is None:
             raise Stays(BORDER)
@@ -41,13 +41,13 @@ class Meeting(NamedTuple):
 def meeting(
     program: Program, operation: Operation, weights: int, known: Mapping[int, Known]
 ) -> Meeting | None:
-    """Return what constants do in a dense layer or a convolution; None if there are none.
+    """Return the effect of constants in a dense layer or a convolution; None if there are none.
 
     Args:
       program: the network.
       operation: a `dot_general` or a `conv_general_dilated`.
-      weights: which of its arguments follows from parameters alone.
-      known: what is known of the arrays.
+      weights: the position of the argument that follows from parameters alone.
+      known: the known values of arrays.
     """
     arguments = [known[array] for array in operation.inputs]
     if arguments[weights].varies.any() or not _constant(arguments[1 - weights]).any():
@@ -71,7 +71,7 @@ def _in_product(
     data, kernel = arguments[1 - weights], arguments[weights]
     own, others = letters[1 - weights], letters[weights]
     shared = [axis for axis, name in enumerate(own) if name in others]
-    # Only constants that are the same along the axes that the result keeps of the data.
+    # Constants count only if they are equal along the axes of the data that the result keeps.
     wanted = [2 if axis in shared else 1 for axis in range(len(own))]
     try:
         value = one_of_each(np.where(data.varies, 0, data.value).astype(np.float64), wanted)

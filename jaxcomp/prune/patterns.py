@@ -1,11 +1,11 @@
-"""Which weights are kept or pruned together: single ones, blocks, units, n of m.
+"""Defines which weights are kept or pruned together: single ones, blocks, units, n of m.
 
-A pattern is an object with one method `keep(scores, density, scope)`: from an array of scores for
-each tensor, [window..., inputs, outputs] and not negative, and the fraction to keep (it may be
-traced), to bool arrays of the same shapes. Arrays in other layouts, and stacked ones, are brought
-into this form before it is called (`keep_of_arrays`). In scope `"global"` all tensors are ranked
+A pattern is an object with one method `keep(scores, density, scope)`. It takes one array of scores
+for each tensor, [window..., inputs, outputs] and not negative, and the fraction to keep, which may
+be traced. It returns bool arrays of the same shapes. Arrays in other layouts, and stacked ones, are
+brought into this form before (`keep_of_arrays`). In scope `"global"` all tensors are ranked
 together, in scope `"tensor"` each by itself; at least one item is kept in each ranking. An item
-whose score is NaN takes the place of no other, and is kept besides.
+whose score is NaN displaces no other, and is kept in addition.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,29 @@ from jaxcomp.prune.largest import largest
 
 
 class Pattern(Protocol):
-    """Says which weights are kept or pruned as one."""
+    """Says which weights are kept or pruned as one.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.prune import top_k_mask
+      >>> class Above:  # keeps what is larger than the mean, whatever the density
+      ...     def keep(self, scores, density, scope):
+      ...         return [score > score.mean() for score in scores]
+      >>> params = {"kernel": jnp.array([[3.0, 0.1], [-4.0, 0.2]])}
+      >>> top_k_mask(params, 0.5, pattern=Above())["kernel"].tolist()
+      [[True, False], [True, False]]
+    """
 
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
-        """Masks of the weights to keep."""
+        """Return masks of the weights to keep.
+
+        Args:
+          scores: one array for each tensor, [window..., inputs, outputs], not negative.
+          density: fraction to keep, in (0, 1]; it may be traced.
+          scope: `"global"` or `"tensor"`.
+        """
 
 
 def check_pattern(pattern: Pattern) -> None:
@@ -38,7 +55,7 @@ def check_pattern(pattern: Pattern) -> None:
 
 
 def pattern_needs(pattern: Pattern, scope: ArrayScope) -> str:
-    """Return what has to be known of the axes of arrays for a pattern and a scope."""
+    """Return which axes of arrays must be known for a pattern and a scope."""
     return needs_of(scope) if isinstance(pattern, Entries) else KERNEL
 
 
@@ -49,7 +66,7 @@ def keep_of_arrays(
     scope: ArrayScope,
     axes: Sequence[Axes | None],
 ) -> list[jax.Array]:
-    """Keep weights by a pattern in arrays with these axes; stacked ones are separate tensors."""
+    """Keep weights by a pattern in arrays with these axes; stacked tensors are separate."""
     if isinstance(pattern, Entries):
         if scope == "global":
             return pattern.keep(scores, density, scope)
@@ -63,7 +80,7 @@ def keep_of_arrays(
 
 
 def _stack_alone(axes: Axes | None, ndim: int) -> Axes | None:
-    """Keep only the stack of the axes: ties are broken in row-major order."""
+    """Keep only the stack of the axes, so that ties are broken in row-major order."""
     if axes is None or not axes.stack:
         return None
     return Axes((), (), window=all_but(axes.stack, ndim), stack=axes.stack)
@@ -71,12 +88,19 @@ def _stack_alone(axes: Axes | None, ndim: int) -> Axes | None:
 
 @dataclass(frozen=True)
 class Entries:
-    """Each weight for itself."""
+    """Keeps or prunes each weight by itself.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> scores = [jnp.array([[3.0, 0.1], [4.0, 0.2]])]
+      >>> Entries().keep(scores, 0.5, "global")[0].tolist()
+      [[True, False], [True, False]]
+    """
 
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
-        """Keep the largest scores, exactly `round(density * n)` of `n`; and those that are NaN."""
+        """Keep the largest scores, exactly `round(density * n)` of `n`, and those that are NaN."""
         return [
             mask | jnp.isnan(score)
             for group in scope_groups(scores, scope)
@@ -93,9 +117,15 @@ class Entries:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks of `rows` inputs times `columns` outputs, ranked by their mean score.
+    """Keeps or prunes blocks of `rows` inputs times `columns` outputs, ranked by their mean score.
 
-    They tile the inputs and outputs of a kernel, whose numbers they must divide.
+    The blocks tile the inputs and outputs of a kernel, so their sizes must divide its sizes.
+
+    Example:
+      >>> import numpy as np
+      >>> scores = [np.array([[3.0, 0.1, 1.0, 1.0], [4.0, 0.2, 1.0, 1.0]])]
+      >>> Blocks(2, 2).keep(scores, 0.5, "global")[0].astype(int).tolist()
+      [[1, 1, 0, 0], [1, 1, 0, 0]]
     """
 
     rows: int
@@ -108,7 +138,7 @@ class Blocks:
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
-        """Keep the blocks of the largest means.
+        """Keep the blocks with the largest means.
 
         Raises:
           ValueError: if the blocks do not tile a tensor.
@@ -135,43 +165,62 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Units:
-    """All weights into an output unit, ranked by their mean score.
+    """Keeps or prunes all weights into an output unit, ranked by their mean score.
 
     In a convolution the units are the channels.
+
+    Example:
+      >>> import numpy as np
+      >>> scores = [np.array([[3.0, 2.0], [0.1, 2.0]])]
+      >>> Units().keep(scores, 0.5, "global")[0].tolist()
+      [[False, True], [False, True]]
     """
 
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
-        """Keep the output units of the largest means.
+        """Keep the output units with the largest means.
 
         Raises:
-          ValueError: if a tensor has less than two axes.
+          ValueError: if a tensor has fewer than two axes.
         """
         return _keep_whole(scores, -1, density, scope)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All weights that an input unit feeds, ranked by their mean score."""
+    """Keeps or prunes all weights out of an input unit, ranked by their mean score.
+
+    Example:
+      >>> import numpy as np
+      >>> scores = [np.array([[3.0, 2.0], [0.1, 2.0]])]
+      >>> Inputs().keep(scores, 0.5, "global")[0].tolist()
+      [[True, True], [False, False]]
+    """
 
     def keep(
         self, scores: Sequence[jax.Array], density: jax.Array | float, scope: ArrayScope
     ) -> list[jax.Array]:
-        """Keep the input units of the largest means.
+        """Keep the input units with the largest means.
 
         Raises:
-          ValueError: if a tensor has less than two axes.
+          ValueError: if a tensor has fewer than two axes.
         """
         return _keep_whole(scores, -2, density, scope)
 
 
 @dataclass(frozen=True)
 class OfEach:
-    """The largest of each `m` weights that follow one another along the inputs (n:m sparsity).
+    """Keeps the largest of every `m` consecutive weights along the inputs (n:m sparsity).
 
     `OfEach(4)` with density 0.5 is the 2:4 pattern of sparse tensor cores. The scope does not
-    matter: each group of `m` is a ranking of its own.
+    matter: each group of `m` weights has its own ranking.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> scores = [jnp.array([[1.0], [4.0], [3.0], [2.0]])]  # four inputs of one unit
+      >>> OfEach(4).keep(scores, 0.5, "global")[0].ravel().tolist()
+      [False, True, True, False]
     """
 
     m: int
@@ -187,7 +236,7 @@ class OfEach:
         Raises:
           ValueError: if the number of inputs of a tensor is not a multiple of `m`.
         """
-        scope_groups(scores, scope)  # refuses an unknown one
+        scope_groups(scores, scope)  # raises for an unknown scope
         return [self._of_tensor(score, _count(density, self.m)) for score in scores]
 
     def _of_tensor(self, score: jax.Array, n: jax.Array | int) -> jax.Array:
@@ -208,7 +257,7 @@ class OfEach:
 def _keep_whole(
     scores: Sequence[jax.Array], axis: int, density: jax.Array | float, scope: ArrayScope
 ) -> list[jax.Array]:
-    """Keep slices along an axis as a whole, those of the largest means."""
+    """Keep the slices along an axis that have the largest means, each as a whole."""
 
     def mean(score: jax.Array) -> jax.Array:
         if score.ndim < 2:
@@ -223,15 +272,15 @@ def _keep_whole(
 
 
 def _ranked(score: jax.Array) -> jax.Array:
-    """Scores as they are compared: NaN takes the place of no other.
+    """Return the scores for the comparison, where NaN displaces no other.
 
-    It is kept besides, so that it stays visible in the weights.
+    An item with score NaN is kept in addition, so that it stays visible in the weights.
     """
     return jnp.where(jnp.isnan(score), 0, score)
 
 
 def _count(density: jax.Array | float, size: int) -> jax.Array | int:
-    """`round(density * size)`, at least one."""
+    """Return `round(density * size)`, at least one."""
     if isinstance(density, float | int):
         return max(1, round(density * size))
     return jnp.maximum(1, jnp.round(density * size).astype(jnp.int32))

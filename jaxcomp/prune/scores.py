@@ -1,4 +1,4 @@
-"""What weights are ranked by."""
+"""Computes the scores by which weights are ranked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,25 +40,32 @@ def structured_magnitude(
     r"""Return a score: the magnitude, times the chance of the position to the power of `strength`.
 
     The score of the weight from input `i` to output `j` is :math:`|w_{ij}| \, p_{ij}^s` with
-    :math:`p_{ij} = r_i c_j / d`: the share `r` of non-zeros of its row, `c` of its column, and `d`
-    of the whole tensor, which is the chance that it is not zero if rows and columns are
-    independent. A position costs about :math:`-\log_2 p_{ij}` bits in a file, so that weights of
-    sparse rows and columns have to be larger to stay, and rows and columns die out. A row is what
-    one input feeds, at one place of the window; stacked layers are separate tensors.
+    :math:`p_{ij} = \min(1, r_i c_j / d)`. Here `r` is the share of non-zeros in its row, `c` in its
+    column, and `d` in the whole tensor; if rows and columns are independent, `p` is the chance that
+    the position is not zero. A position costs about :math:`-\log_2 p_{ij}` bits in a file. So
+    weights of sparse rows and columns have to be larger to stay, and rows and columns die out. A
+    row holds the weights out of one input, at one place of the window; stacked layers are separate
+    tensors.
 
     Args:
       strength: :math:`s \ge 0`; 0 is the magnitude alone.
-      axes: what the axes of the weights are. `jaxcomp.prune_gradually` fills them in for each
-        array, from its own `network` or `layout`.
-      layout: or the framework that they are from (see `jaxcomp.axes`); `"flax"`, [window...,
-        inputs, outputs], where neither is given.
+      axes: the axes of the weights. `jaxcomp.prune_gradually` fills them in for each array, from
+        its own `network` or `layout`.
+      layout: instead of `axes`, the framework that the weights come from (see `jaxcomp.axes`). The
+        default is `"flax"`, [window..., inputs, outputs].
 
     Returns:
       A function from weights, in which pruned ones are exact zeros, to scores of the same shape.
 
     Raises:
-      ValueError: if `strength` is negative or not finite, or `layout` unknown; on use, if the axes
-        do not fit.
+      ValueError: if `strength` is negative or not finite, or `layout` is unknown; on use, if the
+        axes do not fit.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> w = jnp.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])  # the second input has few weights
+      >>> structured_magnitude(1.0)(w).round(2).tolist()
+      [[1.0, 0.75, 0.75], [0.5, 0.0, 0.0]]
     """
     check_number("strength", strength, "finite and not negative", lambda s: s >= 0)
     if layout is not None:

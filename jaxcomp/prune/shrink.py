@@ -1,7 +1,7 @@
-"""Smaller arrays without the units that no weight leaves: the same function, in less time.
+"""Makes arrays smaller by the units that no weight leaves: the same function, in less time.
 
-Where `jaxcomp.prune.remove_dead_units` writes zeros and keeps the shapes, so that any code can use
-the result, this changes the shapes: for training on, or for inference with a narrower network.
+`jaxcomp.prune.remove_dead_units` writes zeros and keeps the shapes, so that any code can use the
+result. The functions here change the shapes, to train or run a narrower network.
 """
 
 import itertools
@@ -19,9 +19,16 @@ PyTree = Any
 
 
 class Live(NamedTuple):
-    """The units of a chain of layers that stay."""
+    """Lists the units of a chain of layers that stay.
 
-    widths: tuple[int, ...]  # how many of each hidden layer
+    Example:
+      >>> import numpy as np
+      >>> live = Live((2,), {"in": {1: np.array([0, 2])}, "out": {0: np.array([0, 2])}})
+      >>> shrink({"in": np.ones((4, 3)), "out": np.ones((3, 1))}, live)["in"].shape
+      (4, 2)
+    """
+
+    widths: tuple[int, ...]  # numbers of units that stay in each hidden layer
     # For each parameter that loses entries, by name: the indices that stay, by axis.
     indices: Mapping[str, Mapping[int, np.ndarray]]
 
@@ -29,17 +36,27 @@ class Live(NamedTuple):
 def live_units(params: PyTree, network: Network) -> Live:
     """Find the units of a chain of layers that the next layer uses.
 
-    All inputs of the first layer and all outputs of the last one stay, and one unit of a layer that
-    has no used one, so that no array is empty. A unit that emits a constant counts as used: call
+    All inputs of the first layer and all outputs of the last one stay. Of a layer without used
+    units one stays, so that no array is empty. A unit that emits a constant counts as used: call
     `remove_dead_units` first.
 
     Args:
       params: tree of arrays, as given to `jaxcomp.trace`.
-      network: what `jaxcomp.trace` returned for it. Dense layers and convolutions must follow one
+      network: the result of `jaxcomp.trace` for it. Dense layers and convolutions must follow one
         another with nothing but activations, pooling and flattening between them.
 
     Raises:
-      NotAChainError: if the layers are no such chain; it names what is in the way.
+      NotAChainError: if the layers are no such chain; the message names the obstacle.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import jaxcomp
+      >>> params = {"in": jnp.ones((4, 3)), "out": jnp.array([[1.0], [0.0], [2.0]])}
+      >>> def apply(p, x):
+      ...     return jnp.maximum(x @ p["in"], 0) @ p["out"]
+      >>> live = live_units(params, jaxcomp.trace(apply, params, jnp.ones((1, 4))))
+      >>> live.widths, shrink(params, live)["in"].shape
+      ((2,), (4, 2))
     """
     network.leaves_of(params)
     layers, arrays = chain_of(network), named_leaves(params)
@@ -54,11 +71,24 @@ def live_units(params: PyTree, network: Network) -> Live:
 
 
 def first_units(network: Network, widths: Sequence[int]) -> Live:
-    """Return the first units of each hidden layer, `widths[i]` of the i-th; see `live_units`.
+    """Return the first `widths[i]` units of the i-th hidden layer, for each; see `live_units`.
+
+    Args:
+      network: the result of `jaxcomp.trace`, as for `live_units`.
+      widths: one for each hidden layer.
 
     Raises:
       NotAChainError: as `live_units`.
-      ValueError: if there is not one width for each hidden layer, from 1 to its units.
+      ValueError: if there is not one width for each hidden layer, from 1 to its number of units.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import jaxcomp
+      >>> params = {"in": jnp.ones((4, 3)), "out": jnp.ones((3, 1))}
+      >>> network = jaxcomp.trace(lambda p, x: x @ p["in"] @ p["out"], params, jnp.ones((1, 4)))
+      >>> narrow = shrink(params, first_units(network, [2]))
+      >>> narrow["in"].shape, narrow["out"].shape
+      ((4, 2), (2, 1))
     """
     layers = chain_of(network)
     units = [layer.units for layer in layers[:-1]]
@@ -72,9 +102,19 @@ def first_units(network: Network, widths: Sequence[int]) -> Live:
 
 
 def shrink(params: PyTree, live: Live) -> PyTree:
-    """Return the parameters without the other units, in numpy; other leaves as they are.
+    """Return the parameters, in NumPy, without the units that do not stay.
 
-    A tree of masks of the same structure can be given as well.
+    Args:
+      params: tree of arrays, or of masks of the same structure. Leaves that lose nothing are
+        returned as they are.
+      live: the units that stay, from `live_units` or `first_units`.
+
+    Example:
+      >>> import numpy as np
+      >>> live = Live((1,), {"in": {1: np.array([2])}, "out": {0: np.array([2])}})
+      >>> small = shrink({"in": np.arange(6).reshape(2, 3), "out": np.ones((3, 1))}, live)
+      >>> small["in"].tolist(), small["out"].tolist()
+      ([[2], [5]], [[1.0]])
     """
     return jax.tree_util.tree_map_with_path(
         lambda path, array: (
@@ -87,7 +127,19 @@ def shrink(params: PyTree, live: Live) -> PyTree:
 
 
 def expand(params: PyTree, live: Live, like: PyTree) -> PyTree:
-    """Invert `shrink`: zeros in the shapes and types of `like` where there is no unit."""
+    """Invert `shrink`: return arrays in the shapes of `like`, with zeros for missing units.
+
+    Args:
+      params: tree of arrays that `shrink` returned.
+      live: the units that stayed.
+      like: tree of arrays with the shapes and types of the result.
+
+    Example:
+      >>> import numpy as np
+      >>> live = Live((1,), {"in": {1: np.array([2])}})
+      >>> expand({"in": np.array([[2], [5]])}, live, like={"in": np.zeros((2, 3))})["in"].tolist()
+      [[0.0, 0.0, 2.0], [0.0, 0.0, 5.0]]
+    """
 
     def filled(path: tuple[Any, ...], small: Any, large: Any) -> Any:
         if path_name(path) not in live.indices:
@@ -110,5 +162,5 @@ def _live(layers: Sequence[Layer], stay: Sequence[np.ndarray]) -> Live:
 
 
 def _places(array: Any, by_axis: Mapping[int, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Return the index of what stays."""
+    """Return the index of the entries that stay."""
     return np.ix_(*(by_axis.get(a, np.arange(size)) for a, size in enumerate(np.shape(array))))

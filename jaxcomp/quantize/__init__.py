@@ -1,4 +1,13 @@
-"""Quantization: few-valued weights, as pure functions of a parameter tree."""
+"""Gives weights few values, as pure functions of arrays and parameter trees.
+
+Example:
+  >>> import jax.numpy as jnp
+  >>> from jaxcomp.parametrized import values
+  >>> from jaxcomp.quantize import ternarize
+  >>> ternary = ternarize({"kernel": jnp.array([[3.0, 0.0], [-1.0, 2.0]])}, level="least_squares")
+  >>> values(ternary)["kernel"].tolist()
+  [[2.0, 0.0], [-2.0, 2.0]]
+"""
 
 from jaxcomp.choices import PER
 from jaxcomp.quantize.codebook import codebook

@@ -1,7 +1,7 @@
-"""Blocks of a matrix whose weights are rounded one after the other, as one compiled function.
+"""Rounds blocks of a matrix, weight after weight, in one compiled function.
 
 The weights on one antidiagonal of a block do not depend on each other, and are rounded at once, in
-many blocks that do not depend on each other either.
+several blocks that do not depend on each other either.
 """
 
 from typing import NamedTuple
@@ -13,40 +13,40 @@ import numpy as np
 from jaxcomp.quantize.reproduction import Reproduction
 
 BLOCK = 32  # rows and columns of a block
-TOGETHER = 8  # blocks
-PRICED = 255  # larger levels cost what this one does
+TOGETHER = 8  # blocks that are rounded at once
+PRICED = 255  # larger levels have the price of this one
 
 _TURNS = 2 * BLOCK - 1
 _I = np.arange(BLOCK)
-# [turns, rows]: the column of each row, which is also the row of each column. Some are outside of
-# the block: what is computed for the nearest column instead meets zeros, and is not returned.
+# [turns, rows]: the column of each row, which is also the row of each column. Where it is outside
+# the block, the nearest column stands in; its result is multiplied by zeros, and is not returned.
 _COLUMNS = np.clip(np.arange(_TURNS)[:, None] - _I, 0, BLOCK - 1)
 
 
 class Choice(NamedTuple):
-    """What levels stand for, and what each of them costs."""
+    """Holds the values that levels stand for, and the price of each level."""
 
     reproduction: Reproduction
-    # [classes, 2 PRICED + 1]: of levels from -PRICED to PRICED, in units of the error
+    # [classes, 2 PRICED + 1]: for levels from -PRICED to PRICED, in units of the error
     prices: np.ndarray
 
 
 class Blocks(NamedTuple):
-    """Blocks, and what the errors around them have left in them; all [blocks, rows, columns]."""
+    """Holds blocks and the errors around them; all arrays are [blocks, rows, columns]."""
 
     target: jax.Array
     step: jax.Array
-    free: jax.Array  # bool: others become zero
-    classes: jax.Array  # of `Choice.prices`
+    free: jax.Array  # bool: whether a level other than zero is allowed
+    classes: jax.Array  # rows of `Choice.prices`
     above: jax.Array  # `V^T e` of the errors above
-    left: jax.Array  # `r U` of what they leave to the left
+    left: jax.Array  # `r U` of the remainders to the left
 
 
 class Factors(NamedTuple):
-    """The factors of moments at the blocks of a diagonal, of rows and of columns."""
+    """Holds the factors of moments, of rows and of columns, at the blocks of a diagonal."""
 
-    # Errors are handed to places that were rounded before too, where nobody asks for them: so what
-    # is below the diagonal does not count.
+    # Errors are also passed to places that are already rounded, where nothing reads them. So
+    # entries below the diagonal do not count.
     rows: jax.Array  # [blocks, rows, rows]
     columns: jax.Array  # [blocks, columns, columns]
 
@@ -55,7 +55,7 @@ class Factors(NamedTuple):
 def round_blocks(
     blocks: Blocks, factors: Factors, choice: Choice
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return levels, errors, and what is left of each weight with the errors above it."""
+    """Return levels, errors, and the remainder of each weight after the errors above it."""
     own_rows = jnp.diagonal(factors.rows, axis1=1, axis2=2)
     own_columns = jnp.diagonal(factors.columns, axis1=1, axis2=2)[:, _COLUMNS].swapaxes(0, 1)
     turns = [_by_turn(array) for array in blocks[:4]]
@@ -93,12 +93,12 @@ def _by_turn(array: jax.Array) -> jax.Array:
 
 
 def _from_behind(factor: jax.Array) -> jax.Array:
-    """Return the rows of a factor, the last one first, and zeros around them."""
+    """Return the rows of a factor in reverse order, with zeros around them."""
     return jnp.pad(factor[:, ::-1], ((0, 0), (BLOCK - 1, BLOCK - 1), (0, 0)))
 
 
 def _turned(from_behind: jax.Array, now: int) -> jax.Array:
-    """Return row `now - i` of a factor for each `i`, zeros where there is none."""
+    """Return row `now - i` of a factor for each `i`, and zeros where there is none."""
     size = (len(from_behind), BLOCK, BLOCK)
     return jax.lax.dynamic_slice(from_behind, (0, _TURNS - 1 - now, 0), size)
 
@@ -109,16 +109,16 @@ def _chosen(
     """Return the best of the nearest level, one and two nearer to zero, and zero; and its value.
 
     Args:
-      goal: what is wanted, in steps.
-      worth: what the squared error of a step costs.
-      free: whether it may be other than zero.
-      classes: of prices.
+      goal: the wanted value, in steps.
+      worth: the cost of the squared error of a step.
+      free: whether a level other than zero is allowed.
+      classes: classes of prices.
       choice: levels and prices.
     """
     reproduction, prices = choice
     near = jnp.where(free, reproduction.nearest(goal), 0.0)
     sign, size = jnp.sign(near), jnp.abs(near)
-    first = classes.astype(int) * prices.shape[1] + PRICED  # where level 0 is
+    first = classes.astype(int) * prices.shape[1] + PRICED  # the place of level 0
     best, stored, least = near, near, jnp.full_like(near, jnp.inf)
     for smaller in (size, jnp.maximum(size - 1, 0), jnp.maximum(size - 2, 0), 0 * size):
         level = sign * smaller

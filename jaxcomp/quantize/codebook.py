@@ -1,4 +1,4 @@
-"""Codebook quantization: the few values that are closest to the weights of a tensor."""
+"""Fits codebooks, the few values that are closest to the weights of a tensor."""
 
 from types import ModuleType
 
@@ -8,8 +8,8 @@ from jaxcomp.arguments import check_number
 from jaxcomp.codec.levels import FewValued, negatives
 from jaxcomp.quantize import weighted_kmeans
 
-MAX_LEVELS = 256  # what a file finds in an array by itself
-EXACT = 2**17  # weights up to which the codebook is the best one
+MAX_LEVELS = 256  # a file detects up to so many values by itself
+EXACT = 2**17  # up to so many weights the codebook is the best one
 _BINS = 2**13  # of equal count, and as many of equal width
 _GIANT = 2.0**20
 
@@ -21,16 +21,16 @@ def check_values(name: str, values: int, least: int = 2) -> None:
 
 
 def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
-    """The best codebook of at most `levels` values.
+    """Return the best codebook of at most `levels` values.
 
-    It minimizes the sum of squared errors (k-means in one dimension, by dynamic programming): among
-    all codebooks for up to 131,072 weights that are not zero. More are first put together in up to
-    16,384 bins, half of equal count and half of equal width, so that neither the middle nor the
-    tails are coarse, and the codebook is the best one of the bins. Exact zeros stay zeros: if there
-    are any, zero is one of the values.
+    It minimizes the sum of squared errors (k-means in one dimension, by dynamic programming). For
+    up to 131,072 weights that are not zero it is the best of all codebooks. More weights are first
+    gathered in up to 16,384 bins, and the codebook is the best one of the bins. Half of the bins
+    have equal count and half have equal width, so that neither the middle nor the tails are coarse.
+    Exact zeros stay zeros: if there are any, zero is one of the values.
 
     Args:
-      w: floating-point array of any shape.
+      w: floating-point NumPy array of any shape.
       levels: from 2 to 256.
 
     Returns:
@@ -39,6 +39,11 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
     Raises:
       ValueError: if `levels` is outside that range.
       ImportError: if kmeans1d is not installed.
+
+    Example:
+      >>> import numpy as np
+      >>> fit_codebook(np.array([1.5, 2.5, 0.0, 9.0, 11.0]), 3).tolist()
+      [0.0, 2.0, 10.0]
     """
     check_values("levels", levels)
     _library()
@@ -49,23 +54,43 @@ def fit_codebook(w: np.ndarray, levels: int) -> np.ndarray:
 
 
 def nearest(w: np.ndarray, codebook: np.ndarray) -> FewValued:
-    """The level of the nearest value for each weight; exact zeros stay zeros.
+    """Return each weight as the level of the nearest value; exact zeros stay zeros.
 
     Args:
-      w: floating-point array of any shape.
+      w: floating-point NumPy array of any shape.
       codebook: ascending values in the type of `w`, shape [k]; one is zero if `w` has zeros.
+
+    Example:
+      >>> import numpy as np
+      >>> rounded = nearest(np.array([1.5, 0.0, 9.0]), np.array([0.0, 2.0, 10.0]))
+      >>> rounded.levels.tolist(), rounded.values().tolist()
+      ([1, 0, 2], [2.0, 0.0, 10.0])
     """
     wide = codebook.astype(np.float64)
     borders = (wide[1:] + wide[:-1]) / 2
     levels = np.searchsorted(borders, w.astype(np.float64)) - negatives(codebook)
-    levels[w == 0] = 0  # not a value so near that the border has become zero
+    levels[w == 0] = 0  # a value may be so near to zero that the border has become zero
     return FewValued(levels.astype(np.int16), codebook)
 
 
 def codebook(w: np.ndarray, levels: int) -> np.ndarray:
-    """Weights rounded to the best codebook of at most `levels` values, in the type of `w`.
+    """Round weights to the best codebook of at most `levels` values, in the type of `w`.
 
-    Arguments and errors as `fit_codebook`.
+    The codebook minimizes the sum of squared errors. Exact zeros stay zeros, and zero counts as one
+    of the values.
+
+    Args:
+      w: floating-point NumPy array of any shape.
+      levels: from 2 to 256.
+
+    Raises:
+      ValueError: if `levels` is outside that range.
+      ImportError: if kmeans1d is not installed.
+
+    Example:
+      >>> import numpy as np
+      >>> codebook(np.array([1.5, 2.5, 0.0, 9.0, 11.0]), 3).tolist()
+      [2.0, 2.0, 0.0, 10.0, 10.0]
     """
     return nearest(w, fit_codebook(w, levels)).values()
 
@@ -79,7 +104,7 @@ def _library() -> ModuleType:
 
 
 def _centroids(values: np.ndarray, free: int) -> np.ndarray:
-    """The best `free` values, or fewer, for ascending values that are not zero."""
+    """Return the best `free` values, or fewer, for ascending values that are not zero."""
     if np.unique(values[: 2 * free]).size <= free and np.unique(values).size <= free:
         return np.unique(values)
     giants = _giants(values, free)
@@ -94,10 +119,10 @@ def _centroids(values: np.ndarray, free: int) -> np.ndarray:
 
 
 def _giants(values: np.ndarray, free: int) -> np.ndarray:
-    """Find the fewer than `free` values that are `_GIANT` times as large as all others.
+    """Mark the fewer than `free` values that are `_GIANT` times as large as all others.
 
-    Beside their squares those of the others vanish in float64, so they are put aside: each is a
-    value of its own.
+    Next to their squares the squares of the others vanish in float64, so each giant becomes a value
+    of its own.
     """
     magnitudes = np.abs(values)
     count = min(free, values.size)
@@ -107,7 +132,7 @@ def _giants(values: np.ndarray, free: int) -> np.ndarray:
 
 
 def _binned(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many of the ascending values are in each bin, and their sums, shape [bins]."""
+    """Return how many of the ascending values are in each bin, and their sums, shape [bins]."""
     equal_count = np.linspace(0, values.size, _BINS, endpoint=False).astype(np.int64)
     equal_width = np.searchsorted(values, np.linspace(values[0], values[-1], _BINS))
     starts = np.union1d(equal_count, equal_width)

@@ -1,4 +1,4 @@
-"""Second moments as products of triangular factors, in the order in which things are rounded."""
+"""Factorizes second moments into triangular factors, in the order in which weights are rounded."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Factor(NamedTuple):
-    """Second moments as `V V^T` with an upper triangular `V`, of inputs or outputs in an order."""
+    """Holds second moments as `V V^T` with an upper triangular `V`, and the order in it."""
 
     order: np.ndarray  # int [matrices, entries]
     upper: np.ndarray  # float64 [matrices, entries, entries]; of diagonals [matrices, entries]
@@ -18,7 +18,7 @@ class Factor(NamedTuple):
 
     @property
     def is_diagonal(self) -> bool:
-        """Tell whether entries do not know of each other."""
+        """Return whether the moments are diagonal, so that entries do not interact."""
         return self.upper.ndim == 2
 
     @property
@@ -30,7 +30,7 @@ class Factor(NamedTuple):
 
 
 def diagonal_of(second: np.ndarray) -> np.ndarray:
-    """Return the diagonals of [matrices, entries, entries]; those that are given as they are."""
+    """Return the diagonals of [matrices, entries, entries], or diagonals as they are given."""
     return second if second.ndim == 2 else np.einsum("mii->mi", second)
 
 
@@ -38,7 +38,13 @@ def factorize(second: np.ndarray) -> Factor:
     """Return the factor of positive definite moments; large ones come first.
 
     Args:
-      second: float64 [matrices, entries, entries], or [matrices, entries] of diagonals.
+      second: float64 [matrices, entries, entries], or [matrices, entries] for diagonal moments.
+
+    Example:
+      >>> import numpy as np
+      >>> factor = factorize(np.array([[[4.0, 2.0], [2.0, 5.0]]]))
+      >>> factor.order.tolist(), (factor.upper @ factor.upper.swapaxes(1, 2)).tolist()
+      ([[1, 0]], [[[5.0, 2.0], [2.0, 4.0]]])
     """
     order = np.argsort(-diagonal_of(second), axis=1, kind="stable")
     if second.ndim == 2:
@@ -57,7 +63,7 @@ def in_order(array: np.ndarray, inputs: Factor, outputs: Factor) -> np.ndarray:
 
 
 def as_before(array: np.ndarray, inputs: Factor, outputs: Factor) -> np.ndarray:
-    """Return what `in_order` was given."""
+    """Invert `in_order`."""
     by_input = np.empty_like(array)
     np.put_along_axis(by_input, outputs.order[:, None], array, axis=2)
     back = np.empty_like(array)
@@ -66,7 +72,7 @@ def as_before(array: np.ndarray, inputs: Factor, outputs: Factor) -> np.ndarray:
 
 
 def products_of(errors: np.ndarray, inputs: Factor, outputs: Factor) -> np.ndarray:
-    """Return `V^T e U` of errors [matrices, inputs, outputs]; its squares are what they cost."""
+    """Return `V^T e U` of errors [matrices, inputs, outputs]; its squares sum to their cost."""
     ordered = in_order(errors, inputs, outputs)
     if inputs.is_diagonal:
         ordered = inputs.upper[:, :, None] * ordered

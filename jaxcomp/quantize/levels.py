@@ -1,4 +1,4 @@
-"""The levels of few-valued weights: one, as in the theorem, or a small codebook."""
+"""Fits the levels of few-valued weights: one, as in the theorem, or a small codebook."""
 
 import math
 from collections.abc import Callable
@@ -30,18 +30,32 @@ _LLOYD_STEPS = 50
 
 
 def least_squares_level(w: jax.Array) -> jax.Array:
-    r"""The level :math:`\|w\|_1 / k` that minimizes :math:`\|w - c \, \mathrm{sign}(w)\|_2`.
+    r"""Return the level :math:`\|w\|_1 / k` that minimizes :math:`\|w - c \, \mathrm{sign}(w)\|_2`.
 
-    It is the mean magnitude of the `k` non-zero entries of `w` (any shape); 0 for the zero vector.
+    It is the mean magnitude of the `k` non-zero entries of `w`; 0 for the zero vector.
+
+    Args:
+      w: floating-point array of any shape.
+
+    Returns:
+      A scalar in float32 or wider, in the units of `w`.
+
+    Raises:
+      TypeError: if `w` is not of a real floating-point type.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> float(least_squares_level(jnp.array([3.0, 0.0, -1.0, 2.0])))
+      2.0
     """
     check_array("w", w)
     scale, l1, _ = scaled_norms([w])
     return scale * safe_quotient(l1, jnp.count_nonzero(w).astype(l1.dtype))
 
 
-# How the level is fitted to the weights that survived pruning.
+# Each rule fits the level to the weights that survived pruning.
 LEVELS = {
-    "theorem": ternary_level,  # c = ||w||_2^2 / ||w||_1: where the compressibility loss rests
+    "theorem": ternary_level,  # c = ||w||_2^2 / ||w||_1, at critical points of the loss
     "least_squares": least_squares_level,
 }
 
@@ -59,25 +73,34 @@ def ternarize(
 
     Args:
       params: tree of arrays in which pruned weights are exactly zero.
-      level: `"theorem"` for `c = ||w||_2^2 / ||w||_1` over the survivors, `"least_squares"` for
-        their mean magnitude, the closest ternary tensor that has all of them. (Without the small
-        ones there is a closer one: `jaxcomp.quantize.scalar.ternary_levels` finds it for files.)
+      level: `"theorem"` for `c = ||w||_2^2 / ||w||_1` over the survivors, or `"least_squares"` for
+        their mean magnitude, which gives the closest ternary tensor with the same zeros. (A tensor
+        with more zeros can be closer: `jaxcomp.quantize.scalar.ternary_levels` finds it for files.)
       per: `"tensor"` for one level in each tensor, `"unit"` for one in each output unit.
       mask: which leaves become ternary (see `jaxcomp.compressibility_tree`).
-      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
-        are units, and that stacked layers are separate tensors.
-      layout: or where the units of all arrays are (see `jaxcomp.axes`): `"flax"`, the default, has
-        outputs on the last axis, `"torch"`, for Equinox as well, on the first.
+      network: the result of `jaxcomp.trace`. It knows which arrays are weights, which of their axes
+        are units, and which arrays are stacks of separate tensors.
+      layout: instead of `network`, the position of units in all arrays (see `jaxcomp.axes`). In
+        `"flax"`, the default, outputs are on the last axis; in `"torch"`, also for Equinox, on the
+        first.
 
     Returns:
       The tree with a `Quantized` in place of each selected leaf that has entries.
 
     Raises:
-      ValueError: if `level`, `per` or `layout` is unknown, the mask does not fit, or (outside of
-        `jit`) a selected leaf holds NaN or an infinity; inside, its levels are not finite. Per unit
-        also if a network does not understand a selected leaf, or a module of Equinox is given
-        without a network or a layout.
+      ValueError: if `level`, `per` or `layout` is unknown, the mask does not fit, or (outside
+        `jit`) a selected leaf holds NaN or an infinity; inside `jit`, its levels are not finite.
+        Per unit also if a network does not understand a selected leaf, or if `params` is a module
+        of Equinox and neither `network` nor `layout` is given.
       TypeError: if a selected leaf is not of a real floating-point type.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.parametrized import values
+      >>> params = {"kernel": jnp.array([[3.0, 0.0], [-1.0, 5.0]])}
+      >>> node = ternarize(params, level="least_squares", per="unit")["kernel"]
+      >>> node.levels.tolist(), values(node).tolist()  # one level for each of the two units
+      ([[2.0, 5.0]], [[2.0, 0.0], [-2.0, 5.0]])
     """
     check_choice("level", level, LEVELS)
     source = {"network": network, "layout": layout}
@@ -95,9 +118,9 @@ def few_levels(
 ) -> PyTree:
     """Replace weights by `Quantized` nodes of a few levels: a symmetric codebook with zero.
 
-    The levels are fitted to the magnitudes of the survivors by Lloyd's iteration from their
-    quantiles: a local minimum of the squared error, from which training goes on. Weights of so few
-    magnitudes already keep them.
+    The levels are fitted to the magnitudes of the survivors by Lloyd's iteration, starting from
+    their quantiles. The result is a local minimum of the squared error; training can move it
+    further. Weights that already have no more magnitudes keep them.
 
     Args:
       params: tree of arrays in which pruned weights are exactly zero.
@@ -111,9 +134,16 @@ def few_levels(
       The tree with a `Quantized` in place of each selected leaf that has entries.
 
     Raises:
-      ValueError: if `levels` is less than 1, or as `ternarize`; but inside of `jit`, NaN and
-        infinities are no part of the levels, and stay NaN or become the largest level.
+      ValueError: if `levels` is less than 1, or as `ternarize`. Inside `jit`, NaN and infinities do
+        not affect the levels; NaN stays NaN, and an infinity becomes the largest level.
       TypeError: if `levels` is no integer, or a selected leaf is not of a real floating-point type.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcomp.parametrized import values
+      >>> params = {"kernel": jnp.array([[1.0, 3.0], [0.0, -2.0], [9.0, -11.0]])}
+      >>> values(few_levels(params, 2))["kernel"].tolist()  # magnitudes 2 and 10
+      [[2.0, 2.0], [0.0, -2.0], [10.0, -10.0]]
     """
     check_magnitudes("levels", levels)
     source = {"network": network, "layout": layout}
@@ -123,13 +153,13 @@ def few_levels(
 def trained_levels(
     params: PyTree, levels: int, *, level: Level = "theorem", **options: Any
 ) -> PyTree:
-    """Return the tree of `ternarize` for one level, which `level` fits, else of `few_levels`.
+    """Return the tree of `ternarize` for one level, and of `few_levels` for more.
 
     Args:
       params: tree of arrays in which pruned weights are exactly zero.
       levels: how many magnitudes, at least 1.
-      level: as `ternarize`.
-      options: as both.
+      level: the rule of a single level, as in `ternarize`.
+      options: other arguments of both.
 
     Raises:
       ValueError, TypeError: as both.
@@ -146,16 +176,22 @@ def check_magnitudes(name: str, levels: int) -> None:
     check_number(name, levels, wanted, lambda m: m >= 1, integer=True)
 
 
-@partial(jax.jit, static_argnums=1)  # outside of `jit`, a loop is compiled at each call
+@partial(jax.jit, static_argnums=1)  # without `jit`, each call would compile the loop again
 def fit_levels(w: jax.Array, levels: int) -> jax.Array:
-    """Ascending magnitudes, shape [levels], near the magnitudes of the non-zero entries of `w`."""
+    """Return ascending magnitudes, shape [levels], near those of the non-zero entries of `w`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> fit_levels(jnp.array([[1.0, 3.0], [0.0, -2.0], [9.0, -11.0]]), 2).tolist()
+      [2.0, 10.0]
+    """
     magnitudes = jnp.abs(w.astype(accumulation_dtype(w))).ravel()
-    magnitudes = jnp.where(jnp.isnan(magnitudes), 0, magnitudes)  # no part of the levels
-    # A power of two, so that sums of large magnitudes do not overflow and others stay as they are.
+    magnitudes = jnp.where(jnp.isnan(magnitudes), 0, magnitudes)  # NaN does not affect the levels
+    # A power of two keeps sums of large magnitudes from overflowing, and changes no digit.
     large = jnp.max(magnitudes, initial=0) > 2.0**60
     scale = jnp.where(large, 2.0**64, 1).astype(magnitudes.dtype)
     magnitudes /= scale
-    # Zeros are put aside as infinite, so that the first k of the sorted magnitudes are the others.
+    # Zeros become infinite, so that the first k of the sorted magnitudes are the non-zeros.
     ordered = jnp.sort(jnp.where(magnitudes > 0, magnitudes, jnp.inf))
     k = jnp.count_nonzero(magnitudes > 0)
     places = ((2 * jnp.arange(levels) + 1) * k) // (2 * levels)
@@ -175,7 +211,7 @@ def fit_levels(w: jax.Array, levels: int) -> jax.Array:
 
     fitted = jax.lax.fori_loop(0, _LLOYD_STEPS, lloyd, start)
 
-    # Quantiles leave out a magnitude that is rare: where there are so few, they are the levels.
+    # Quantiles miss rare magnitudes. Where magnitudes are as few as levels, they are the levels.
     def next_larger(value: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
         place = jnp.searchsorted(ordered, value, side="right")
         value = jnp.where(place < k, ordered[jnp.minimum(place, ordered.size - 1)], jnp.inf)
@@ -190,9 +226,10 @@ def fit_levels(w: jax.Array, levels: int) -> jax.Array:
 def _run_sums(values: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """Return a function from starts and ends of runs, [m] each, to the sums of `values[start:end]`.
 
-    Of the n values only sums of rows of about sqrt(n) are added, and the entries of the two rows in
-    which a run starts and ends: it takes memory and time of m sqrt(n), where a mask for each run
-    would take m n. Differences of running sums would take less, and lose the digits of short runs.
+    It adds the sums of whole rows of about sqrt(n) of the n values, and the entries of the two rows
+    in which a run starts and ends. This takes memory and time of m sqrt(n), where a mask for each
+    run would take m n. Differences of cumulative sums would take less, but lose the digits of short
+    runs.
     """
     width = max(1, math.isqrt(values.size))
     rows = jnp.pad(values, (0, -values.size % width)).reshape(-1, width)
@@ -240,7 +277,7 @@ def _quantize(
 def _fit_each(
     fit: Callable[[jax.Array], jax.Array], w: jax.Array, separate: tuple[int, ...]
 ) -> jax.Array:
-    """Levels of each slice along some axes, in the shape of `Quantized.levels`."""
+    """Return the levels of each slice along some axes, in the shape of `Quantized.levels`."""
     levels = over_axes(fit, separate)(w)
     if not separate:
         return levels

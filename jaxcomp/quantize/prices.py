@@ -1,9 +1,9 @@
-r"""What a coder is likely to charge for each level of a matrix, in bits.
+r"""Estimates the bits that a coder charges for each level of a matrix.
 
-The expected magnitude of an entry is that of its row times that of its column, over the mean.
-Entries are put into classes by it, a quarter of an octave wide, and an entry costs
-:math:`-\log_2` of the share that its level has in its class. It is what the codec does with large
-arrays (`jaxcomp.codec.scaled`), and near to what it does with sparse ones.
+The expected magnitude of an entry is that of its row times that of its column, over the mean. It
+puts the entry into a class, a quarter of an octave wide. The price of an entry is :math:`-\log_2`
+of the share that its level has in its class. The codec codes large arrays this way
+(`jaxcomp.codec.scaled`), and sparse ones similarly.
 """
 
 from typing import NamedTuple
@@ -12,14 +12,14 @@ import numpy as np
 
 _CLASSES = 64
 _MIDDLE = 40  # the class of a mean magnitude of 1
-_SHRUNK = 1.0  # entries of mean magnitude that each row and column has beside its own
-_PRIOR = 8.0  # entries of the expected distribution that each class has beside its own
-_NEIGHBOR = 0.25  # of an entry of the next class
-_LEAST = 1e-9  # share of any level
+_SHRUNK = 1.0  # entries of mean magnitude that are added to each row and column
+_PRIOR = 8.0  # entries of the expected distribution that are added to each class
+_NEIGHBOR = 0.25  # the share with which an entry counts in the classes beside its own
+_LEAST = 1e-9  # the least share of a level
 
 
 class Prices(NamedTuple):
-    """Bits of levels from `-largest` to `largest`, for each class of entries."""
+    """Holds the bits of levels from `-largest` to `largest`, for each class of entries."""
 
     bits: np.ndarray  # float64 [classes, 2 largest + 1]
     classes: np.ndarray  # uint8, of the shape of the matrix
@@ -35,7 +35,14 @@ def fit_prices(levels: np.ndarray, largest: int) -> Prices:
 
     Args:
       levels: int [rows, columns].
-      largest: the largest magnitude that prices are wanted for.
+      largest: the largest magnitude to price.
+
+    Example:
+      >>> import numpy as np
+      >>> levels = np.array([[0, 0, 0, 0], [0, 1, 0, 0]])
+      >>> bits = fit_prices(levels, 2).of(levels)
+      >>> bool(bits[1, 1] > bits[0, 0])  # the one costs more than a zero
+      True
     """
     sizes = np.abs(levels).astype(np.float64)
     mean = max(sizes.mean(), 1e-9)

@@ -1,13 +1,13 @@
-r"""Rounding that weighs the error against the bits (rate-distortion optimization).
+r"""Rounds weights with the error weighed against the bits (rate-distortion optimization).
 
-For each weight the level `l` that minimizes
+For each weight it chooses the level `l` that minimizes
 
 .. math:: (w - v_l)^2 / D + \lambda \, b_l, \qquad b_l = -\log_2 (n_l / n)
 
-with the value :math:`v_l` of a level, the number :math:`n_l` of the :math:`n` weights of the tensor
-that have it, and the unit of error `D`: the squared step of a grid of multiples, or, for a table of
-values, the mean squared error of rounding to the nearest. The counts follow from the choice, so the
-two are repeated until nothing changes. :math:`\lambda = 0` leaves the rounding as it is.
+Here :math:`v_l` is the value of a level, and :math:`n_l` of the :math:`n` weights of the tensor
+have it. The unit of error `D` is the squared step of a grid of multiples, or, for a table of
+values, the mean squared error of rounding to the nearest. The counts follow from the choice, so
+both are computed in turns until nothing changes. :math:`\lambda = 0` leaves the rounding as it is.
 """
 
 import math
@@ -18,14 +18,14 @@ from jaxcomp.codec.grid import MAX_LEVEL, multiples
 from jaxcomp.codec.levels import FewValued, negatives
 
 ROUNDS = 20
-_TOGETHER = 2**20  # entries that are looked at at a time
+_TOGETHER = 2**20  # entries that are processed at a time
 
 
 def rate_distortion(w: np.ndarray, rounded: FewValued, weight: float) -> FewValued:
     r"""Move the levels of rounded weights towards zero where that saves enough bits.
 
     Args:
-      w: floating-point array of any shape.
+      w: floating-point NumPy array of any shape.
       rounded: its levels, the nearest or (ternary) any; zeros stay zeros.
       weight: :math:`\lambda \ge 0`: the error, in units of `D`, that a bit is worth.
 
@@ -33,7 +33,15 @@ def rate_distortion(w: np.ndarray, rounded: FewValued, weight: float) -> FewValu
       The levels, and the codebook. The values of a table move to the means of their weights.
 
     Raises:
-      ValueError: if the weight is negative or not finite.
+      ValueError: if :math:`\lambda` is negative or not finite.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxcomp.quantize.scalar import step_levels
+      >>> w = np.array([0.2, 0.9, -0.6, 0.1, 0.3, 0.0])
+      >>> rounded = step_levels(w, 1.0)
+      >>> rounded.levels.tolist(), rate_distortion(w, rounded, 0.2).levels.tolist()
+      ([0, 1, -1, 0, 0, 0], [0, 1, 0, 0, 0, 0])
     """
     if not 0 <= weight < math.inf:
         raise ValueError(f"lambda must be at least 0 and finite, got {weight}")
@@ -52,7 +60,7 @@ def rate_distortion(w: np.ndarray, rounded: FewValued, weight: float) -> FewValu
 
 
 def cost(w: np.ndarray, chosen: FewValued, rounded: FewValued, weight: float) -> float:
-    """The sum of what is minimized, with the frequencies of the chosen levels themselves."""
+    """Return the sum that is minimized, with the frequencies of the chosen levels."""
     bits = _bits(chosen.levels, rounded)[chosen.levels - _lowest(rounded)]
     error = (w.astype(np.float64) - chosen.values().astype(np.float64)) ** 2
     return float((error / _unit(w, rounded) + weight * bits).sum())
@@ -70,10 +78,10 @@ def _lowest(rounded: FewValued) -> int:
 
 
 def _bits(levels: np.ndarray, rounded: FewValued) -> np.ndarray:
-    """Bits of each level from the lowest of the rounding (or 0) to the highest (or 0)."""
+    """Return bits of each level from the lowest of the rounding (or 0) to the highest (or 0)."""
     low, high = _lowest(rounded), max(0, int(rounded.levels.max()))
     counts = np.bincount((levels.astype(np.int64) - low).ravel(), minlength=high - low + 1)
-    # Half an occurrence for a level that was given up: it may come back, at its price.
+    # A level that was given up counts half an occurrence: it may come back, at its price.
     return -np.log2(np.maximum(counts, 0.5) / levels.size)
 
 
@@ -107,7 +115,7 @@ def _best(w: np.ndarray, rounded: FewValued, unit: np.ndarray, prices: np.ndarra
 
 
 def _of_entries(each: np.ndarray, part: slice | tuple, at: np.ndarray) -> np.ndarray:
-    """What belongs to the entries at a mask of a part: steps of slices, entry by entry."""
+    """Return, for the entries at a mask of a part, the number of their slice, such as its step."""
     if each.ndim < 2:
         return each
     return np.broadcast_to(each[part] if each.shape[0] > 1 else each, at.shape)[at]
@@ -119,6 +127,6 @@ def _refitted(w: np.ndarray, levels: np.ndarray, codebook: np.ndarray) -> np.nda
     sums = np.bincount(place, weights=w.astype(np.float64).ravel(), minlength=codebook.size)
     means = np.where(counts > 0, sums / np.maximum(counts, 1), codebook.astype(np.float64))
     means = np.where(codebook == 0, 0, means).astype(codebook.dtype)
-    # Values that no weight has any more may be out of order with those that moved.
+    # Values that no weight has any more may now be out of order with the values that moved.
     in_order = (means[1:] > means[:-1]).all() and negatives(means) == negatives(codebook)
     return means if in_order else codebook

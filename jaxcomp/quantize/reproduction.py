@@ -1,6 +1,6 @@
-"""What levels stand for, in steps: their multiples, or the values of a codebook.
+"""Defines the values that levels stand for, in steps: multiples, or entries of a codebook.
 
-Methods take arrays of NumPy, and those of JAX, also in compiled functions.
+Methods take NumPy arrays and JAX arrays, also in compiled functions.
 """
 
 from typing import NamedTuple, Protocol, Self, TypeVar
@@ -11,25 +11,31 @@ Array = TypeVar("Array")  # of NumPy or JAX
 
 
 class Reproduction(Protocol):
-    """The values of levels."""
+    """Maps levels to values, and values to the nearest levels."""
 
     def nearest(self, targets: Array) -> Array:
         """Return the level of the nearest value, as floats."""
 
     def values(self, levels: Array) -> Array:
-        """Return what levels stand for; they are whole numbers of any type."""
+        """Return the values of levels, which are whole numbers of any type."""
 
     def padded(self) -> Self:
-        """Return the same in one of few sizes, for each of which a function is compiled."""
+        """Return an equal object in one of few sizes, since each size is compiled separately."""
 
 
 class Multiples(NamedTuple):
-    """Level `l` stands for `l` steps."""
+    """Lets level `l` stand for `l` steps.
+
+    Example:
+      >>> import numpy as np
+      >>> Multiples(largest=2).nearest(np.array([0.4, -1.6, 5.0])).tolist()
+      [0.0, -2.0, 2.0]
+    """
 
     largest: int
 
     def nearest(self, targets: Array) -> Array:
-        """Return the nearest level up to the largest."""
+        """Return the nearest level, at most the largest one in magnitude."""
         return targets.__array_namespace__().rint(targets).clip(-self.largest, self.largest)
 
     def values(self, levels: Array) -> Array:
@@ -37,12 +43,20 @@ class Multiples(NamedTuple):
         return levels
 
     def padded(self) -> Self:
-        """Return it as it is."""
+        """Return the object itself."""
         return self
 
 
 class Codebook(NamedTuple):
-    """Level `l` stands for an entry of ascending values, level 0 for zero, which is one of them."""
+    """Lets level `l` stand for an entry of ascending values; level 0 stands for the entry zero.
+
+    Example:
+      >>> import numpy as np
+      >>> book = Codebook(np.array([-3.0, 0.0, 1.0, 5.0]))
+      >>> levels = book.nearest(np.array([-2.0, 0.9, 9.0]))
+      >>> levels.tolist(), book.values(levels).tolist()
+      ([-1.0, 1.0, 2.0], [-3.0, 1.0, 5.0])
+    """
 
     entries: np.ndarray  # float64 [values]
 
@@ -61,7 +75,7 @@ class Codebook(NamedTuple):
         return self.entries[(levels + self._below).astype(int)]
 
     def padded(self) -> Self:
-        """Return it with infinite entries behind its own, which are the nearest to nothing."""
+        """Return it with infinite entries at its end, which are nearest to no finite target."""
         size = 1 << (len(self.entries) - 1).bit_length()
         beyond = (0, size - len(self.entries))
         return Codebook(np.pad(self.entries, beyond, constant_values=np.inf))

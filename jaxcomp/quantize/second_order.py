@@ -1,23 +1,24 @@
-r"""Rounding of matrices that weighs the error of their products against the bits of their levels.
+r"""Rounds matrices with the error of their products weighed against the bits of their levels.
 
-For weights :math:`W`, inputs of second moments :math:`H` and derivatives of a loss with respect to
-outputs of second moments :math:`G` it looks for levels of small
+For weights :math:`W`, inputs with second moments :math:`H`, and derivatives of a loss with respect
+to the outputs with second moments :math:`G`, it searches levels of small
 
 .. math:: \mathrm{tr} \, G \, (W - Q)^T H \, (W - Q) + \lambda \, b(Q)
 
 with the values :math:`Q` of the levels and their bits :math:`b`. With :math:`H = V V^T` and
-:math:`G = U U^T`, both factors upper triangular, the first part is a sum over inputs `i` and
+:math:`G = U U^T`, both factors upper triangular, the first term is a sum over inputs `i` and
 outputs `j` of
 
 .. math:: (V^T E \, U)_{ij}^2 = \Bigl( \sum_{k \le i, \, l \le j} V_{ki} \, U_{lj} \, e_{kl}
     \Bigr)^2
 
-with the errors :math:`E = W - Q`. So weights are rounded one after the other, and each makes up for
-those before it. With a diagonal :math:`G` and without bits this is GPTQ (Frantar and others,
-arXiv:2210.17323), with them it is near to CERWU (arXiv:2505.18758); the curvature
-:math:`G \otimes H` of the loss is that of K-FAC (Martens, Grosse, arXiv:1503.05671).
+with the errors :math:`E = W - Q`. So weights are rounded one after the other, and each compensates
+the errors of those before it. With a diagonal :math:`G` and without bits this is GPTQ (Frantar and
+others, arXiv:2210.17323); with bits it is close to CERWU (arXiv:2505.18758). The curvature :math:`G
+\otimes H` of the loss is that of K-FAC (Martens, Grosse, arXiv:1503.05671).
 
-All arrays have an axis of matrices, as a stacked layer or a convolution with groups has several.
+All arrays have a first axis of matrices: a stacked layer, or a convolution with groups, has
+several.
 """
 
 from typing import NamedTuple
@@ -31,18 +32,24 @@ from jaxcomp.quantize.reproduction import Multiples, Reproduction
 from jaxcomp.quantize.sequential import round_in_order
 
 _PASSES = 3
-_FIRST_SHRUNK = 0.15  # steps by which weights shrink for the levels of the first prices
+_FIRST_SHRUNK = 0.15  # steps by which weights shrink before the first prices are learned
 
 
 class Rounded(NamedTuple):
-    """Levels, and what they cost."""
+    """Holds levels with their distortion and bits.
+
+    Example:
+      >>> import numpy as np
+      >>> Rounded(np.zeros((1, 2, 2), int), distortion=3.0, bits=8.0).cost(0.5)
+      7.0
+    """
 
     levels: np.ndarray  # int [matrices, inputs, outputs]
-    distortion: float  # the sum of the errors of products
-    bits: float  # about what a coder takes
+    distortion: float  # the sum of the squared errors of products
+    bits: float  # an estimate of the coded size
 
     def cost(self, trade: float) -> float:
-        """Return the sum that is to be small."""
+        """Return the sum that is minimized: the distortion and `trade` times the bits."""
         return self.distortion + trade * self.bits
 
 
@@ -57,19 +64,20 @@ def round_matrices(
     groups: int = 1,
     reproduction: Reproduction | None = None,
 ) -> Rounded:
-    """Return the best levels of several passes, each at the prices of the one before.
+    """Return the best levels of several passes, each at the prices of the pass before.
 
-    They never cost more than the nearest levels, at the prices that are learned from each.
+    They never cost more than the nearest levels, each at the prices that are learned from them.
 
     Args:
       w: float64 [matrices, inputs, outputs].
       inputs: factor of the moments of inputs.
-      outputs: factor of those of the loss.
-      steps: what levels stand for is in units of it; beside `w`, for steps of inputs or outputs.
+      outputs: factor of the moments of the loss.
+      steps: the unit of the values of levels; an array that broadcasts to `w` has a step for each
+        input or output.
       trade: the error that a bit is worth.
-      zeros: bool, like `w`: what stays zero whatever others need.
+      zeros: bool, like `w`: weights that stay zero whatever others need.
       groups: matrices that lie side by side in one array; those of a stack lie one below another.
-      reproduction: what levels stand for; by default multiples without a largest one.
+      reproduction: the values of levels; by default multiples without a largest one.
     """
     scaled = w / steps
     if reproduction is None:
@@ -98,7 +106,7 @@ def round_matrices(
 
 
 def _prices(levels: np.ndarray, groups: int) -> Prices:
-    """Return prices with classes of the shape of the levels, learned from the array they make."""
+    """Return prices learned from the array that the levels make, with classes in their shape."""
     inputs, outputs = levels.shape[1:]
     aside = levels.reshape(-1, groups, inputs, outputs).swapaxes(1, 2)
     largest = min(int(np.abs(levels).max(initial=0)) + 2, PRICED)
@@ -108,6 +116,6 @@ def _prices(levels: np.ndarray, groups: int) -> Prices:
 
 
 def _choice(prices: Prices, trade: float, reproduction: Reproduction) -> Choice:
-    beyond = PRICED - prices.largest  # which costs what the last level does
+    beyond = PRICED - prices.largest  # these levels have the price of the last one
     table = np.pad(trade * prices.bits, ((0, 0), (beyond, beyond)), mode="edge")
     return Choice(reproduction.padded(), table)

@@ -1,7 +1,7 @@
-"""Weights rounded one after the other, each to make up for the errors of those before it.
+"""Rounds weights one after the other, so that each compensates the errors of those before it.
 
 Blocks on one antidiagonal of blocks do not depend on each other, and are rounded at once. Where
-inputs or outputs do not know of each other, all blocks of a row or a column are.
+inputs or outputs do not interact, all blocks of a row or a column are rounded at once.
 """
 
 from collections.abc import Iterator
@@ -23,16 +23,16 @@ def round_in_order(
     free: np.ndarray,
     classes: np.ndarray,
 ) -> np.ndarray:
-    """Return levels, float64.
+    """Return levels, float64, in the shape of `w`.
 
     Args:
       w: float64 [matrices, inputs, outputs].
       steps: of that shape.
       inputs: factor of the moments of inputs.
-      outputs: factor of those of the loss.
-      choice: among which levels, and what they cost.
-      free: bool, like `w`: what may be other than zero.
-      classes: integers, like `w`, of the prices of `choice`.
+      outputs: factor of the moments of the loss.
+      choice: the possible levels, and their prices.
+      free: bool, like `w`: whether a level other than zero is allowed.
+      classes: integers, like `w`: rows of the prices of `choice`.
     """
     rows, columns = _Along(inputs), _Along(outputs)
 
@@ -61,15 +61,15 @@ def round_in_order(
 
 @cache
 def _host() -> jax.Device | None:
-    """Return the CPU: of an accelerator the many short steps would only have the delays."""
+    """Return the CPU: on an accelerator the many short steps would be mostly delay."""
     try:
         return jax.local_devices(backend="cpu")[0]
-    except RuntimeError:  # JAX was told to do without
+    except RuntimeError:  # JAX is configured without a CPU backend
         return None
 
 
 class _Along:
-    """One axis of matrices in blocks; what is beyond its end knows of nothing."""
+    """Cuts one axis of matrices into blocks, and pads it with entries that do not interact."""
 
     def __init__(self, factor: Factor) -> None:
         size = factor.order.shape[1]
@@ -78,13 +78,13 @@ class _Along:
         self.beyond = self.count * BLOCK - size
         ends = ((0, 0), (0, self.beyond))
         diagonal = np.pad(factor.diagonal, ends, constant_values=1.0)
-        # [blocks, matrices, entries, entries]: of each block to itself
+        # [blocks, matrices, entries, entries]: each block of the diagonal
         self.own = diagonal.reshape(-1, self.count, BLOCK).swapaxes(0, 1)[..., None] * np.eye(BLOCK)
         if not factor.is_diagonal:
-            # [blocks, later blocks, matrices, entries, entries]; products of blocks are so small
-            # that BLAS has no threads for them, which would wait for each other.
+            # [blocks, later blocks, matrices, entries, entries]. Products of blocks are so small
+            # that BLAS starts no threads, which would wait for each other.
             upper = np.pad(factor.upper, (*ends, ends[1])) if self.beyond else factor.upper
-            self.from_to = _blocks_of(upper)  # no copy, since it can be large
+            self.from_to = _blocks_of(upper)  # a view, since it can be large
             each = np.arange(self.count)
             self.own = np.where(self.own, self.own, self.from_to[each, each])
 
@@ -102,7 +102,7 @@ def _turns(rows: _Along, columns: _Along) -> Iterator[_Places]:
 
 
 def _some_at_a_time(turn: _Places, matrices: int) -> Iterator[_Places]:
-    """Yield the places of `TOGETHER` blocks of matrices, the last one as often as it takes."""
+    """Yield the places of `TOGETHER` blocks of matrices; the last is repeated to fill up."""
     count = len(turn[0]) * matrices
     for begin in range(0, count, TOGETHER):
         numbers = np.minimum(np.arange(begin, begin + TOGETHER), count - 1)

@@ -1,4 +1,4 @@
-"""Few-valued weights in a form that can be trained, by the straight-through estimator."""
+"""Holds few-valued weights in forms that can be trained by the straight-through estimator."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +16,20 @@ from jaxcomp.trees import Mask, PyTree, resolve_mask
 @register_dataclass
 @dataclass(frozen=True)
 class Quantized(Parametrized):
-    r"""Holds a tensor whose entries are zero or plus or minus one of a few levels.
+    """Holds a tensor whose entries are zero or plus or minus one of a few levels.
 
-    Zeros of the latent weights are the pruned ones. One level is a ternary tensor.
+    Zeros of the latent weights are the pruned ones. With one level the tensor is ternary.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> node = Quantized(latent=jnp.array([0.2, -5.0, 0.0, 1.4]), levels=jnp.array([1.0, 4.0]))
+      >>> node.value(None).tolist()
+      [1.0, -4.0, 0.0, 1.0]
     """
 
-    latent: jax.Array  # shape of the tensor: its sign, and which level is nearest
-    # shape=(m,): magnitudes; or (m, *slices), with some for each slice of the tensor: of a shape
-    # that broadcasts to that of the tensor, such as (m, outputs) or (m, outputs, 1)
+    latent: jax.Array  # shape of the tensor: it fixes the signs and the nearest levels
+    # shape=(m,): magnitudes of the whole tensor; or (m, *slices): magnitudes of each slice, where
+    # `slices` broadcasts to the shape of the tensor, as in (m, outputs) or (m, outputs, 1)
     levels: jax.Array
 
     def value(self, key: jax.Array | None) -> jax.Array:
@@ -32,10 +38,13 @@ class Quantized(Parametrized):
         An entry is :math:`c_j \, \mathrm{sign}(v_i)` with the level :math:`c_j` nearest to
         :math:`|v_i|`, the first of two that are equally near, and 0 where the latent weight is 0.
 
-        Differentiable by the straight-through estimator (Bengio, Léonard, Courville, arXiv
-        1308.3432): each level gets its true gradient, the sum of :math:`g_i \, \mathrm{sign}(v_i)`
-        over the entries that have it; a latent weight that is not zero gets :math:`g_i`, as if the
-        rounding were the identity; a pruned one gets exactly 0.
+        It is differentiable by the straight-through estimator (Bengio, Léonard, Courville, arXiv
+        1308.3432). Each level gets its true gradient, the sum of :math:`g_i \, \mathrm{sign}(v_i)`
+        over its entries. A latent weight that is not zero gets :math:`g_i`, as if the rounding were
+        the identity; a pruned one gets exactly 0.
+
+        Args:
+          key: unused, since nothing is drawn at random.
         """
         del key
         latent = jax.lax.stop_gradient(self.latent)
@@ -59,13 +68,23 @@ class Quantized(Parametrized):
 @partial(register_dataclass, data_fields=["latent"], meta_fields=["bits"])
 @dataclass(frozen=True)
 class Rounded(Parametrized):
-    """Holds an array that is rounded to multiples of a step of its own, such as a bias."""
+    """Holds an array that is rounded to multiples of its own step, such as a bias.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> Rounded(jnp.array([3.0, -0.6, 1.2]), bits=3).value(None).tolist()  # step 1
+      [3.0, -1.0, 1.0]
+    """
 
     latent: jax.Array
-    bits: int  # as of `jaxcomp.quantize.step_of_bits`
+    bits: int  # from 2 to 8, as in `jaxcomp.quantize.step_of_bits`
 
     def value(self, key: jax.Array | None) -> jax.Array:
-        """Return the nearest multiples, differentiable as `jaxcomp.quantize.uniform`."""
+        """Return the nearest multiples; their derivatives are those of `jaxcomp.quantize.uniform`.
+
+        Args:
+          key: unused, since nothing is drawn at random.
+        """
         del key
         return uniform(self.latent, step_of_bits(self.latent, self.bits))
 
@@ -75,13 +94,13 @@ class Rounded(Parametrized):
 
 
 def trained_bits(params: PyTree, bits: int, *, mask: Mask | None = None, **options: Any) -> PyTree:
-    """Return the tree with a `Rounded` in place of each weight that has entries.
+    """Return the tree with a `Rounded` in place of each selected leaf that has entries.
 
     Args:
       params: tree of arrays.
-      bits: from 2 to 8, as `jaxcomp.quantize.step_of_bits`.
+      bits: from 2 to 8, as in `jaxcomp.quantize.step_of_bits`.
       mask: which leaves are rounded (see `jaxcomp.compressibility_tree`).
-      options: are those of levels, which this has no use for.
+      options: arguments of other quantizers, which are ignored.
 
     Raises:
       ValueError: if `bits` is outside that range, or the mask does not fit.
@@ -96,5 +115,5 @@ def trained_bits(params: PyTree, bits: int, *, mask: Mask | None = None, **optio
 
 
 def _broadcast(level: jax.Array, latent: jax.Array) -> jax.Array:
-    """Return a level, of shape () or of one that broadcasts to the tensor's, for each entry."""
+    """Return a level, of shape () or broadcastable to the tensor, for each entry."""
     return jnp.broadcast_to(jnp.expand_dims(level, range(latent.ndim - level.ndim)), latent.shape)

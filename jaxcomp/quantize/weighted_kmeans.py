@@ -1,15 +1,16 @@
-"""Exact k-means of weighted points on a line, by dynamic programming over their order.
+"""Solves k-means of weighted points on a line exactly, by dynamic programming over their order.
 
-The runs of an optimal clustering end further right the further right the last point is (the cost is
-concave Monge: X. Wu, *Optimal quantization by matrix searching*, 1991), so the best cut of every
-second point is searched between those of its neighbors: `k m log m` steps for `m` points.
+The further right the last point is, the further right the runs of an optimal clustering end (the
+cost is concave Monge: X. Wu, *Optimal quantization by matrix searching*, 1991). So the best cut of
+every second point lies between those of its neighbors, and `k m log m` steps suffice for `m`
+points.
 """
 
 import numpy as np
 
 
 def cluster(weights: np.ndarray, sums: np.ndarray, clusters: int) -> np.ndarray:
-    """Centroids that minimize the weighted sum of squared distances to the nearest.
+    """Return centroids that minimize the weighted sum of squared distances to the nearest.
 
     Args:
       weights: positive, shape [m].
@@ -18,14 +19,19 @@ def cluster(weights: np.ndarray, sums: np.ndarray, clusters: int) -> np.ndarray:
 
     Returns:
       Ascending centroids, shape [clusters].
+
+    Example:
+      >>> import numpy as np
+      >>> cluster(np.array([1.0, 3.0, 1.0]), np.array([1.0, 6.0, 9.0]), 2).tolist()  # 1, 2, 2, 2, 9
+      [1.75, 9.0]
     """
-    weight = np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)])  # of the first i points
+    weight = np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)])  # of points before i
     moment = np.concatenate([[0.0], np.cumsum(sums, dtype=np.float64)])
     size = weights.size
-    # The squared distances of a run are its sum of squares less its gain: the former is constant.
-    best = np.full(size + 1, -np.inf)  # gain of the first i points in as many runs as were laid
+    # The squared distances of a run are its sum of squares, which is constant, less its gain.
+    best = np.full(size + 1, -np.inf)  # gain of the first i points in the runs so far
     best[1:] = moment[1:] ** 2 / weight[1:]
-    starts = []  # of the last run, for each number of points, with 2, 3... runs
+    starts = []  # start of the last run, for each number of points, with 2, 3... runs
     for runs in range(2, clusters + 1):
         best, start = _one_more(best, weight, moment, runs)
         starts.append(start)
@@ -39,7 +45,7 @@ def cluster(weights: np.ndarray, sums: np.ndarray, clusters: int) -> np.ndarray:
 def _one_more(
     best: np.ndarray, weight: np.ndarray, moment: np.ndarray, runs: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gains with one run more, shape [m + 1], and where that run starts."""
+    """Return gains with one more run, shape [m + 1], and where that run starts."""
     size = best.size - 1
     ends = np.arange(runs, size + 1)
     gains = np.full(size + 1, -np.inf)
@@ -51,7 +57,7 @@ def _one_more(
         after = place + gap < ends.size
         low = np.where(place >= gap, start[end - gap], runs - 1)
         high = np.minimum(np.where(after, start[np.minimum(end + gap, size)], size), end - 1)
-        # All candidates of all ends in one long row.
+        # All candidates of all ends stand in one long row.
         counts = high - low + 1
         first = np.cumsum(counts) - counts
         cut = np.arange(counts.sum()) + np.repeat(low - first, counts)

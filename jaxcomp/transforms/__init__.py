@@ -1,4 +1,15 @@
-"""Gradient transformations: everything that belongs into an `optax.chain`."""
+"""Provides gradient transformations for an `optax.chain`.
+
+Example:
+  >>> import jax.numpy as jnp
+  >>> import optax
+  >>> from jaxcomp.transforms import add_compressibility, added_penalty
+  >>> tx = optax.chain(add_compressibility(0.5), optax.sgd(0.1))
+  >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}
+  >>> _, state = tx.update(params, tx.init(params), params)
+  >>> round(float(added_penalty(state)), 4)  # half of ||w||_1 / ||w||_2 = 7 / 5
+  0.7
+"""
 
 from jaxcomp.transforms.apply_prox import ApplyProxState, apply_prox
 from jaxcomp.transforms.control_weight import ControlWeightState, control_weight

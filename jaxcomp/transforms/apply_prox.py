@@ -1,4 +1,4 @@
-"""Proximal steps: weights become exactly zero by the penalty itself, without pruning."""
+"""Takes proximal steps: weights become exactly zero by the penalty itself, without pruning."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from jaxcomp.weights import Network
 
 
 class ApplyProxState(NamedTuple):
-    """State of `apply_prox`: the step, for schedules."""
+    """Holds the state of `apply_prox`: the step, for schedules."""
 
     count: jax.Array  # shape=(), dtype=int32: number of updates made
 
@@ -37,31 +37,32 @@ def apply_prox(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Follow each step by the proximal operator of a penalty: proximal gradient descent.
 
-    After it, parameters are :math:`\mathrm{prox}_{\eta \lambda f}(w + u)` of what the step alone
-    would give, in each tensor, with the learning rate :math:`\eta` and the `strength`
-    :math:`\lambda`: exact zeros, which later steps may leave again. It must be the *last* element
-    of a chain::
+    A step that would give a tensor the values :math:`w + u` gives it :math:`\mathrm{prox}_{\eta
+    \lambda f}(w + u)` instead, with the learning rate :math:`\eta` and the `strength`
+    :math:`\lambda`. Weights become exact zeros, and later steps may move them again. It must be the
+    *last* element of a chain::
 
         tx = optax.chain(optax.sgd(0.1), jaxcomp.apply_prox("soft", 1e-4, learning_rate=0.1))
 
-    After Adam, whose steps have the same size for weights that matter and for weights that do not,
-    this threshold sparsifies little; `jaxcomp.prox_adam` uses Adam's own metric.
+    Adam takes steps of the same size for weights that matter and for weights that do not, so after
+    Adam this threshold sparsifies little; `jaxcomp.prox_adam` uses Adam's own metric.
 
     Args:
-      prox: a name in `jaxcomp.prox.PROXES` or an object like those.
+      prox: a name in `jaxcomp.prox.PROXES`, or an object like those.
       strength: :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
       learning_rate: that of the chain, a number or the same schedule.
-      mask: which leaves it is applied to (see `jaxcomp.add_compressibility`).
-      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
-        are units (of the group operators), and that stacked layers are separate tensors.
-      layout: or where the units of all arrays are (see `jaxcomp.axes`).
+      mask: the leaves to apply it to (see `jaxcomp.add_compressibility`).
+      network: the result of `jaxcomp.trace`. It knows which arrays are weights, which of their axes
+        are units, and which arrays are stacks of separate tensors.
+      layout: instead of `network`, the position of units in all arrays (see `jaxcomp.axes`), for
+        the group operators.
 
     Returns:
       A transformation that ignores extra arguments.
 
     Raises:
       ValueError: if a name is unknown, or a constant is negative or not finite; at `init` and
-        `update`, if the mask selects nothing, or (of groups) as `jaxcomp.compressibility_tree`; at
+        `update`, if the mask selects nothing, or (for groups) as `jaxcomp.compressibility_tree`; at
         `update`, if no parameters are given.
       TypeError: if a constant is no number; at `update`, if a selected leaf is not of a real
         floating-point type.

@@ -1,4 +1,4 @@
-"""A controller: the weight of a penalty that reaches a target, and holds it."""
+"""Controls the strength of a penalty so that a measure of the network reaches a target."""
 
 import math
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from jaxcomp.losses.ratio import level_of
 from jaxcomp.transforms.updates import check_params, check_transformation
 from jaxcomp.trees import Mask, PyTree, select
 
-_CUT = 2.0  # of the error
-# Of what is measured: the loss is noisy, and a prox answers to its weight at once.
+_CUT = 2.0  # the greatest magnitude of the error
+# Measures are smoothed: the loss is noisy, and a prox reacts to its strength at once.
 _SMOOTHING = 0.99
 
 
 class ControlWeightState(NamedTuple):
-    """State of `control_weight`."""
+    """Holds the state of `control_weight`: the strength, and the measure behind it."""
 
-    control_weight: jax.Array  # shape=(), dtype=float32: the weight that the next update takes
-    measured: jax.Array  # shape=(), dtype=float32: at the last update
+    control_weight: jax.Array  # shape=(), dtype=float32: the strength at the last update
+    measured: jax.Array  # shape=(), dtype=float32: the measure at the last update
     smoothed: jax.Array  # shape=(), dtype=float32: its moving average
     error: jax.Array  # shape=(), dtype=float32: log(smoothed / target), within -2 and 2
     count: jax.Array  # shape=(), dtype=int32: number of updates made
@@ -30,15 +30,20 @@ class ControlWeightState(NamedTuple):
 
 
 def live_weights(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = None) -> jax.Array:
-    r"""How many weights are not zero, or not nearly: :math:`|w_i| > \tau c`, a float32.
+    r"""Count the weights that are not zero, or not nearly: :math:`|w_i| > \tau c`, as a float32.
 
-    In training weights come close to zero and move about it; the ternary level
-    :math:`c = \|w\|_2^2 / \|w\|_1` over all of them is the natural unit for what is close.
+    In training, weights come close to zero and move about it. The ternary level
+    :math:`c = \|w\|_2^2 / \|w\|_1` over all of them is the natural unit of closeness.
 
     Args:
       params: tree of arrays.
-      threshold: :math:`\tau`, as a fraction of `c`; 0 for exact zeros, as a prox gives.
+      threshold: :math:`\tau`, as a fraction of `c`; 0 for exact zeros, which a prox makes.
       mask: which leaves count (see `jaxcomp.compressibility_tree`).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> float(live_weights({"kernel": jnp.array([[3.0, 0.01], [-4.0, 0.0]])}))
+      2.0
     """
     arrays = select(params, mask)
     bound = threshold * level_of(arrays)
@@ -46,11 +51,22 @@ def live_weights(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = 
 
 
 def entropy_bytes(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = None) -> jax.Array:
-    r"""Bytes of a ternary network by the entropy bound, :math:`(n H(k / n) + k) / 8`, a float32.
+    """Return the bytes of a ternary network by the entropy bound, as a float32.
 
-    With the number of weights `n`, that of live ones `k` (`live_weights`) and the entropy `H` of
-    their share in bits: positions without structure, and one bit for each sign. A file that finds
-    structure in the positions is smaller; biases and names come on top.
+    It is :math:`(n H(k / n) + k) / 8`, where `n` is the number of weights, `k` the number of live
+    ones (`live_weights`), and `H` the entropy of their share in bits. The bound assumes positions
+    without structure, and one bit for each sign. A file that finds structure in the positions is
+    smaller; biases and names are added to it.
+
+    Args:
+      params: tree of arrays.
+      threshold: as in `live_weights`.
+      mask: which leaves count (see `jaxcomp.compressibility_tree`).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> float(entropy_bytes({"kernel": jnp.array([[3.0, 0.01], [-4.0, 0.0]])}))  # (4 * 1 + 2) / 8
+      0.75
     """
     n = sum(w.size for w in select(params, mask))
     share = live_weights(params, threshold=threshold, mask=mask) / n
@@ -73,48 +89,50 @@ def control_weight(
     threshold: float = 0.1,
     mask: Mask | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Move the weight of a penalty until a measure of the network is at its target; hold it there.
+    r"""Move the strength of a penalty until a measure of the network reaches a target, and stays.
 
-    No weight has to be chosen by hand::
+    No strength has to be chosen by hand::
 
         tx = optax.chain(
             jaxcomp.control_weight(jaxcomp.add_compressibility, target=5_000),
             optax.adam(1e-3),
         )
 
-    At each step the logarithm of the weight moves by :math:`p (e - e_{\mathrm{last}}) + i \, e`
-    with the gains `p` and `i` and the error
-    :math:`e = \log(\mathrm{measured} / \mathrm{target})` of a moving average over some hundred
-    steps, cut to [-2, 2] (a proportional-integral controller). With the default gains it grows a
-    thousandfold in some 700 steps far from the target, and it falls back before the target is
-    passed, since weights that have come to zero hardly come back. Plan for several thousand steps.
-    A learning rate that decays to zero freezes what has been reached.
+    It is a proportional-integral controller. At each step the logarithm of the strength moves by
+    :math:`p (e - e_{\mathrm{last}}) + i \, e` with the gains `p` and `i`. The error is :math:`e =
+    \log(\mathrm{measured} / \mathrm{target})` of a moving average over some hundred steps, cut to
+    [-2, 2]. Far from the target the default gains raise the strength a thousandfold in some 700
+    steps. The strength falls back before the target is passed, since weights that have come to zero
+    hardly come back. Plan for several thousand steps. A learning rate that decays to zero freezes
+    the state that has been reached.
 
     Args:
-      inner_factory: from a weight to the transformation that it is the weight of, such as
-        `jaxcomp.add_compressibility` or
-        `lambda weight: jaxcomp.add_penalty("l1", weight, scope="tensor")`.
-      target: what the measure should be, greater than 0. (To move it at run time, use
+      inner_factory: function from a strength to a transformation, such as
+        `jaxcomp.add_compressibility` or `lambda strength: jaxcomp.add_penalty("l1", strength,
+        scope="tensor")`.
+      target: wanted value of the measure, greater than 0. (To move it at run time, use
         `optax.inject_hyperparams(jaxcomp.control_weight, static_args=("inner_factory",))`.)
-      measure: `"live"`, the number of weights with :math:`|w_i| > \tau c`; `"bytes"`, of the
-        ternary network by the entropy bound (`entropy_bytes`); or `"loss"`, the training loss,
-        which `update` must then be given as `value=`; or a function of the parameters that returns
-        a positive number. More than the target raises the weight; a higher loss lowers it.
-      initial: weight at the first step, within the bounds.
-      gains: `p`, for changes of the error, and `i`, for what adds up; at least 0.
-      bounds: between which the weight stays where a target is out of reach.
-      threshold: :math:`\tau`, what counts as zero, as a fraction of the ternary level `c`.
-      mask: which leaves are counted; the default is weights by their names and shapes (by their
-        use, `lambda params: jaxcomp.trees.weight_mask(params, network=network)`). What is
-        penalized is up to `inner_factory`.
+      measure: `"live"`, the number of weights with :math:`|w_i| > \tau c`; `"bytes"`, those of the
+        ternary network by the entropy bound; `"loss"`, the training loss, which `update` must then
+        be given as `value=`; or a function from the parameters to a positive number. A measure
+        above the target raises the strength; a loss above the target lowers it.
+      initial: strength before the first step, within the bounds.
+      gains: `p`, for changes of the error, and `i`, for its sum; at least 0.
+      bounds: the least and the greatest strength, where it stays if the target is out of reach.
+      threshold: :math:`\tau`, below which weights count as zero, as a fraction of the ternary level
+        `c`.
+      mask: which leaves are counted; by default weights by their names and shapes. (With a network,
+        give `lambda params: jaxcomp.trees.weight_mask(params, network=network)`.) `inner_factory`
+        decides which leaves are penalized.
 
     Returns:
-      A transformation. `optax.tree.get(opt_state, "control_weight")` is the weight, and
-      `"measured"` what was measured at the last update.
+      A transformation. `optax.tree.get(opt_state, "control_weight")` is the strength, and
+      `"measured"` the measure at the last update.
 
     Raises:
-      ValueError: if `measure` is unknown, `target`, `initial` or `threshold` out of range; at
-        `update`, if no parameters are given, or no loss where it is needed.
+      ValueError: if `measure` is unknown, or `target`, `initial`, `gains`, `bounds` or `threshold`
+        is out of range; at `update`, if no parameters are given, or no loss where it is needed.
+      TypeError: if `inner_factory` is not a function, or a number is not one.
 
     Example:
       >>> import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Penalties as optax gradient transformations."""
+"""Adds penalties to the loss, as gradient transformations of optax."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -24,24 +24,24 @@ from jaxcomp.weights import Network
 
 
 class PenaltyState(NamedTuple):
-    """State of `add_penalty` and `add_compressibility`: scalars to log, and the step.
+    """Holds the state of `add_penalty` and `add_compressibility`: values to log, and the step.
 
-    Both values belong to the parameters that the last update was given, before it was applied.
-    They are 0 until the first update.
+    Both values belong to the parameters that the last update was given, before it was applied. They
+    are 0 until the first update.
     """
 
     count: jax.Array  # shape=(), dtype=int32: number of updates made
-    # shape=(), dtype=float32: the penalty without its strength; of `add_compressibility` the ratio
-    # ||w||_1 / ||w||_2, in scope "tensor" the sum over the tensors
+    # shape=(), dtype=float32: the penalty without its strength; for `add_compressibility` the ratio
+    # ||w||_1 / ||w||_2, in scopes "tensor" and "unit" its sum
     value: jax.Array
-    penalty: jax.Array  # shape=(), dtype=float32: what was added to the loss, strength included
+    penalty: jax.Array  # shape=(), dtype=float32: the term of the loss, strength included
 
 
 def penalty_states(opt_state: PyTree) -> list[PenaltyState]:
     """Return the state of each penalty of an optimizer, in the order of the chain.
 
     Args:
-      opt_state: state of the whole optimizer, whatever the penalties are inside of.
+      opt_state: state of the whole optimizer, whatever transformations the penalties are inside of.
 
     Example:
       >>> import jax.numpy as jnp
@@ -57,11 +57,11 @@ def penalty_states(opt_state: PyTree) -> list[PenaltyState]:
 
 
 def added_penalty(opt_state: optax.OptState) -> jax.Array:
-    """Return what all penalties of an optimizer added to the loss at its last update, to be logged.
+    """Return the sum that the penalties of an optimizer added to the loss at its last update.
 
     Args:
-      opt_state: of a chain with any number of `add_penalty` and `add_compressibility`, also inside
-        of others, such as `optax.MultiSteps`.
+      opt_state: state of a chain with any number of `add_penalty` and `add_compressibility`, also
+        inside other transformations such as `optax.MultiSteps`.
 
     Returns:
       The sum of their `penalty`, of shape (); 0 if there are none.
@@ -72,7 +72,7 @@ def added_penalty(opt_state: optax.OptState) -> jax.Array:
       >>> tx = optax.chain(add_penalty("l1", 0.5), add_penalty("l2", 0.1), optax.sgd(1.0))
       >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}
       >>> _, state = tx.update(params, tx.init(params), params)
-      >>> float(added_penalty(state))
+      >>> float(added_penalty(state))  # 0.5 * 7 + 0.1 * 12.5
       4.75
     """
     found = (state.penalty for state in penalty_states(opt_state))
@@ -91,23 +91,24 @@ def add_penalty(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Add the gradient of a penalty of the weights to the updates.
 
-    Trains on :math:`f(w) + \lambda \, P(w)`. Like every part of the loss it stands *before* the
-    preconditioner: see `jaxcomp.add_compressibility` for where it goes in a chain and why. The
-    values are kept in the state: `optax.tree.get(opt_state, "value")` is :math:`P`, and
+    The optimizer then trains on :math:`f(w) + \lambda \, P(w)`. Like every part of the loss, the
+    penalty stands *before* the preconditioner: see `jaxcomp.add_compressibility` for its place in a
+    chain. The state keeps the values: `optax.tree.get(opt_state, "value")` is :math:`P`, and
     `jaxcomp.added_penalty(opt_state)` is :math:`\lambda P`, summed over all penalties of a chain.
     Weights at exactly zero get no gradient.
 
     Args:
       penalty: a name in `jaxcomp.losses.PENALTIES`, or a function from a sequence of arrays, taken
-        as one vector, to a scalar. (Under `optax.inject_hyperparams`, which takes functions for
-        schedules, name it in `static_args`.)
+        as one vector, to a scalar. (`optax.inject_hyperparams` takes functions for schedules;
+        there, name it in `static_args`.)
       strength: :math:`\lambda \ge 0`, a number or an optax schedule.
       scope: `"global"`, `"tensor"` or `"unit"` (see `jaxcomp.losses.penalty_tree`).
       groups: None, or `"unit"`, `"input"` or `"filter"` for the norms of such groups.
       mask: which leaves are penalized, as in `jaxcomp.add_compressibility`. The default is that of
         the penalty.
-      network: from `jaxcomp.trace` (see `jaxcomp.add_compressibility`).
-      layout: or where the units of all arrays are (see `jaxcomp.add_compressibility`).
+      network: the result of `jaxcomp.trace` (see `jaxcomp.add_compressibility`).
+      layout: instead of `network`, the position of units in all arrays (see
+        `jaxcomp.add_compressibility`).
 
     Returns:
       A transformation that ignores extra arguments. Its updates keep the type they came in; the
@@ -115,7 +116,7 @@ def add_penalty(
 
     Raises:
       ValueError: if a name is unknown, or a constant `strength` negative or not finite; at `init`,
-        if the mask selects nothing, or (of units) as `jaxcomp.compressibility_tree`; at the first
+        if the mask selects nothing, or (for units) as `jaxcomp.compressibility_tree`; at the first
         update, if no parameters are given.
       TypeError: if `strength` is neither a number nor a schedule; at the first update, if a
         selected leaf is not of a real floating-point type, or the function gives no scalar.
@@ -125,10 +126,10 @@ def add_penalty(
       >>> import optax
       >>> tx = optax.chain(add_penalty("l1", 0.5), optax.sgd(1.0))
       >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}
-      >>> state = tx.init(params)
-      >>> updates, state = tx.update(jax.tree.map(jnp.zeros_like, params), state, params)
-      >>> float(added_penalty(state))
-      3.5
+      >>> zeros = {"kernel": jnp.zeros((2, 2))}  # the gradient of the data loss
+      >>> updates, state = tx.update(zeros, tx.init(params), params)
+      >>> optax.apply_updates(params, updates)["kernel"].tolist(), float(added_penalty(state))
+      ([[2.5, 0.0], [-3.5, 0.0]], 3.5)
     """
     check_arrangement(scope, groups)
     chosen = resolve_penalty(penalty)
@@ -160,13 +161,13 @@ def add_compressibility(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Add the gradient of the compressibility penalty to the updates.
 
-    The case of `jaxcomp.add_penalty` that this library is about, with a term for the ternary level.
+    This is the main penalty of the library: a case of `jaxcomp.add_penalty`, with an extra term for
+    the ternary level. The optimizer then trains on :math:`f(w) + \lambda \, (L(w) + \gamma \,
+    c(w))` with the loss :math:`L = \|w\|_1 / \|w\|_2`, the ternary level :math:`c = \|w\|_2^2 /
+    \|w\|_1`, the `strength` :math:`\lambda` and the `level_strength` :math:`\gamma`.
 
-    Trains on :math:`f(w) + \lambda \, (L(w) + \gamma \, c(w))` with the loss
-    :math:`L = \|w\|_1 / \|w\|_2`, the ternary level :math:`c = \|w\|_2^2 / \|w\|_1`,
-    :math:`\lambda` the `strength` and :math:`\gamma` the `level_strength`.
-
-    Place it *before* the preconditioner and whatever must have the last word *after* it::
+    Place it *before* the preconditioner; transformations that must have the last word come *after*
+    it::
 
         gradient of the data loss
               |
@@ -180,40 +181,41 @@ def add_compressibility(
 
     There the penalty is treated as a part of the loss. After `optax.adam(...)`, whose updates
     already point downhill, it would be *maximized*. Between `optax.scale_by_adam()` and the
-    learning rate it is *decoupled*, as the weight decay of AdamW: shrinkage that the preconditioner
-    does not see, which takes weights some thousand times as large.
+    learning rate it is *decoupled*, like the weight decay of AdamW: the preconditioner does not see
+    it, and it needs a strength some thousand times as large.
 
-    Adam steps as far for weights that the data say nothing about as for all others. The ratio alone
-    lets the larger ones of these grow, so that they outlive pruning by magnitude and crowd out what
-    matters. With Adam and pruning, use the extra term or `add_penalty("l2", ...)` beside this one.
+    Adam's steps are as large for weights that the data say nothing about as for all others. The
+    ratio alone lets the larger ones of these weights grow, so that they survive pruning by
+    magnitude and displace weights that matter. With Adam and pruning, use the extra term, or
+    `add_penalty("l2", ...)` beside this one.
 
     The extra term moves the border between weights that are pushed to zero and weights that are
-    pushed up: with :math:`b = \gamma c / L` from :math:`c` to :math:`c (1 - b) / (1 - 2 b)`, and
-    from :math:`b = 1/2` on all are pushed down, as by an l1 norm. It sparsifies, and does not make
-    the survivors equal.
+    pushed up from :math:`c` to :math:`c (1 - b) / (1 - 2 b)` with :math:`b = \gamma c / L`. From
+    :math:`b = 1/2` on all weights are pushed down, as by an l1 norm: the term sparsifies, and does
+    not equalize the survivors.
 
-    The values are kept in the state: `optax.tree.get(opt_state, "value")` is :math:`L` (where a
-    chain has several, `jaxcomp.transforms.penalty_states` has all of them), and
-    `jaxcomp.added_penalty(opt_state)` is the whole term with its strength, and that of all other
+    The state keeps the values: `optax.tree.get(opt_state, "value")` is :math:`L` (if a chain has
+    several penalties, `jaxcomp.transforms.penalty_states` has all values), and
+    `jaxcomp.added_penalty(opt_state)` is the whole term with its strength, summed over all
     penalties of the chain. Weights at exactly zero get no gradient from the penalty.
 
     Args:
       strength: :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
       scope: `"global"` for one ratio over all selected weights, `"tensor"` or `"unit"` for the sum
         of the ratios of the tensors, or of their output units.
-      level_strength: :math:`\gamma \ge 0`, the strength of the extra term. The ratio does not see
-        the scale of the weights, and alone lets them grow; this term resists it.
+      level_strength: :math:`\gamma \ge 0`, the strength of the extra term. The ratio does not
+        depend on the scale of the weights, and alone lets them grow; this term limits it.
       mask: which leaves are penalized, as in optax: a tree of bools with the structure of the
-        parameters or a prefix of it, or a function from parameters to one. The default leaves
-        biases, normalization parameters and scalars alone; a mask that is given is taken as it is,
-        so that `{"layer": True}` includes the layer's bias. (Under `optax.inject_hyperparams`,
-        name a mask that is a function, and a network, in `static_args`.)
-      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
-        are units, and that stacked layers are separate tensors.
-      layout: or where the units of all arrays are (see `jaxcomp.axes`): `"flax"`, the default, has
-        outputs on the last axis, `"torch"`, for Equinox as well, on the first. Layers that are
-        stacked, by `nn.scan` or `eqx.filter_vmap`, are one tensor without a network; separate
-        ones by `jax.vmap(tx.init)` and `jax.vmap(tx.update)`.
+        parameters or a prefix of it, or a function from parameters to such a tree. The default
+        leaves out biases, normalization parameters and scalars. A given mask is taken literally:
+        `{"layer": True}` includes the layer's bias. (For `optax.inject_hyperparams`, name a mask
+        that is a function, and a network, in `static_args`.)
+      network: the result of `jaxcomp.trace`. It knows which arrays are weights, which of their axes
+        are units, and which arrays are stacks of separate tensors.
+      layout: instead of `network`, the position of units in all arrays (see `jaxcomp.axes`). In
+        `"flax"`, the default, outputs are on the last axis; in `"torch"`, also for Equinox, on the
+        first. Without a network, layers that are stacked by `nn.scan` or `eqx.filter_vmap` are one
+        tensor; `jax.vmap(tx.init)` and `jax.vmap(tx.update)` separate them.
 
     Returns:
       A transformation that ignores extra arguments. Its updates keep the type they came in; the
@@ -221,7 +223,7 @@ def add_compressibility(
 
     Raises:
       ValueError: if `scope` is unknown, if a constant `strength` or `level_strength` is negative or
-        not finite; at `init`, if the mask selects nothing, or (of units) as
+        not finite; at `init`, if the mask selects nothing, or (for units) as
         `jaxcomp.compressibility_tree`; at the first update, if no parameters are given.
       TypeError: if `strength` is neither a number nor a schedule, or `level_strength` no number; at
         the first update, if a selected leaf is not of a real floating-point type.
@@ -231,9 +233,9 @@ def add_compressibility(
       >>> import optax
       >>> tx = optax.chain(add_compressibility(1e-2), optax.sgd(1.0))
       >>> params = {"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}
-      >>> state = tx.init(params)
-      >>> updates, state = tx.update(jax.tree.map(jnp.zeros_like, params), state, params)
-      >>> round(float(optax.tree.get(state, "value")), 4)
+      >>> zeros = {"kernel": jnp.zeros((2, 2))}  # the gradient of the data loss
+      >>> updates, state = tx.update(zeros, tx.init(params), params)
+      >>> round(float(optax.tree.get(state, "value")), 4)  # 7 / 5
       1.4
     """
     check_scope(scope)
@@ -269,13 +271,18 @@ def _penalize(
 ) -> optax.GradientTransformationExtraArgs:
     """Add `strength` times the gradient of the first value of `objective`, and log the second.
 
-    `check` raises an error at `init` for parameters that `objective` cannot be taken of.
+    Args:
+      name: of the transformation, in errors.
+      objective: function from the weights to the penalty and to the value to log.
+      check: raises an error at `init` for parameters that `objective` does not take.
+      strength: number or schedule.
+      mask: which leaves are penalized.
     """
     check_strength("strength", strength)
 
     def init_fn(params: PyTree) -> PenaltyState:
         check(params)
-        # Three arrays, not one three times: a training step may donate the state's memory.
+        # The three arrays are separate, since a training step may donate the state's memory.
         return PenaltyState(
             jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
         )
@@ -301,6 +308,6 @@ def _penalize(
 
 
 def _add(update: jax.Array, strength: jax.Array | float, gradient: jax.Array) -> jax.Array:
-    # In the type of the gradient, float32 or wider, and only the sum in that of the update.
+    # The sum is computed in the type of the gradient, float32 or wider, and then rounded.
     scaled = jnp.asarray(strength, gradient.dtype) * gradient
     return (update.astype(gradient.dtype) + scaled).astype(update.dtype)

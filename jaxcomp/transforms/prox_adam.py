@@ -1,4 +1,4 @@
-"""Adam with proximal steps in its own metric."""
+"""Implements Adam with proximal steps in its own metric."""
 
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from jaxcomp.weights import Network
 
 
 class ProxAdamState(NamedTuple):
-    """State of `prox_adam`: the step, and the state of Adam."""
+    """Holds the state of `prox_adam`: the step, and the state of Adam."""
 
     count: jax.Array  # shape=(), dtype=int32: number of updates made
     adam: optax.OptState
@@ -44,26 +44,26 @@ def prox_adam(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Minimize by Adam and the proximal operator of a penalty, in the metric of Adam.
 
-    Adam divides the gradient of weight `i` by :math:`d_i = \sqrt{v_i} + \epsilon`. The proximal
-    step that fits to it divides the penalty likewise: its threshold for weight `i` is
-    :math:`\tau_i = \eta \lambda / d_i`, large where gradients are small::
+    Adam divides the gradient of weight `i` by :math:`d_i = \sqrt{v_i} + \epsilon`. The matching
+    proximal step divides the penalty likewise: its threshold for weight `i` is :math:`\tau_i = \eta
+    \lambda / d_i`, large where gradients are small::
 
         tx = jaxcomp.prox_adam("soft", 1e-5, learning_rate=1e-3)
 
-    What comes before it in a chain changes gradients, such as `optax.clip_by_global_norm`; what
-    should have the last word comes after it, such as `jaxcomp.keep_masked`.
+    Transformations of gradients, such as `optax.clip_by_global_norm`, come before it in a chain;
+    transformations that must have the last word, such as `jaxcomp.keep_masked`, come after it.
 
     Source: Yun, Lozano, Yang, *Adaptive proximal gradient methods for structured neural networks*,
     NeurIPS 2021.
 
     Args:
-      prox: a name in `jaxcomp.prox.PROXES` or an object like those.
+      prox: a name in `jaxcomp.prox.PROXES`, or an object like those.
       strength: :math:`\lambda \ge 0` of the penalty, a number or an optax schedule.
       learning_rate: :math:`\eta` of Adam, a number or an optax schedule.
       b1: decay of the mean of gradients, in [0, 1).
       b2: decay of their second moments :math:`v`, in [0, 1).
       eps: :math:`\epsilon \ge 0`.
-      mask: which leaves the prox is applied to (see `jaxcomp.add_compressibility`).
+      mask: the leaves to apply the prox to (see `jaxcomp.add_compressibility`).
       network: as in `jaxcomp.apply_prox`.
       layout: as in `jaxcomp.apply_prox`.
 
@@ -71,7 +71,7 @@ def prox_adam(
       A whole optimizer.
 
     Raises:
-      ValueError, TypeError: as `jaxcomp.apply_prox`.
+      ValueError, TypeError: as `jaxcomp.apply_prox`, and if `b1`, `b2` or `eps` is out of range.
 
     Example:
       >>> import jax.numpy as jnp

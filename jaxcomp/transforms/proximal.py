@@ -1,4 +1,4 @@
-"""Proximal operators in transformations: one for each leaf, and one step of it."""
+"""Chooses a proximal operator for each leaf, and takes one step with it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from jaxcomp.weights import Network
 
 @dataclass(frozen=True)
 class _OfEach:
-    """An operator of each of the tensors that are stacked in an array."""
+    """Applies an operator to each of the tensors that are stacked in an array."""
 
     operator: Prox
     stack: Sequence[int]
@@ -25,12 +25,12 @@ class _OfEach:
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
         """Return the results of the operator in the places of the tensors."""
         prox = self.operator.prox
-        for axis in sorted(self.stack):  # the largest maps the array as a whole
+        for axis in sorted(self.stack):  # the last map takes the whole array
             prox = jax.vmap(prox, in_axes=(axis, axis if jnp.ndim(tau) else None), out_axes=axis)
         return prox(y, tau)
 
 
-UNTOUCHED = "untouched"  # in the place of an operator
+UNTOUCHED = "untouched"  # stands for the operator of a leaf that the mask leaves out
 
 
 def operators_of(
@@ -68,7 +68,7 @@ def operators_of(
 
 
 def proximal_step(operator: Prox, u: jax.Array, p: jax.Array, tau: jax.Array | float) -> jax.Array:
-    """Return the update of `p` to the operator's result at `p + u`; zeros of it are exact."""
+    """Return the update of `p` to the operator's result at `p + u`; its zeros are exact."""
     dtype = wider_dtype(u, p)
     p = p.astype(dtype)
     # `x - p` may be rounded, except where x is 0: p + (0 - p) is exactly 0.

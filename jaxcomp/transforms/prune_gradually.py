@@ -1,4 +1,4 @@
-"""Gradual pruning: a mask that follows a schedule of densities, in the optimizer's state."""
+"""Prunes gradually: the optimizer's state holds a mask that follows a schedule of densities."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,11 +23,11 @@ from jaxcomp.weights import Network
 
 
 class PruneGraduallyState(NamedTuple):
-    """State of `prune_gradually`."""
+    """Holds the state of `prune_gradually`: the mask, its density, and the step."""
 
     count: jax.Array  # shape=(), dtype=int32: number of updates made
-    density: jax.Array  # shape=(), dtype=float32: that of the last ranking; 1 before the first
-    mask: PyTree  # bool arrays of the shapes of the parameters: True for those that are kept
+    density: jax.Array  # shape=(), dtype=float32: density of the last ranking; 1 before the first
+    mask: PyTree  # bool arrays of the shapes of the parameters: True for weights that are kept
 
 
 def prune_gradually(
@@ -43,51 +43,53 @@ def prune_gradually(
 ) -> optax.GradientTransformationExtraArgs:
     """Keep the weights of the largest scores, fewer and fewer, and hold the others at exact zero.
 
-    It must be the *last* element of a chain, like `jaxcomp.keep_masked`. At every `every`-th step
-    it ranks the parameters that it is given, before the step, and keeps the fraction that the
-    schedule gives for the number of steps made, this one included; between these steps it holds the
-    zeros. Where the schedule has come to where it will be at the next ranking, the ranking is made
-    at once: a schedule that ends after `n` steps is reached after `n` steps, whatever `every` is.
-    What has been pruned stays pruned::
+    It must be the *last* element of a chain, like `jaxcomp.keep_masked`::
 
         tx = optax.chain(
             optax.adam(1e-3),
             jaxcomp.prune_gradually(optax.polynomial_schedule(1.0, 0.02, 3, 10_000)),
         )
 
+    At every `every`-th step it ranks the parameters that it is given, before the step. It keeps the
+    fraction that the schedule gives for the number of steps made, this one included. Between these
+    steps it holds the zeros. Where the schedule has already reached its value at the next ranking,
+    the ranking is made at once: a schedule that ends after `n` steps is reached after `n` steps,
+    whatever `every` is. Pruned weights stay pruned.
+
     Args:
       density: fraction of the selected weights to keep, in (0, 1]: a number, which prunes at the
-        first step, or a schedule (`optax.polynomial_schedule`). A schedule that rises again
+        first step, or a schedule (`optax.polynomial_schedule`). Where a schedule rises again, it
         has no effect.
       every: number of steps between two rankings, at least 1.
       scope: `"global"` to rank all selected weights together, `"tensor"` each tensor by itself.
-      pattern: what is kept or pruned as one (see `jaxcomp.prune.top_k_mask`).
-      score: from an array of parameters, zero where pruned, to one of scores, not negative; the
-        magnitude by default (others: `jaxcomp.prune.structured_magnitude`). (Under
+      pattern: the weights that are kept or pruned as one (see `jaxcomp.prune.top_k_mask`).
+      score: function from an array of parameters, zero where pruned, to an array of scores, not
+        negative; the magnitude by default. `jaxcomp.prune.structured_magnitude` makes another. (For
         `optax.inject_hyperparams`, name it in `static_args`.)
       mask: which leaves are pruned (see `jaxcomp.add_compressibility`).
-      network: from `jaxcomp.trace`, which knows what each array is: which are weights, which axes
-        are inputs and output units, for patterns and for the score, and that stacked layers are
+      network: the result of `jaxcomp.trace`. It knows which arrays are weights, which of their axes
+        are inputs and output units (for patterns and scores), and which arrays are stacks of
         separate tensors.
-      layout: or where the units of all arrays are (see `jaxcomp.add_compressibility`).
+      layout: instead of `network`, the position of units in all arrays (see
+        `jaxcomp.add_compressibility`).
 
     Returns:
       A transformation that ignores extra arguments. `optax.tree.get(opt_state, "mask")` is the mask
-      of the weights that are kept (where a chain has several masks, `get_all_with_path`).
+      of the weights that are kept (if a chain has several masks, use `get_all_with_path`).
 
     Raises:
-      ValueError: if a constant `density` is outside (0, 1], `every` less than 1, or `scope` or
-        `layout` unknown; at `init`, if the mask does not fit or selects nothing, or (of units) as
-        `jaxcomp.compressibility_tree`; at `update`, if no parameters are given, the pattern does
-        not fit them, or (outside of `jit`) weights that are ranked hold NaN or an infinity. Inside,
-        NaN displaces no other weight, and stays.
+      ValueError: if a constant `density` is outside (0, 1], `every` is less than 1, or `scope` or
+        `layout` is unknown; at `init`, if the mask does not fit or selects nothing, or (for units)
+        as `jaxcomp.compressibility_tree`; at `update`, if no parameters are given, the pattern does
+        not fit them, or (outside `jit`) weights that are ranked hold NaN or an infinity. Inside
+        `jit`, NaN displaces no other weight, and stays.
       TypeError: if `density` is neither a number nor a schedule, or `every` no integer.
 
     Example:
       >>> import jax.numpy as jnp
       >>> import optax
       >>> params = {"kernel": jnp.array([[3.0, 0.1], [-4.0, 0.2]])}
-      >>> tx = optax.chain(optax.adam(0.01), prune_gradually(0.5))
+      >>> tx = optax.chain(optax.sgd(0.01), prune_gradually(0.5))
       >>> updates, state = tx.update(params, tx.init(params), params)
       >>> (optax.apply_updates(params, updates)["kernel"] != 0).tolist()
       [[True, False], [True, False]]
@@ -132,14 +134,14 @@ def prune_gradually(
         return hold(updates, new_state.mask, params), new_state
 
     def density_after(count: jax.Array) -> jax.Array:
-        """The density to rank to after so many steps, or 1 if that can wait."""
+        """Return the density to rank to after so many steps, or 1 if that can wait."""
         now, at_next = (
             jnp.asarray(at_step(density, step), jnp.float32)
             for step in (count, count + (-count) % every)
         )
         return jnp.where(now == at_next, now, 1)
 
-    @partial(jax.jit, static_argnums=0)  # outside of `jit`, a branch is compiled at each call
+    @partial(jax.jit, static_argnums=0)  # without `jit`, each call would compile the branch again
     def masks_at(
         axes: tuple[Axes | None, ...],
         falls: jax.Array,
@@ -149,14 +151,14 @@ def prune_gradually(
     ) -> list[jax.Array]:
         tiny = jnp.finfo(jnp.float32).tiny
 
-        # Of the parameters before the step: XLA stores updates that a branch reads at each step,
-        # ranked or not, where they are otherwise a part of one pass over the parameters (row
-        # "prune_gradually" of `experiments.benchmarks.step_cost`).
+        # The ranking is of the parameters before the step. If the branch read the updates, XLA
+        # would store them at each step, ranked or not; now they are part of one pass over the
+        # parameters (row "prune_gradually" of `experiments.benchmarks.step_cost`).
         def ranked() -> list[jax.Array]:
             scores = []
             for p, keep, own in zip(leaves, old, axes, strict=True):
                 scored = _with_axes(score, own)(jnp.where(keep, p, jnp.zeros_like(p)))
-                # Pruned weights rank below all others, also below those that are zero by chance.
+                # Pruned weights rank below all others, even below weights that are zero by chance.
                 scores.append(jnp.where(keep, jnp.maximum(scored.astype(jnp.float32), tiny), 0))
             share = wanted if callable(density) else density
             kept = keep_of_arrays(pattern, scores, share, scope, axes)
@@ -169,7 +171,7 @@ def prune_gradually(
 
 
 def _needs_axes(score: Callable[[jax.Array], jax.Array]) -> bool:
-    """Whether a score is a function of units whose axes it was not told."""
+    """Return whether a score depends on units whose axes it does not know."""
     told = isinstance(score, StructuredMagnitude) and (score.axes or score.layout)
     return isinstance(score, StructuredMagnitude) and bool(score.strength) and not told
 

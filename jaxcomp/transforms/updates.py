@@ -1,4 +1,4 @@
-"""What transformations that look at parameters have in common."""
+"""Shares the code of transformations that read parameters."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from jaxcomp.trees import Mask, PyTree, check_selects, resolve_mask
 
 
 def check_params(params: PyTree | None, use: str) -> None:
-    """Raises a ValueError that begins with `use`, as in "keep_masked moves", if there are none."""
+    """Raise a ValueError that begins with `use`, as in "keep_masked moves", if there are none."""
     if params is None:
         raise ValueError(
             f"{use} the current parameters, but none were given: "
@@ -22,7 +22,7 @@ def check_params(params: PyTree | None, use: str) -> None:
 def masked(
     tx: optax.GradientTransformationExtraArgs, mask: Mask | None
 ) -> optax.GradientTransformationExtraArgs:
-    """`tx` of the leaves that a mask selects; `optax.masked` hides the others from it.
+    """Restrict `tx` to the leaves that a mask selects; `optax.masked` hides the others from it.
 
     Raises:
       ValueError: at `init` and `update`, if the mask does not fit, or selects no leaf.
@@ -43,7 +43,7 @@ def check_transformation(name: str, tx: optax.GradientTransformation) -> None:
 
 
 def map_updates(function: Callable[..., jax.Array], updates: PyTree, *trees: PyTree) -> PyTree:
-    """`function` of each update and what belongs to it in the other trees; None stays None."""
+    """Apply `function` to each update and its counterparts in the other trees; None stays None."""
     return jax.tree.map(
         lambda u, *rest: None if u is None else function(u, *rest),
         updates,
@@ -53,15 +53,16 @@ def map_updates(function: Callable[..., jax.Array], updates: PyTree, *trees: PyT
 
 
 def at_step(value: optax.ScalarOrSchedule, count: jax.Array) -> jax.Array | float:
-    """The number, or that of the schedule at step `count`."""
+    """Return the number, or the number of the schedule at step `count`."""
     return value(count) if callable(value) else value
 
 
 def wider_dtype(update: jax.Array, param: jax.Array) -> jnp.dtype:
-    """A type that holds both: an update narrower than its parameter could not hold -p exactly.
+    """Return a type that holds the numbers of both.
 
-    Two different types of one size, such as bfloat16 and float16, meet in float32: one has more
-    digits, the other a wider range.
+    An update that is narrower than its parameter `p` could not hold -p exactly. Two different types
+    of one size, such as bfloat16 and float16, meet in float32: one has more digits, the other a
+    wider range.
     """
     if update.dtype != param.dtype and update.dtype.itemsize == param.dtype.itemsize:
         return jnp.dtype(jnp.float32)
