@@ -27,7 +27,8 @@ class Quantizer(NamedTuple):
 
     to: str  # what weights are rounded to
     number: type | None = None  # of the number that it takes: int or float; None if it takes none
-    check: Callable[[str, Any], None] | None = None  # of that number and what it is called
+    # Of what that number is called, and of it.
+    check: Callable[[str, Any], None] = lambda name, number: None
     at_once: AtOnce | None = None
     trained: Trained | None = None
 
@@ -38,7 +39,9 @@ class Quantizer(NamedTuple):
           number: of the quantizer; None if it takes none.
         """
         numbers = () if self.number is None else (number,)
-        return lambda w, **axis: self.at_once.function(w, *numbers, **axis)
+        at_once = self.at_once
+        assert at_once is not None
+        return lambda w, **axis: at_once.function(w, *numbers, **axis)
 
 
 def _late(module: str, name: str) -> Callable[..., Any]:
@@ -82,5 +85,5 @@ QUANTIZERS: dict[str, Quantizer] = {
         trained=Trained(_late("levels", "trained_levels"), per_unit=True),
     ),
 }
-AT_ONCE = tuple(name for name, one in QUANTIZERS.items() if one.at_once is not None)
-TRAINED = tuple(name for name, one in QUANTIZERS.items() if one.trained is not None)
+AT_ONCE = {name: one.at_once for name, one in QUANTIZERS.items() if one.at_once is not None}
+TRAINED = {name: one.trained for name, one in QUANTIZERS.items() if one.trained is not None}

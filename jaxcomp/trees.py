@@ -93,7 +93,7 @@ def weight_mask(params: PyTree, *, network: Network | None = None) -> PyTree:
       ValueError: if the network does not know a leaf.
     """
     structure = jax.tree.structure(params)
-    return structure.unflatten(are_weights(_named_arrays(params), network))
+    return jax.tree.unflatten(structure, are_weights(_named_arrays(params), network))
 
 
 def describe_mask(params: PyTree, *, network: Network | None = None) -> MaskTable:

@@ -28,4 +28,4 @@ def write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays that `read_cache` reads, with the folders on the way."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # no array is `allow_pickle`

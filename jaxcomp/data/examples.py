@@ -23,7 +23,10 @@ class Examples(NamedTuple):
     # trees of arrays there, with the examples on the first axis.
     labels: Any
 
-    in_memory = True
+    @property
+    def in_memory(self) -> bool:
+        """Tell that it is no `Stream`."""
+        return True
 
     @property
     def number(self) -> int:

@@ -23,7 +23,7 @@ def bisect(
       that is `low`, and not at the second, unless that is `high`.
     """
 
-    def halve(_, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         low, high = bounds
         middle = (low + high) / 2
         inside = holds(middle)

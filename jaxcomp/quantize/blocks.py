@@ -4,13 +4,13 @@ The weights on one antidiagonal of a block do not depend on each other, and are 
 many blocks that do not depend on each other either.
 """
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcomp.quantize.reproduction import Reproduction
+from jaxcomp.quantize.reproduction import Array, Reproduction
 
 BLOCK = 32  # rows and columns of a block
 TOGETHER = 8  # blocks
@@ -31,29 +31,29 @@ class Choice(NamedTuple):
     prices: np.ndarray
 
 
-class Blocks(NamedTuple):
+class Blocks(NamedTuple, Generic[Array]):
     """Blocks, and what the errors around them have left in them; all [blocks, rows, columns]."""
 
-    target: jax.Array
-    step: jax.Array
-    free: jax.Array  # bool: others become zero
-    classes: jax.Array  # of `Choice.prices`
-    above: jax.Array  # `V^T e` of the errors above
-    left: jax.Array  # `r U` of what they leave to the left
+    target: Array
+    step: Array
+    free: Array  # bool: others become zero
+    classes: Array  # of `Choice.prices`
+    above: Array  # `V^T e` of the errors above
+    left: Array  # `r U` of what they leave to the left
 
 
-class Factors(NamedTuple):
+class Factors(NamedTuple, Generic[Array]):
     """The factors of moments at the blocks of a diagonal, of rows and of columns."""
 
     # Errors are handed to places that were rounded before too, where nobody asks for them: so what
     # is below the diagonal does not count.
-    rows: jax.Array  # [blocks, rows, rows]
-    columns: jax.Array  # [blocks, columns, columns]
+    rows: Array  # [blocks, rows, rows]
+    columns: Array  # [blocks, columns, columns]
 
 
 @jax.jit
 def round_blocks(
-    blocks: Blocks, factors: Factors, choice: Choice
+    blocks: Blocks[jax.Array], factors: Factors[jax.Array], choice: Choice
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return levels, errors, and what is left of each weight with the errors above it."""
     own_rows = jnp.diagonal(factors.rows, axis1=1, axis2=2)

@@ -25,8 +25,8 @@ class Source:
         if not (callable(batches) or isinstance(batches, Iterable)):
             kind = type(batches).__name__
             raise TypeError(f"batches must be a function of the step or an iterable, got {kind}")
-        self._batches = batches
-        self._repeated: Iterator[Batch] | None = None if callable(batches) else _repeated(batches)
+        self._of_step = batches if callable(batches) else None
+        self._repeated = iter(()) if callable(batches) else _repeated(batches)
         self._given = 0  # of those
 
     def from_step(self, step: int) -> Iterator[Batch]:
@@ -35,8 +35,8 @@ class Source:
         Raises:
           ValueError: if they can be iterated over once only, and end.
         """
-        if self._repeated is None:
-            yield from map(self._batches, itertools.count(step))
+        if self._of_step is not None:
+            yield from map(self._of_step, itertools.count(step))
         for batch in self._repeated:
             self._given += 1
             if self._given > step:

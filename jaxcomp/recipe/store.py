@@ -26,9 +26,9 @@ class Store(Phase):
       bias_bits: from 2 to 8, of biases and all else that is not weights; 0 leaves them as they are.
     """
 
-    name: ClassVar[str] = "store"
+    name: ClassVar[str] = "store"  # type: ignore[misc]  # the same for all
     few_valued: ClassVar[bool] = True
-    steps: ClassVar[int] = 0
+    steps: ClassVar[int] = 0  # type: ignore[misc]
     dtype: Literal["float32", "bfloat16"] = "float32"
     bias_bits: int = 8
 

@@ -97,7 +97,7 @@ def _shares_threads(state: TrainState) -> bool:
     Steps that are under way at the same time can take all these threads, and wait for one another
     for ever where they sum over devices.
     """
-    devices = state.loss.sharding.device_set
+    devices: set[jax.Device] = state.loss.sharding.device_set
     return len(devices) > 1 and next(iter(devices)).platform == "cpu"
 
 
