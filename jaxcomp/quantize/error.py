@@ -64,7 +64,7 @@ def trimmed_error(before: np.ndarray, after: np.ndarray) -> float:
     magnitudes = np.abs(before.reshape(-1))
     if magnitudes.dtype.itemsize < 4:
         magnitudes = magnitudes.astype(np.float32)
-    leave_out = max(1, np.count_nonzero(magnitudes) // _TRIMMED)
+    leave_out = max(1, int(np.count_nonzero(magnitudes)) // _TRIMMED)
     place = magnitudes.size - leave_out
     if place > 0:
         magnitudes.partition(place)

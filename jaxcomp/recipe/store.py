@@ -54,5 +54,5 @@ class Store(Phase):
         return alive._replace(params=values(rounded))
 
 
-def _as(dtype: jnp.dtype, w: jax.Array) -> jax.Array:
+def _as(dtype: jax.typing.DTypeLike, w: jax.Array) -> jax.Array:
     return w.astype(dtype) if jnp.issubdtype(w.dtype, jnp.floating) else w
