@@ -92,7 +92,8 @@ def _by_branch(arrays: Sequence[jax.Array]) -> ScaledNorms:
     """
     plain = _all_sums(arrays, jnp.ones((), arrays[0].dtype))
     factor = _range_factor(arrays, plain[1])
-    return _with_scale(*_if_plain(factor, plain, arrays), factor)
+    l1, squares = _if_plain(factor, plain, arrays)
+    return _with_scale(l1, squares, factor)
 
 
 def _by_one_read(arrays: Sequence[jax.Array]) -> ScaledNorms:

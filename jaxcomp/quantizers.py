@@ -33,7 +33,8 @@ class Quantizer(NamedTuple):
 
     to: str  # the values that weights are rounded to, in words
     number: type | None = None  # the type of its number, int or float; None if it takes none
-    check: Callable[[str, Any], None] | None = None  # checks the name of that number and its value
+    # Checks the number, given its name and its value.
+    check: Callable[[str, Any], None] = lambda name, number: None
     at_once: AtOnce | None = None
     trained: Trained | None = None
 
@@ -44,7 +45,9 @@ class Quantizer(NamedTuple):
           number: the quantizer's number; None if it takes none.
         """
         numbers = () if self.number is None else (number,)
-        return lambda w, **axis: self.at_once.function(w, *numbers, **axis)
+        at_once = self.at_once
+        assert at_once is not None
+        return lambda w, **axis: at_once.function(w, *numbers, **axis)
 
 
 def _late(module: str, name: str) -> Callable[..., Any]:
@@ -88,5 +91,5 @@ QUANTIZERS: dict[str, Quantizer] = {
         trained=Trained(_late("levels", "trained_levels"), per_unit=True),
     ),
 }
-AT_ONCE = tuple(name for name, one in QUANTIZERS.items() if one.at_once is not None)
-TRAINED = tuple(name for name, one in QUANTIZERS.items() if one.trained is not None)
+AT_ONCE = {name: one.at_once for name, one in QUANTIZERS.items() if one.at_once is not None}
+TRAINED = {name: one.trained for name, one in QUANTIZERS.items() if one.trained is not None}

@@ -110,7 +110,7 @@ def weight_mask(params: PyTree, *, network: Network | None = None) -> PyTree:
       {'bias': False, 'kernel': True}
     """
     structure = jax.tree.structure(params)
-    return structure.unflatten(are_weights(_named_arrays(params), network))
+    return jax.tree.unflatten(structure, are_weights(_named_arrays(params), network))
 
 
 def describe_mask(params: PyTree, *, network: Network | None = None) -> MaskTable:

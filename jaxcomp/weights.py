@@ -21,15 +21,25 @@ _USES = ("dense", "convolution", "embedding")
 class Parameter(Protocol):
     """Says what a network does with one of its parameters."""
 
-    use: str  # "dense", "convolution", "embedding", "elementwise", "unused" or "unknown"
-    axes: Any  # a `jaxcomp.axes.Axes`, or None where there are none or they are not understood
-    reason: str  # a sentence for a person
+    @property
+    def use(self) -> str:
+        """Name it "dense", "convolution", "embedding", "elementwise", "unused" or "unknown"."""
+
+    @property
+    def axes(self) -> Any:
+        """Give a `jaxcomp.axes.Axes`, or None where it has none or they are not understood."""
+
+    @property
+    def reason(self) -> str:
+        """Say why, in a sentence for a person."""
 
 
 class Network(Protocol):
     """Holds the parameters of a traced network, as `jaxcomp.trace` returns it."""
 
-    parameters: Mapping[str, Parameter]  # by the name of the leaf (`jaxcomp.trees.path_name`)
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Map the name of each leaf (`jaxcomp.trees.path_name`) to what is known of it."""
 
 
 class Choice(NamedTuple):

@@ -131,7 +131,7 @@ def descend(
 
     if data_term is None:
         w = w / norms(w)[1]
-    w, _, steps = jax.lax.while_loop(goes_on, step, (w, subgradient(w), 0))
+    w, _, steps = jax.lax.while_loop(goes_on, step, (w, subgradient(w), jnp.asarray(0)))
     return w, steps
 
 

@@ -16,6 +16,7 @@ Hessian, the slopes and the composite condition.
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,13 +25,17 @@ from jax.typing import ArrayLike
 from jaxcomp.losses import compressibility
 
 Residual = Callable[[ArrayLike], jax.Array]
+Options = ParamSpec("Options")
+Result = TypeVar("Result")
 
 
-def in_float64(function: Callable) -> Callable:
+def in_float64(
+    function: Callable[Concatenate[jax.Array, Options], Result],
+) -> Callable[Concatenate[ArrayLike, Options], Result]:
     """Run `function(w, ...)` in 64 bits, with `w` as one float64 vector."""
 
     @wraps(function)
-    def wrapped(w: ArrayLike, *args, **kwargs):
+    def wrapped(w: ArrayLike, *args: Options.args, **kwargs: Options.kwargs) -> Result:
         with jax.enable_x64(True):
             return function(jnp.asarray(w, jnp.float64).ravel(), *args, **kwargs)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxcomp.analysis import critical, theory
 from jaxcomp.analysis.composite import composite_sides
+from jaxcomp.trees import PyTree
 
 BATCH = 500  # points at once, which bounds the memory of [n, n] matrices
 
@@ -122,8 +123,9 @@ def _critical_points_with_data(count: int, seed: int) -> Iterator[Row]:
         def data_term(w: jax.Array) -> jax.Array:
             return jnp.sum((problem.matrix @ w - problem.target) ** 2) / 2
 
-        identity = theory.composite_identity(problem.start, data_term, strength)
-        w, _ = critical.descend(problem.start, data_term, strength, rate=0.1, max_steps=5_000)
+        start = jnp.asarray(problem.start)
+        identity = theory.composite_identity(start, data_term, strength)
+        w, _ = critical.descend(start, data_term, strength, rate=0.1, max_steps=5_000)
         w = critical.newton_on_support(w, data_term, strength, steps=10)
         kind = critical.classify(w, data_term, strength)
         _, r, c = theory.norms(w)
@@ -133,7 +135,7 @@ def _critical_points_with_data(count: int, seed: int) -> Iterator[Row]:
         return identity, residual, excess, ~kind.is_minimum, kind.nonzeros
 
     with jax.enable_x64(True):
-        problems = LeastSquares(*map(jnp.asarray, random_least_squares(16, count, seed)))
+        problems = jax.tree.map(jnp.asarray, random_least_squares(16, count, seed))
     identity, on, off, not_minimum, k = _batched(solve, problems)
     yield _row("r s dF/strength = 1 - |w|/c + r s df/strength", identity, 1e-10)
     yield _row("at rest on S: |w|/c = 1 + r s df/strength", on, 1e-10)
@@ -143,7 +145,7 @@ def _critical_points_with_data(count: int, seed: int) -> Iterator[Row]:
     yield Row("and most have k >= 2: share with k = 1", float(np.mean(k < 2)), 0.05, count)
 
 
-def _batched(function: Callable, points: jax.Array) -> np.ndarray:
+def _batched(function: Callable, points: PyTree) -> PyTree:
     with jax.enable_x64(True):
         return jax.device_get(
             jax.jit(lambda points: jax.lax.map(function, points, batch_size=BATCH))(points)

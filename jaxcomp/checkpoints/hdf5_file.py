@@ -36,6 +36,6 @@ def open_hdf5(path: Path) -> Iterator[Checkpoint]:
         file.visititems(visit)  # `visititems` follows no links to other files
 
         def load(wanted: Entry) -> np.ndarray:
-            return file["/".join(wanted.names)][()]
+            return file["/".join(map(str, wanted.names))][()]
 
         yield Checkpoint(tuple(entries), load, remarks=tuple(remarks))

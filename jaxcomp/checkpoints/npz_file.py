@@ -34,7 +34,7 @@ def open_npz(path: Path) -> Iterator[Checkpoint]:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
 
         def load(wanted: Entry) -> np.ndarray:
-            with archive.open(members[wanted.names[0]]) as member:
+            with archive.open(members[str(wanted.names[0])]) as member:
                 return npy.read_array(member, allow_pickle=False)
 
         found = [

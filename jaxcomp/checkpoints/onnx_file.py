@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, Entry, entry
 from jaxcomp.checkpoints.library import library
+from jaxcomp.codec.names import Names
 
 
 @contextmanager
@@ -19,7 +21,8 @@ def open_onnx(path: Path) -> Iterator[Checkpoint]:
     """
     onnx = library("onnx", "onnx")
     model = onnx.load(path, load_external_data=False)
-    tensors, remarks = {}, []
+    tensors: dict[Names, Any] = {}
+    remarks = []
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.STRING:
             remarks.append(f"{tensor.name!r} is text, and left out")

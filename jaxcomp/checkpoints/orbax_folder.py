@@ -59,12 +59,13 @@ def open_orbax(path: Path) -> Iterator[Checkpoint]:
         )
         index = {names_of[place]: i for i, place in enumerate(places)}
         # By default, arrays go to the devices from which they were saved.
-        as_numpy = structure.unflatten([ocp.RestoreArgs(restore_type=np.ndarray)] * len(found))
+        each = [ocp.RestoreArgs(restore_type=np.ndarray)] * len(found)
+        as_numpy = jax.tree.unflatten(structure, each)
 
         def load(wanted: Entry) -> np.ndarray:
             only: list[Any] = [ocp.PLACEHOLDER] * len(found)
             only[index[wanted.names]] = 0
-            arguments = ocp.args.PyTreeRestore(structure.unflatten(only), as_numpy)
+            arguments = ocp.args.PyTreeRestore(jax.tree.unflatten(structure, only), as_numpy)
             restored = reader.restore(folder, args=arguments)
             return np.asarray(jax.tree.leaves(restored)[index[wanted.names]])
 
@@ -82,19 +83,20 @@ def _tree_folder(path: Path) -> Path:
     if trees and not all(_step(folder, ("", _OF_FLAX)) for folder in trees):
         names = ", ".join(sorted(folder.name for folder in trees))
         raise CheckpointError(f"it holds several trees: give the folder of one of {names}")
-    steps = [folder for folder in folders if _step(folder, ("",))]
-    steps = steps or [folder for folder in folders if _step(folder)]
+    steps = [(folder, step) for folder in folders if (step := _step(folder, ("",)))]
+    steps = steps or [(folder, step) for folder in folders if (step := _step(folder))]
     if not steps:
         raise CheckpointError(
             f"not an Orbax checkpoint: there is no {_TREE} in the folder, nor in one of a step"
         )
-    prefixes = sorted({_step(folder)["prefix"] for folder in steps})
+    prefixes = sorted({step["prefix"] for _, step in steps})
     if len(prefixes) > 1:
         raise CheckpointError(
             f"it holds steps of several names, {', '.join(map(repr, prefixes))}: give the folder "
             "of one step"
         )
-    return _tree_folder(max(steps, key=lambda folder: int(_step(folder)["step"])))
+    last, _ = max(steps, key=lambda one: int(one[1]["step"]))
+    return _tree_folder(last)
 
 
 def _step(folder: Path, prefixes: tuple[str, ...] | None = None) -> re.Match[str] | None:

@@ -113,9 +113,10 @@ def _choose(path: Path) -> tuple[str, Callable[[Path], AbstractContextManager[Ch
     if path.is_file() and _legacy_step(path) is not None:
         return "flax", open_msgpack
     if path.is_dir():
-        files = [file for file in path.iterdir() if _legacy_step(file) is not None]
+        each = ((_legacy_step(file), file) for file in path.iterdir())
+        files = [(step, file) for step, file in each if step is not None]
         if files:
-            last = max(files, key=_legacy_step)
+            _, last = max(files, key=lambda one: one[0])
             return "flax", lambda _: open_msgpack(last)
         found = indexes(path)
         if len(found) > 1:

@@ -45,7 +45,7 @@ def open_safetensors(path: Path) -> Iterator[Checkpoint]:
         def load(wanted: Entry) -> np.ndarray:
             # The library would map the file into memory, where it stays as long as the file is
             # open. Opening the file for each array would take quadratic time.
-            begin, end = header[wanted.names[0]]["data_offsets"]
+            begin, end = header[str(wanted.names[0])]["data_offsets"]
             file.seek(start + begin)
             return np.frombuffer(file.read(end - begin), wanted.dtype).reshape(wanted.shape)
 
@@ -77,7 +77,7 @@ def write_safetensors(
             places[name] = stored, array.shape, array.itemsize, part.tell()
             sizes[name] = array.nbytes
             little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-            part.write(little.reshape(-1).view(np.uint8))
+            part.write(little.reshape(-1).view(np.uint8).data)
         # Wide types come first, so that each array is aligned.
         starts, end = {}, 0
         for width, part in parts.items():

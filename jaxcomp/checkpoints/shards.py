@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby, islice
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxcomp.checkpoints.checkpoint import Checkpoint, CheckpointError, Entry
 from jaxcomp.checkpoints.safetensors_file import open_safetensors, write_safetensors
+from jaxcomp.codec.names import Names
 
 INDEX = ".safetensors.index.json"
 SHARDS = "jaxcomp.shards"  # key in the metadata of a `.jxc` file
@@ -43,7 +44,9 @@ def open_shards(index: Path) -> Iterator[Checkpoint]:
     """
     file_of = _weight_map(index)
     with ExitStack() as stack:
-        loaders, entries, remarks = {}, [], []
+        loaders: dict[Names, Callable[[Entry], np.ndarray]] = {}
+        entries: list[Entry] = []
+        remarks: list[str] = []
         metadata: dict[str, str] = {}
         for file in sorted(set(file_of.values())):
             path = index.with_name(file)

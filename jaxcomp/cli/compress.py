@@ -3,7 +3,7 @@
 import argparse
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from jaxcomp.screen import PlainConsole
 
 _UNITS = {"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _LARGE = 50_000_000  # checkpoints from this size on, in bytes, show a bar
-_PER_UNIT = tuple(name for name in AT_ONCE if QUANTIZERS[name].at_once.per_unit)
+_PER_UNIT = tuple(name for name, one in AT_ONCE.items() if one.per_unit)
 _WITH_MOMENTS = ("ternary", "codebook")
 
 
@@ -273,7 +273,7 @@ def _values(options: argparse.Namespace) -> int | None:
     return 3 if options.ternary else options.codebook
 
 
-def _any_of(names: Sequence[str]) -> str:
+def _any_of(names: Iterable[str]) -> str:
     """Return options as text, joined by "or"."""
     return " or ".join(f"--{name}" for name in names)
 

@@ -10,7 +10,7 @@ def fail(path: str, error: Exception) -> int:
 
     An error of the system that names another file is reported about that file.
     """
-    reason = error
+    reason = str(error)
     if isinstance(error, OSError) and error.strerror:
         path, reason = error.filename or path, error.strerror
     if isinstance(error, MemoryError):  # it may have no text

@@ -1,6 +1,7 @@
 """Implements `jaxcomp inspect FILE`: what a file holds, tensor by tensor."""
 
 import argparse
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich import box
@@ -45,13 +46,13 @@ def run(options: argparse.Namespace) -> int:
         info = codec.describe(options.file, limits=limits(options))
     except (codec.FormatError, ImportError, OSError) as error:
         return fail(options.file, error)
-    errors = None
+    errors: Sequence[float | None] = [None] * len(info.tensors)
     if options.original is not None:
         try:
             errors = _errors(options)
         except (ValueError, ImportError, OSError) as error:
             return fail(options.original, error)
-    rows = list(zip(info.tensors, errors or [None] * len(info.tensors), strict=True))
+    rows = list(zip(info.tensors, errors, strict=True))
     if options.sort == "bytes":
         rows.sort(key=lambda row: -row[0].payload_bytes)
     if options.json:

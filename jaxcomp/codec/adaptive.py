@@ -60,7 +60,7 @@ def code_adaptive(
     """
     rows, columns = shape
     known = levels is not None
-    live = None if not known else (levels != 0).any(axis=0)
+    live = None if levels is None else (levels != 0).any(axis=0)
     live = code_chain(coder, 2, columns, period=1, hint=hints.get(columns), symbols=live).astype(
         bool
     )
@@ -69,9 +69,9 @@ def code_adaptive(
         raise FormatError(f"rows of {width} levels, more than {MAX_WIDTH}")
     tables = _TABLE_MEMORY * max(-bounds[0], bounds[1], 1)
     coder.budget.need(rows * width + CHAIN_MEMORY * (rows + columns) + width * (_MEMORY + tables))
-    if known:
+    if levels is not None:
         levels = levels[:, live]
-    base, classes = _densities(levels, settings) if known else (None, None)
+    base, classes = (None, None) if levels is None else _densities(levels, settings)
     base = int(coder.symbols(np.ones(_BASES), 1, base)[0]) - _BASES // 2
     alphabet = CLASSES if settings.densities else 2
     classes = code_chain(
@@ -86,13 +86,14 @@ def code_adaptive(
     density = CLASS_UNIT * (classes[alive].astype(np.int64) - 8) * settings.densities
     lags = lags_of(settings.period)
     if coder.rows is not None:
-        if known:
+        if levels is not None:
             out = np.ascontiguousarray(levels, np.int8)
         coder.rows(out, alive, density, lags, base, bounds, known=known)
     else:
         model = _Rows(width, bounds, base, lags)
         for i, one in zip(alive, density, strict=True):
-            out[i] = model.code(coder, out, i, int(one), levels[i] if known else None)
+            row = None if levels is None else levels[i]
+            out[i] = model.code(coder, out, int(i), int(one), row)
     whole = np.zeros(shape, np.int8)
     whole[:, live] = out
     return whole
@@ -141,19 +142,20 @@ class _Rows:
         parents = np.stack(
             [above[i - lag] if i >= lag else np.zeros_like(above[i]) for lag in self._lags]
         )
-        known = levels is not None
-        nonzero = self._code_zeros(coder, parents, density, levels != 0 if known else None)
+        nonzero = self._code_zeros(coder, parents, density, None if levels is None else levels != 0)
         at = np.flatnonzero(nonzero)
         parents = parents[:, at]
-        positive = self._code_signs(coder, parents, at, levels[at] > 0 if known else None)
+        positive = self._code_signs(coder, parents, at, None if levels is None else levels[at] > 0)
         magnitudes = self._code_magnitudes(
-            coder, np.abs(parents), at, np.abs(levels[at]) if known else None
+            coder, np.abs(parents), at, None if levels is None else np.abs(levels[at])
         )
         out = np.zeros_like(above[i])
         out[at] = np.where(positive, magnitudes, -magnitudes)
         return out
 
-    def _code_zeros(self, coder, parents, density, nonzero):
+    def _code_zeros(
+        self, coder: Coder, parents: np.ndarray, density: int, nonzero: np.ndarray | None
+    ) -> np.ndarray:
         parent_bits = ((parents != 0) * (1 << np.arange(5))[:, None]).sum(axis=0)
         by_column = self._by_column.logits(self._columns) - self._base
         bucket = clipped((by_column + UNIT // 4) // (UNIT // 2) + 8, 0, 15)
@@ -172,7 +174,9 @@ class _Rows:
         self._by_both.learn(both, nonzero)
         return nonzero
 
-    def _code_signs(self, coder, parents, at, positive):
+    def _code_signs(
+        self, coder: Coder, parents: np.ndarray, at: np.ndarray, positive: np.ndarray | None
+    ) -> np.ndarray:
         low, high = self._bounds
         if low == 0 or high == 0:
             return np.full(len(at), low == 0)
@@ -189,7 +193,9 @@ class _Rows:
         self._sign_sum.learn(total, positive)
         return positive
 
-    def _code_magnitudes(self, coder, parents, at, magnitudes):
+    def _code_magnitudes(
+        self, coder: Coder, parents: np.ndarray, at: np.ndarray, magnitudes: np.ndarray | None
+    ) -> np.ndarray:
         out = np.ones(len(at), np.int16)
         left = np.arange(len(at))
         for threshold in range(1, self._largest):
@@ -217,7 +223,9 @@ class _Magnitude:
         self._by_sum = Odds(4 * largest + 1, HALF, COUNT_UNIT)
         self._mixer = Mixer(MAGNITUDE_WEIGHTS)
 
-    def code(self, coder, parents, at, larger):
+    def code(
+        self, coder: Coder, parents: np.ndarray, at: np.ndarray, larger: np.ndarray | None
+    ) -> np.ndarray:
         none = np.zeros_like(at)
         near = clipped(parents[:2].astype(np.int64) - self._threshold + 2, 0, 4)
         pair, total = 5 * near[0] + near[1], parents[:4].sum(axis=0, dtype=np.int64)

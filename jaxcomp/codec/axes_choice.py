@@ -15,7 +15,7 @@ _ENOUGH = 2**19  # entries that show the scales of slices
 
 def smallest_axes(costs: dict[Axes, int]) -> Axes:
     """Return the axes of the fewest bits, or none if they save no more than chance can."""
-    best = min(costs, key=costs.get)
+    best = min(costs, key=costs.__getitem__)
     return best if costs[best] < _GAIN * costs[()] else ()
 
 

@@ -70,7 +70,7 @@ def choose_scheme(levels: np.ndarray, bounds: tuple[int, int], hints: Hints) -> 
     for scheme, size in tuple(sizes.items()):
         if scheme.settings is not None and levels.ndim > 1 and _NEAR * size <= smallest:
             attempt(scheme._replace(settings=scheme.settings._replace(densities=True)))
-    return min(sizes, key=sizes.get)
+    return min(sizes, key=sizes.__getitem__)
 
 
 def _size(

@@ -58,12 +58,14 @@ class Encoder(Coder):
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
         """See `Coder`."""
         del count
+        assert symbols is not None
         if len(weights) > 1:
             self._range.encode(symbols.astype(np.int32), _categorical(weights))
         return symbols
 
     def bits(self, ones: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         """See `Coder`."""
+        assert bits is not None
         if len(ones):
             self._range.encode(bits.astype(np.int32), _BITS, _pairs(ones))
         return bits
@@ -71,6 +73,8 @@ class Encoder(Coder):
     def raw(self, count: int, data: bytes | None) -> bytes:
         """See `Coder`."""
         del count
+        assert self._sink is not None
+        assert data is not None
         self._sink(data)
         return data
 
@@ -101,7 +105,7 @@ class Decoder(Coder):
 
     def __init__(
         self,
-        code: bytes = b"",
+        code: memoryview | bytes = b"",
         raw: memoryview | bytes = b"",
         budget: Budget | None = None,
     ) -> None:

@@ -33,6 +33,7 @@ class CompiledEncoder(Encoder):
     def symbols(self, weights: np.ndarray, count: int, symbols: np.ndarray | None) -> np.ndarray:
         """See `Coder`."""
         del count
+        assert symbols is not None
         if len(weights) > 1:
             self._make_room(symbols.size)
             seen = np.zeros(len(weights), np.int64)
@@ -54,6 +55,7 @@ class CompiledEncoder(Encoder):
 
     def bits(self, ones: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         """See `Coder`."""
+        assert bits is not None
         self._make_room(len(ones))
         encode_bits(np.asarray(bits, bool), np.asarray(ones, np.int32), self._words, self._state)
         return bits

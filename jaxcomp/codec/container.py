@@ -31,7 +31,7 @@ OVERHEAD = START + _DIGEST_BYTES  # bytes of a file that are not its body
 _TAIL = 2**16  # bytes that are read first from the end of a file
 
 
-Part = tuple[memoryview, memoryview]  # raw and coded bytes
+Part = tuple[bytes | memoryview, bytes | memoryview]  # raw and coded bytes
 
 
 class ContainerWriter:
@@ -42,7 +42,7 @@ class ContainerWriter:
         self._part_digests: list[bytes] = []
         self.size = file.write(MAGIC + bytes([VERSION]))
 
-    def write_part(self, raw: bytes, code: bytes) -> None:
+    def write_part(self, raw: bytes | memoryview, code: bytes | memoryview) -> None:
         """Append a part of an array."""
         self.size += self._file.write(raw) + self._file.write(code)
         self._part_digests.append(_digest(raw, code, size=PART_DIGEST))
@@ -71,7 +71,7 @@ class Container:
       parts_begin, parts_end: where parts of arrays begin and end in the file.
     """
 
-    def __init__(self, file: BinaryIO, limits: Limits | None, *, keeps: bool) -> None:
+    def __init__(self, file: io.BufferedIOBase, limits: Limits | None, *, keeps: bool) -> None:
         """See `open_container`."""
         self._file = file if file.seekable() else io.BytesIO(file.read())
         self._lock = threading.Lock()

@@ -4,6 +4,7 @@ The text `t` of the key `k` is a dict without entries whose names are `("__metad
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
 from jaxcomp.codec.names import Names
 
@@ -16,6 +17,6 @@ def names_of(metadata: Mapping[str, str]) -> Iterator[Names]:
         yield METADATA, key, text
 
 
-def is_metadata(names: Names) -> bool:
+def is_metadata(names: Names) -> TypeGuard[tuple[str, str, str]]:
     """Tell whether the names of a dict without entries are a key and its text."""
     return len(names) == 3 and names[0] == METADATA and all(isinstance(n, str) for n in names)

@@ -69,16 +69,16 @@ def load(
     wanted = _Wanted(only)
     tree = Unflattened()
     with _opened(path, limits, threads, keeps=True) as (_, arrays):
-        waiting = []
+        waiting: list[tuple[Names, Callable[[], Record | None]]] = []
         for names, stored, _ in arrays.items(wanted=wanted):
             if stored is not None:
                 waiting.append((names, arrays.start(stored)))
             elif not is_metadata(names):
-                waiting.append((names, lambda: EMPTY))
+                waiting.append((names, lambda: None))
         wanted.check_all_found()
         for names, wait in waiting:
             record = wait()
-            tree.add(names, EMPTY if record is EMPTY else record.values())
+            tree.add(names, EMPTY if record is None else record.values())
     return tree.root
 
 
@@ -97,7 +97,7 @@ def metadata(path: str | os.PathLike, *, limits: Limits | None = None) -> dict[s
       ...     codec.metadata(f"{folder}/model.jxc")
       {'format': 'np'}
     """
-    found = {}
+    found: dict[str, str] = {}
     with _opened(path, limits, 1, keeps=False) as (_, arrays):
         for names, _, _ in arrays.items(until_array=True):
             if is_metadata(names):
@@ -230,8 +230,9 @@ class File(Mapping[str, np.ndarray]):
         self._context = _opened(path, limits, threads, keeps=True)
         _, self._arrays = self._context.__enter__()
         try:
-            found = ((names, stored) for names, stored, _ in self._arrays.items())
-            self._stored = dict(joined(item for item in found if item[1] is not None))
+            items = self._arrays.items()
+            found = ((names, stored) for names, stored, _ in items if stored is not None)
+            self._stored = dict(joined(found))
         except BaseException:
             self.close()
             raise

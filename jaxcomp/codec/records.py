@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from jaxcomp.codec.scaled import MEMORY_OF_FACTOR, code_factors, code_scaled, sl
 from jaxcomp.codec.scheme import Scheme, code_by_rows
 
 Hints = dict[int, np.ndarray]
+AnyCoder = TypeVar("AnyCoder", bound=Coder)
 _GAIN = 0.98  # an arrangement must make an array smaller by this factor
 _WORK, _WORK_OF_ENTRY = 300_000, 20  # nanoseconds of work for each array, and for each entry
 
@@ -37,7 +38,10 @@ class Record(NamedTuple):
 
     def values(self) -> np.ndarray:
         """Return the array in the machine's byte order, writeable."""
-        array = self.few_valued.values() if self.array is None else self.array
+        array = self.array
+        if array is None:
+            assert self.few_valued is not None
+            array = self.few_valued.values()
         return array.astype(self.facts.dtype.newbyteorder("="), copy=False)
 
     def copy(self) -> "Record":
@@ -112,11 +116,11 @@ def parts_of(facts: Facts, number: int) -> list[slice]:
 
 def code_parts(
     parts: int,
-    begin: Callable[[int], Coder],
-    end: Callable[[int, Coder], None],
+    begin: Callable[[int], AnyCoder],
+    end: Callable[[int, AnyCoder], None],
     facts: Facts,
     array: Known | None,
-    each: Callable[[Callable[[int], None], Iterable[int]], None],
+    each: Callable[[Callable[[int], Any], Iterable[int]], None] | None,
 ) -> Record:
     """Code an array as parts, each of which can be decoded alone, given the head in the first.
 
@@ -126,7 +130,8 @@ def code_parts(
       end: is called with each part's number and coder once it has been coded.
       facts: the facts about the array.
       array: the array to encode; None to decode.
-      each: calls a function with each of some numbers, at the same time if it can.
+      each: calls a function with each of some numbers, at the same time if it can; one part needs
+        none.
     """
     first = begin(0)
     head = _code_head(first, facts, array)
@@ -144,6 +149,7 @@ def code_parts(
 
     if parts == 1:
         return _record(facts, head, code(0))
+    assert each is not None
     each(code, range(parts))
     return _record(facts, head, out)
 
@@ -221,24 +227,26 @@ def _code_values(coder: Coder, facts: Facts, hints: Hints, array: Known | None) 
 def _record(facts: Facts, head: Head, flat: np.ndarray | None) -> Record:
     if flat is None:  # an encoder has no values
         return Record(facts, None, None)
-    if not facts.few:
+    if head.codebook is None:
         return Record(facts, None, flat.reshape(facts.shape))
     return Record(facts, FewValued(flat.reshape(facts.shape), head.codebook), None)
 
 
 def _code_head(coder: Coder, facts: Facts, array: Known | None) -> Head:
+    given = None if array is None else array.given
+    known_codebook = given.codebook if isinstance(given, FewValued) else None
     codebook, factors = None, ()
     if facts.kind in (Kind.TABLE, Kind.MIRRORED):
-        codebook = _code_table(coder, facts, None if array is None else array.given.codebook)
+        codebook = _code_table(coder, facts, known_codebook)
     elif facts.kind in (Kind.STEP, Kind.STEPS):
-        steps = None if array is None else array.given.codebook.reshape(-1)
+        steps = None if known_codebook is None else known_codebook.reshape(-1)
         codebook = code_planes(coder, facts.dtype, facts.codebook_size, steps)
         codebook = codebook.reshape(facts.step_shape)
     if facts.size:
         factors_of = exponent_factors if facts.kind == Kind.FLOATS else slice_factors
         axes, known = facts.scheme.axes, None
-        if array is not None:
-            known = tuple(factors_of(array.levels, axis) for axis in axes)
+        if array is not None and (levels := array.levels) is not None:
+            known = tuple(factors_of(levels, axis) for axis in axes)
         factors = code_factors(coder, facts.shape, axes, known)
     return Head(codebook, factors)
 
@@ -248,12 +256,13 @@ def _code_part(
 ) -> np.ndarray:
     """Code a part of an array, flat: its levels, or its entries if it is not few-valued."""
     size = part.stop - part.start
-    entries = None if facts.few or array is None else array.given.reshape(-1)[part]
+    given = None if array is None else array.given
+    entries = given.reshape(-1)[part] if isinstance(given, np.ndarray) else None
     if facts.kind == Kind.PLAIN:
         return code_planes(coder, facts.dtype, size, entries)
     if facts.kind == Kind.ARRANGED:
         return code_arranged(coder, facts.dtype, facts.shape, facts.way, entries)
-    levels = None if array is None else array.levels.reshape(-1)[part]
+    levels = None if array is None or array.levels is None else array.levels.reshape(-1)[part]
     if not facts.size:
         levels = np.zeros(0, facts.level_dtype)
     elif facts.scheme.settings is not None:

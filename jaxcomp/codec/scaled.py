@@ -86,7 +86,7 @@ def slice_factors(levels: np.ndarray, axis: int) -> np.ndarray:
     narrow = levels.dtype == np.int8
     sizes = np.abs(levels).view(np.uint8) if narrow else np.abs(levels)
     wide = np.uint32 if narrow and before < 2**24 else np.int64
-    sums = sizes.reshape(before, -1).sum(axis=0, dtype=wide)
+    sums: np.ndarray = sizes.reshape(before, -1).sum(axis=0, dtype=wide)
     sums = sums.reshape(levels.shape[axis], after).sum(axis=1, dtype=np.int64)
     scale = sums / max(1.0, sums.sum() / max(1, np.count_nonzero(sums)))
     factors = np.rint(4 * np.log2(np.where(sums > 0, scale, 1))) + _MIDDLE

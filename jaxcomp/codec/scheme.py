@@ -47,10 +47,11 @@ def code_scheme(text: Text, axes: int, bounds: tuple[int, int], scheme: Scheme |
     Raises:
       FormatError: if there is no such scheme, or it does not fit such an array.
     """
-    byte = None
-    if scheme is not None and scheme.settings is None:
+    if scheme is None:
+        byte = None
+    elif scheme.settings is None:
         byte = AXES.index(scheme.axes) + 2 * _ADAPTIVE * (scheme.prior is not None)
-    elif scheme is not None:
+    else:
         flags = (scheme.transposed, scheme.by_last_axis, scheme.settings.densities)
         byte = _ADAPTIVE + sum(flag << bit for bit, flag in enumerate(flags))
     byte = text.byte(byte)
@@ -68,7 +69,8 @@ def code_scheme(text: Text, axes: int, bounds: tuple[int, int], scheme: Scheme |
     if max(-bounds[0], bounds[1]) > MAX_MAGNITUDE:
         raise FormatError(f"scheme {byte} is for levels up to {MAX_MAGNITUDE}")
     flags = byte - _ADAPTIVE
-    period = text.number(None if scheme is None else scheme.settings.period)
+    settings = None if scheme is None else scheme.settings
+    period = text.number(None if settings is None else settings.period)
     if not 1 <= period <= MAX_PERIOD:
         raise FormatError(f"a period of {period} rows")
     return Scheme(
@@ -126,6 +128,7 @@ def code_by_rows(
     Raises:
       FormatError: if a level that was decoded is out of bounds.
     """
+    assert scheme.settings is not None
     matrix = None
     rows_columns = scheme.matrix_shape(shape)
     if levels is not None:
@@ -138,6 +141,6 @@ def code_by_rows(
     if low < bounds[0] or high > bounds[1]:
         raise FormatError(f"levels from {low} to {high} are declared to be in {bounds}")
     for axis, size in enumerate(rows_columns):
-        hints[size] = matrix.any(axis=1 - axis)
+        hints[size] = np.any(matrix, axis=1 - axis)
     matrix = matrix.T if scheme.transposed else matrix
     return matrix.reshape(shape)

@@ -101,7 +101,8 @@ class StoredArrays:
         _, decoder_of = coders(expected)
         decoder = (MeteringDecoder if metered else decoder_of)(budget=self._budget)
         decoder.start(*next(parts))
-        text, hints, taken = Text(decoder), {}, Unflattened()
+        text, taken = Text(decoder), Unflattened()
+        hints: Hints = {}
         originals = _Originals(self._container)
         before = 0.0
         while (found := decode_names(text)) is not None:
@@ -127,7 +128,7 @@ class StoredArrays:
                 raise FormatError(f"{join(names)}: {error}") from error
             except ValueError as error:
                 raise FormatError(str(error)) from error
-            size = decoder.spent if metered else 0.0
+            size = decoder.spent if isinstance(decoder, MeteringDecoder) else 0.0
             apart = sum(PART_DIGEST + span.raw_bytes + span.code_bytes for span in _spans(stored))
             if is_wanted:
                 yield names, stored, size - before + apart
@@ -214,11 +215,12 @@ class _Originals:
     """Finds the parts of arrays, and the originals of repeated arrays."""
 
     def __init__(self, container: Container) -> None:
-        self._footer = container.footer
-        self._shared: Collection[int] = frozenset(container.footer.shared if self._footer else ())
+        footer = container.footer
+        self._shared: Collection[int] = frozenset(footer.shared if footer else ())
+        self._declared = footer.parts if footer else 0
         self._end, self._parts_end = container.parts_begin, container.parts_end
         self._arrays = self._parts = 0
-        self._by_place: dict[int, Record | Apart] = {}
+        self._by_place: dict[int, Stored] = {}
 
     def add(self, stored: Stored) -> None:
         """Count an array."""
@@ -240,7 +242,7 @@ class _Originals:
             raise FormatError(f"{count} parts of an array of {facts.size} entries")
         for _ in range(count):
             code_bytes, raw_bytes = text.number(None), text.number(None)
-            if self._parts == self._footer.parts or (
+            if self._parts == self._declared or (
                 self._end + raw_bytes + code_bytes > self._parts_end
             ):
                 raise FormatError("a part of an array is declared, beyond those of the file")
@@ -251,7 +253,7 @@ class _Originals:
 
     def check_end(self) -> None:
         """Check that nothing is left over."""
-        if self._end != self._parts_end or (self._footer and self._parts != self._footer.parts):
+        if self._end != self._parts_end or self._parts != self._declared:
             raise FormatError("a part belongs to no array")
 
 

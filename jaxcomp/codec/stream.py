@@ -205,5 +205,5 @@ def _identity(arrays: tuple[np.ndarray, ...]) -> bytes:
     digest = hashlib.blake2b(digest_size=32)
     for array in arrays:
         digest.update(f"{array.dtype.name} {array.shape};".encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.digest()

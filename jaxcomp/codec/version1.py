@@ -159,16 +159,15 @@ def _decode_array(record: _Record, payload: memoryview) -> np.ndarray:
     if record.codebook is None:
         return np.frombuffer(payload, record.dtype).astype(native).reshape(record.shape)
     array = np.empty(math.prod(record.shape), native)
-    for part, levels in _decode_levels(payload, record):
+    for part, levels in _decode_levels(payload, math.prod(record.shape), len(record.codebook)):
         array[part] = record.codebook[levels]
     return array.reshape(record.shape)
 
 
 def _decode_levels(
-    payload: memoryview, record: _Record
+    payload: memoryview, count: int, alphabet: int
 ) -> Iterator[tuple[slice, np.ndarray | int]]:
     """Yield the levels of an array, part by part."""
-    count, alphabet = math.prod(record.shape), len(record.codebook)
     counts, rest = np.zeros(alphabet, np.int64), payload
     for level in range(alphabet - 1):
         counts[level], rest = _read_leb128(rest)

@@ -1,6 +1,6 @@
 """Adjusts biases, so that they compensate for what rounding does to the means of outputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Biases:
         means = np.arange(1.0, 1 + size[0] * size[1]).reshape(size)
         changes = self._changes(leaf, means)
         taker = changes[0].leaf
-        total = sum(change.amount for change in changes)
+        total = np.asarray(sum(change.amount for change in changes))
         same = all(change.leaf == taker for change in changes) and total.size == means.size
         return taker if same and np.array_equal(total.ravel(), means.ravel()) else None
 
@@ -54,7 +54,7 @@ class Biases:
           means: [matrices, outputs].
           leaves: the current parameters.
         """
-        after: Mapping[int, np.ndarray] = {}
+        after: dict[int, np.ndarray] = {}
         for bias, amount in self._changes(leaf, means):
             after[bias] = after.get(bias, leaves[bias].astype(np.float64)) + amount
         return {bias: array.astype(leaves[bias].dtype) for bias, array in after.items()}

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 from jaxcomp.arguments import check_number
 from jaxcomp.compression.arrays import Arrays, Written
 from jaxcomp.compression.calibration import Calibration
-from jaxcomp.compression.candidates import Candidates, Source, rivals_of
+from jaxcomp.compression.candidates import Candidates, Source, Tune, rivals_of
 from jaxcomp.compression.data_free import Quantizer, bits_of, check_finite, round_alone
 from jaxcomp.compression.from_moments import FromMoments
 from jaxcomp.compression.in_order import InOrder
@@ -65,20 +66,23 @@ def compress_calibrated(
     rivals = rivals_of(values, _largest(arrays))
     bias_quantizer = bias_quantizer or bits_of(_BIAS_BITS)
     others = round_alone(arrays, None, bias_quantizer)
+    trains: Tune | None = None
     if isinstance(calibration, Moments):
         source: Source = FromMoments(arrays, calibration, others, units_on, values=values)
         how = "predicted from the moments"
     else:
         source = InOrder(params, calibration, arrays, others, values=values)
+        if tune:
+            trains = partial(source.tuned, steps=tune)
         how = "on batches held back" if calibration.holds_back else "on the calibration batch"
     with tempfile.TemporaryDirectory() as folder:
-        work = Candidates(source, arrays, rivals, bias_quantizer, tune, Path(folder), on_trial)
+        work = Candidates(source, arrays, rivals, bias_quantizer, trains, Path(folder), on_trial)
         trade, found = work.reach(goal, value)
         rival = work.best_rival(goal, value, found)
         better = rival is None or (
             found.lost <= rival.lost if goal == "size" else found.file_bytes <= rival.file_bytes
         )
-        chosen = found if better else rival
+        chosen = found if rival is None or better else rival
         if not math.isfinite(chosen.lost):
             raise ValueError(
                 f"the loss of the rounded network is {chosen.lost}: look at its outputs"

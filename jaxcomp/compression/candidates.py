@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -29,13 +29,23 @@ class Candidate(NamedTuple):
 
     stored: Stored
     lost: float
-    written: Written | None = None  # None until its size is needed
-    path: Path | None = None  # path of its file
+
+
+class Trial(NamedTuple):
+    """Holds arrays that have been stored in a file."""
+
+    stored: Stored
+    lost: float
+    written: Written
+    path: Path  # path of the file
 
     @property
     def file_bytes(self) -> int:
-        """Return the size of its file, which must have been written."""
+        """Return the size of its file."""
         return self.written.file_bytes
+
+
+Found = TypeVar("Found", Candidate, Trial)
 
 
 class Source(Protocol):
@@ -50,8 +60,9 @@ class Source(Protocol):
     def lost(self, stored: Stored) -> float:
         """Return the loss with other arrays, by name."""
 
-    def tuned(self, stored: Stored, steps: int) -> tuple[Stored, float]:
-        """Return trained arrays and the loss; only if the network can be run."""
+
+# From what is stored to what training makes of it, and the loss.
+Tune = Callable[[Stored], tuple[Stored, float]]
 
 
 class Candidates:
@@ -63,7 +74,7 @@ class Candidates:
         arrays: Arrays,
         rivals: Sequence[Sequence[Quantizer]],
         bias_quantizer: Quantizer,
-        tune: int,
+        tune: Tune | None,
         folder: Path,
         on_trial: Callable[[float, float], None],
     ) -> None:
@@ -74,7 +85,7 @@ class Candidates:
           arrays: all arrays that a file holds.
           rivals: rows of quantizers for each weight array alone; each row has ever fewer levels.
           bias_quantizer: rounds the biases of rivals.
-          tune: number of training steps after rounding.
+          tune: trains what is rounded; None to leave it.
           folder: folder for the files.
           on_trial: called with each price that was tried, and the loss.
         """
@@ -83,7 +94,7 @@ class Candidates:
         self._tune, self._on_trial = tune, on_trial
         self._files = 0
 
-    def reach(self, goal: str, value: float) -> tuple[float, Candidate]:
+    def reach(self, goal: str, value: float) -> tuple[float, Trial]:
         """Return the price of a bit at which the goal is reached, and its candidate."""
         if goal == "trade":
             return value, self._with_size(self._tuned(self._at(value)))
@@ -97,7 +108,7 @@ class Candidates:
             return found.lost <= value
 
         largest = last_that_is_good(self._at, is_good, first)
-        if self._tune:  # tuning is slow, so start near the end
+        if self._tune is not None:  # tuning is slow, so start near the end
             near = first if largest is None else largest[0]
             largest = last_that_is_good(lambda trade: self._tuned(self._at(trade)), is_good, near)
         if largest is None:
@@ -107,7 +118,7 @@ class Candidates:
             )
         return largest[0], self._with_size(largest[1])
 
-    def _of_size(self, value: float, first: float) -> tuple[float, Candidate]:
+    def _of_size(self, value: float, first: float) -> tuple[float, Trial]:
         """Return a file of nearly this size; entropies predict the size of files."""
         entropies: dict[float, float] = {}
 
@@ -124,8 +135,8 @@ class Candidates:
                 break
             trade = 1 / found[0]
             trial = self._with_size(self._at(trade))
-            if self._tune and trial.file_bytes <= value:
-                tuned = self._with_size(self._tuned(trial))
+            if self._tune is not None and trial.file_bytes <= value:
+                tuned = self._with_size(self._tuned(Candidate(trial.stored, trial.lost)))
                 trial = tuned if tuned.file_bytes <= value else trial
             if trial.file_bytes <= value and (best is None or trial.lost < best[1].lost):
                 best = trade, trial
@@ -136,7 +147,7 @@ class Candidates:
             raise ValueError(f"no file of {value:,.0f} bytes was found: ask for a larger one")
         return best
 
-    def best_rival(self, goal: str, value: float, found: Candidate) -> Candidate | None:
+    def best_rival(self, goal: str, value: float, found: Trial) -> Trial | None:
         """Return the best file without calibration that reaches the same goal, or None.
 
         Among the arrays that lose little enough, those of the lowest entropy are written.
@@ -150,7 +161,7 @@ class Candidates:
             return None
         return self._with_size(min(good, key=lambda one: entropy_bytes(one.stored)))
 
-    def _alone_by(self, best: Callable[..., Candidate | None], most: float) -> list[Candidate]:
+    def _alone_by(self, best: Callable[..., Found | None], most: float) -> list[Found]:
         """Return the best of each row of quantizers at each price, if there is one."""
         each = itertools.product(self._rivals, _RIVAL_TRADES)
         found = (best(quantizers, trade, most) for quantizers, trade in each)
@@ -158,7 +169,7 @@ class Candidates:
 
     def _of_size_alone(
         self, quantizers: Sequence[Quantizer], trade: float, most: float
-    ) -> Candidate | None:
+    ) -> Trial | None:
         """Return the file with the most levels that is small enough."""
         for quantizer in quantizers:
             new = self._alone(quantizer, trade)
@@ -188,9 +199,9 @@ class Candidates:
 
     def _tuned(self, found: Candidate) -> Candidate:
         """Return it with trained codebooks and biases, if that was asked for and is better."""
-        if not self._tune:
+        if self._tune is None:
             return found
-        new = Candidate(*self._source.tuned(found.stored, self._tune))
+        new = Candidate(*self._tune(found.stored))
         return new if new.lost < found.lost else found
 
     def _alone(self, quantizer: Quantizer, trade: float) -> Candidate:
@@ -202,11 +213,11 @@ class Candidates:
             stored[entry.name] = rounds(entry, self._arrays.checkpoint.load(entry))
         return Candidate(stored, self._source.lost(stored))
 
-    def _with_size(self, found: Candidate) -> Candidate:
+    def _with_size(self, found: Candidate) -> Trial:
         self._files += 1
         path = self._folder / f"{self._files}.jxc"
         written = self._arrays.write(path, as_stored(found.stored), lambda _: None)
-        return found._replace(written=written, path=path)
+        return Trial(found.stored, found.lost, written, path)
 
 
 def rivals_of(values: int | None, largest: float) -> list[list[Quantizer]]:

@@ -72,7 +72,7 @@ def save_moments(
             layers[leaf],
             curvature.second,
             curvature.sensitivities,
-            None if bias is None else means.first,
+            None if bias is None or means is None else means.first,
             None if bias is None else network.names[bias],
         )
     if not known:

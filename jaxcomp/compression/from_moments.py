@@ -65,7 +65,7 @@ class FromMoments:
             stored[entry.name] = rounded
             errors = w - known.layer.matrices(rounded.values().astype(np.float64))
             lost += curvature.loss(errors)
-            if self._has_bias(known):
+            if known.bias is not None and known.mean is not None:
                 means = np.einsum("mi,mio->mo", known.mean, errors)
                 bias = biases[known.bias]
                 biases[known.bias] = (bias + means.reshape(bias.shape)).astype(bias.dtype)
@@ -100,14 +100,11 @@ class FromMoments:
 
     def _centered(self, known: Known) -> np.ndarray:
         """Return the moments that remain where a bias compensates for the means."""
-        if not self._has_bias(known):
+        if known.bias is None or known.mean is None:
             return known.second
         if known.second.ndim == 2:
             return np.maximum(known.second - known.mean**2, 0)
         return known.second - known.mean[:, :, None] * known.mean[:, None]
-
-    def _has_bias(self, known: Known) -> bool:
-        return known.bias is not None and known.mean is not None
 
     def _load(self, entry: Entry) -> np.ndarray:
         return self._arrays.checkpoint.load(entry)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxcomp.codec.levels import FewValued
 from jaxcomp.compression.arrays import Array, Arrays, Round, Stored, values_of
 from jaxcomp.compression.biases import Biases
 from jaxcomp.compression.calibration import Calibration, Fidelity
@@ -91,7 +92,8 @@ class InOrder:
         Args:
           trade: the price of a bit, in units of the loss.
         """
-        now, stored = list(self._before), {}
+        now = list(self._before)
+        stored: dict[str, Array] = {}
         for leaf, name in enumerate(self.network.names):
             if name in self._entries and name not in self.rounded:
                 self._take(now, stored, leaf, now[leaf])
@@ -120,7 +122,9 @@ class InOrder:
             for name, before in zip(self.network.names, self._before, strict=True)
             if name in self._trained
         }
-        rounded = TrainedPart({name: stored[name] for name in self.rounded}, others)
+        few = ((name, stored[name]) for name in self.rounded)
+        weights = {name: one for name, one in few if isinstance(one, FewValued)}
+        rounded = TrainedPart(weights, others)
         found = tune(self._calibration, self._params, rounded, self._assembled, steps)
         new = {**stored, **found.weights}
         for name, array in found.others.items():
@@ -146,14 +150,15 @@ class InOrder:
         layer, before = self._layers[leaf], self._before[leaf]
         w = layer.matrices(before.astype(np.float64))
         lookups, products = self._sensitivities.lookups.get(leaf), None
-        second = cross = None
+        second = change = None
         corrects = inputs is not None and self._biases.can_take(leaf)
         if inputs is not None:
             second, cross = inputs.second, inputs.cross
             products = self._sensitivities.products[leaf]
-        if corrects:  # the bias compensates for what all examples share
-            second = second - _products(inputs.first, inputs.first, second)
-            cross = cross - _products(inputs.first, inputs.first_before, cross)
+            if corrects:  # the bias compensates for what all examples share
+                second = second - _products(inputs.first, inputs.first, second)
+                cross = cross - _products(inputs.first, inputs.first_before, cross)
+            change = cross - second
         curvature = curvature_of(second, products, lookups)
         whole = (
             curvature.second
@@ -162,14 +167,14 @@ class InOrder:
         )
         stable = curvature._replace(second=curvature.second + damping(whole))
         wanted = w
-        if inputs is not None:
-            wanted = w + curvature.of_products * _solved(stable.second, cross - second, w)
+        if change is not None:
+            wanted = w + curvature.of_products * _solved(stable.second, change, w)
         rounded = round_weights(
             Problem(wanted, w == 0, layer, stable, trade, before.dtype), self._values
         )
         now[leaf] = rounded.values()
         stored[self.network.names[leaf]] = rounded
-        if corrects:
+        if inputs is not None and corrects:
             after = layer.matrices(now[leaf].astype(np.float64))
             means = np.einsum("mi,mio->mo", inputs.first_before, w)
             means -= np.einsum("mi,mio->mo", inputs.first, after)
@@ -218,6 +223,7 @@ def layers_of(network: Network) -> dict[int, Layer]:
     layers = {}
     for name in network.weights:
         one = network.parameters[name]
+        assert one.axes is not None
         known = (one.shape, one.axes.outputs, one.axes.stack, one.groups)
         layers[network.names.index(name)] = Layer(*known)
     return layers

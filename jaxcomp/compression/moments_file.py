@@ -202,4 +202,4 @@ def write_moments(path: str | os.PathLike, known: Mapping[str, Known]) -> None:
         if one.bias is not None:
             arrays[f"{name}:bias"] = np.array(one.bias)
     with replacing(Path(path)) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is `allow_pickle`

@@ -60,10 +60,12 @@ def curvature_of(
       lookups: losses of entries that are looked up, summed over outputs and over inputs.
     """
     if lookups is None:
+        assert second is not None
+        assert products is not None
         return Curvature(second, products)
     by_input, by_output = lookups
     total = max(float(by_input.sum()), _TINY)
-    if second is None:
+    if second is None or products is None:
         return Curvature(by_input[None], by_output[None] / total)
     alone = diagonal_of(products)
     mean = float(alone.mean())
@@ -108,8 +110,7 @@ def round_weights(problem: Problem, values: int | None = None) -> FewValued:
     outputs = _stable(problem.curvature.sensitivities)
     factors = factorize(problem.curvature.second), factorize(outputs)
     top = float(np.abs(problem.w).max())
-    curvatures = (factor.squares for factor in factors)
-    good = Steps(*curvatures, top, problem.trade, problem.dtype)
+    good = Steps(factors[0].squares, factors[1].squares, top, problem.trade, problem.dtype)
     if values is not None:
         return _few_valued(problem, factors, good, values)
     return _of_steps(problem, factors, good)
@@ -135,9 +136,16 @@ def _of_steps(problem: Problem, factors: Factors, good: Steps) -> FewValued:
 
     def rounded(steps: np.ndarray, outputs: Factor, every: int) -> Rounded:
         at = (..., slice(None, None, every))
-        own = {"zeros": problem.zeros[at], "groups": layer.groups}
         beside = steps[at] if steps.shape[2] > 1 else steps
-        return round_matrices(w[at], factors[0], outputs, beside, trade, **own)
+        return round_matrices(
+            w[at],
+            factors[0],
+            outputs,
+            beside,
+            trade,
+            zeros=problem.zeros[at],
+            groups=layer.groups,
+        )
 
     def tried(steps: np.ndarray) -> tuple[float, np.ndarray, Rounded]:
         found = rounded(steps, some, every)
@@ -166,7 +174,6 @@ def _bits_of(steps: np.ndarray) -> float:
 def _few_valued(problem: Problem, factors: Factors, good: Steps, most: int) -> FewValued:
     """Return a codebook of at most so many values and its levels, fitted to each other in turns."""
     w, trade = problem.w, problem.trade
-    options = {"zeros": problem.zeros, "groups": problem.layer.groups}
     places = np.arange(most // 2 + 1 - most, most // 2 + 1, dtype=np.float64)
     cheapest, values = np.inf, np.zeros_like(w)
     largest = np.abs(w).max() / (most // 2)
@@ -174,7 +181,15 @@ def _few_valued(problem: Problem, factors: Factors, good: Steps, most: int) -> F
         entries = places
         for _ in range(_FITS):
             book = Codebook(entries)
-            found = round_matrices(w, *factors, step, trade, reproduction=book, **options)
+            found = round_matrices(
+                w,
+                *factors,
+                step,
+                trade,
+                zeros=problem.zeros,
+                groups=problem.layer.groups,
+                reproduction=book,
+            )
             if found.cost(trade) < cheapest:
                 cheapest, values = found.cost(trade), step * book.values(found.levels)
             entries = _fitted(problem, factors, step, found.levels, most)

@@ -28,4 +28,4 @@ def write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays that `read_cache` reads; missing folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # no array is `allow_pickle`

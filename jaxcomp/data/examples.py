@@ -30,7 +30,10 @@ class Examples(NamedTuple):
     # place. A training may use other trees of arrays, with the examples on the first axis.
     labels: Any
 
-    in_memory = True
+    @property
+    def in_memory(self) -> bool:
+        """Tell that it is no `Stream`."""
+        return True
 
     @property
     def number(self) -> int:

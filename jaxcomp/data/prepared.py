@@ -62,14 +62,14 @@ def _cached(source: Prepared) -> dict[str, np.ndarray]:
 
 def _are_of(source: Prepared, arrays: dict[str, np.ndarray]) -> bool:
     shapes = {name: array.shape for name, array in arrays.items()}
-    wanted = {}
+    wanted: dict[str, tuple[int, ...]] = {}
     for split, size in source.sizes.items():
         wanted |= {f"{split}_images": (size, *source.shape), f"{split}_labels": (size,)}
     return shapes == wanted
 
 
 def _decode(source: Prepared) -> dict[str, np.ndarray]:
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     sources = rows_of(source.name, source.version, tuple(source.sizes), makeable=source.makeable)
     for (split, size), rows in zip(source.sizes.items(), sources, strict=True):
         if len(rows) != size:
@@ -87,9 +87,7 @@ def _decode(source: Prepared) -> dict[str, np.ndarray]:
     return arrays
 
 
-def rows_of(
-    name: str, version: str, splits: Sequence[str], *, makeable: bool
-) -> list[Sequence[dict[str, Any]]]:
+def rows_of(name: str, version: str, splits: Sequence[str], *, makeable: bool) -> list["Rows"]:
     """Return the examples of each split, decoded when they are asked for by their index.
 
     Args:
@@ -131,10 +129,10 @@ def rows_of(
         ) from error
     except Exception as error:
         raise OSError(_damaged(name, version, folder, error)) from error
-    return [_Rows(source, name, version, folder) for source in sources]
+    return [Rows(source, name, version, folder) for source in sources]
 
 
-class _Rows(Sequence):
+class Rows(Sequence[dict[str, Any]]):
     """Holds examples; a damaged one raises an error of one line that names the data set."""
 
     def __init__(self, source: Any, name: str, version: str, folder: os.PathLike):
@@ -143,7 +141,7 @@ class _Rows(Sequence):
     def __len__(self) -> int:
         return len(self._source)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]  # no slices
         with self._named():
             return self._source[index]
 

@@ -4,7 +4,7 @@ Each is a function of a sequence of arrays that are taken together as one vector
 scalar in float32 or wider, and has derivative 0 at exact zeros.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -69,5 +69,5 @@ def transformed_l1_of(arrays: Sequence[jax.Array], a: float = 1.0) -> jax.Array:
     return _total(of_entry, arrays)
 
 
-def _total(of_entry, arrays: Sequence[jax.Array]) -> jax.Array:
-    return sum(jnp.sum(of_entry(w.astype(accumulation_dtype(w)))) for w in arrays)
+def _total(of_entry: Callable[[jax.Array], jax.Array], arrays: Sequence[jax.Array]) -> jax.Array:
+    return jnp.asarray(sum(jnp.sum(of_entry(w.astype(accumulation_dtype(w)))) for w in arrays))

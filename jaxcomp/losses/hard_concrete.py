@@ -51,7 +51,7 @@ class Gated(Parametrized):
 
     def mask(self, keep: jax.Array) -> "Gated":
         """Return `keep` for the weights, and True for the gates."""
-        return Gated(keep, True)
+        return Gated(keep, True)  # type: ignore[arg-type]  # a mask, not an array
 
 
 def expected_nonzeros_of(log_alphas: Sequence[jax.Array]) -> jax.Array:
@@ -69,7 +69,8 @@ def expected_nonzeros_of(log_alphas: Sequence[jax.Array]) -> jax.Array:
       2.0
     """
     shift = TEMPERATURE * math.log(-LOW / HIGH)
-    return sum(jnp.sum(jax.nn.sigmoid(a.astype(accumulation_dtype(a)) - shift)) for a in log_alphas)
+    of_each = (jax.nn.sigmoid(a.astype(accumulation_dtype(a)) - shift) for a in log_alphas)
+    return jnp.asarray(sum(map(jnp.sum, of_each)))
 
 
 def gate(params: PyTree, *, probability: float = 0.9, mask: Mask | None = None) -> PyTree:

@@ -14,7 +14,7 @@ from jaxcomp.losses.hard_concrete import expected_nonzeros_of, gate_mask
 from jaxcomp.losses.hoyer import hoyer_square_of, normalized_hoyer_of
 from jaxcomp.losses.ratio import ratio_of
 from jaxcomp.losses.ternary_gap import ternary_gap_of
-from jaxcomp.losses.tree import check_scope, needs_of, over_scope
+from jaxcomp.losses.tree import check_scope, needs_of, over_scope, separate_axes
 from jaxcomp.trees import Mask, PyTree, mask_or_weights, select
 from jaxcomp.weights import Network
 
@@ -97,7 +97,8 @@ def penalty_tree(
         arrays = [
             group_norms(array, groups, axes=own) for array, own in zip(arrays, axes, strict=True)
         ]
-        axes = [Axes((), (), stack=tuple(range(len(own.stack)))) for own in axes]
+        stacks = [len(separate_axes(own, "tensor")) for own in axes]
+        axes = [Axes((), (), stack=tuple(range(number))) for number in stacks]
     return over_scope(chosen.of, arrays, scope, axes)
 
 

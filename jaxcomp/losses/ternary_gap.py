@@ -31,7 +31,7 @@ def ternary_gap_of(arrays: Sequence[jax.Array]) -> jax.Array:
     """
     scale, _, sum_of_squares = scaled_norms(arrays)
     support = [jax.lax.stop_gradient(array) != 0 for array in arrays]
-    k = sum(jnp.sum(s, dtype=sum_of_squares.dtype) for s in support)
+    k = jnp.asarray(sum(jnp.sum(s, dtype=sum_of_squares.dtype) for s in support))
     even = safe_quotient(jnp.ones_like(k), safe_sqrt(k))
 
     def of_array(w: jax.Array, nonzero: jax.Array) -> jax.Array:

@@ -34,7 +34,7 @@ class Group:
     axes: Axes | None = None
     layout: Layout | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_groups(self.groups)
         if self.layout is not None:
             check_choice("layout", self.layout, LAYOUTS)

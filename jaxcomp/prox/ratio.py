@@ -71,7 +71,7 @@ class Ratio:
         # A tau of zero changes nothing, not even by rounding.
         return jnp.where(jnp.asarray(tau) == 0, y, x.astype(y.dtype))
 
-    def _linearized(self, y: jax.Array, tau: jax.Array) -> jax.Array:
+    def _linearized(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
         wide, tau = widened(y, tau)
         scale, l1, sum_of_squares = scaled_norms([wide])
         r = jnp.broadcast_to(scale * jnp.sqrt(sum_of_squares), y.shape)

@@ -183,8 +183,8 @@ class Folding:
                 if name == "div":
                     with np.errstate(all="ignore"):
                         return amount / factors
-                both = (amount, factors) if place == 0 else (factors, amount)
-                return contract(product_letters(operation, shapes), *both, shapes)
+                left, right = (amount, factors) if place == 0 else (factors, amount)
+                return contract(product_letters(operation, shapes), left, right, shapes)
         raise Stays(f"`{name}` comes before the next bias")
 
 

@@ -151,7 +151,7 @@ def top_k_mask(
     return _with_selected(kept, params, mask)
 
 
-def check_density(density: float) -> None:
+def check_density(density: float | jax.Array) -> None:
     """Raise an error unless `density` is a number in (0, 1]."""
     wanted = "the fraction of weights to keep, in (0, 1]"
     check_number("density", density, wanted, lambda d: 0 < d <= 1)

@@ -85,13 +85,13 @@ def _in_product(
         return None
     values = np.broadcast_to(value.reshape([value.shape[a] for a in shared]), used.shape)
     units = tuple((tuple(map(int, unit)), float(values[tuple(unit)])) for unit in np.argwhere(used))
-    factors = [kernel.value.astype(np.float64)] * 2
-    factors[1 - weights] = value
+    left = right = kernel.value.astype(np.float64)
+    left, right = (left, value) if weights == 0 else (value, right)
     # The axes of the constants in the order of the weights.
     order = [placed.index(name) for name in others if name in placed]
     mask = constant.reshape([constant.shape[a] for a in shared]).transpose(order)
     new = tuple(axis for axis, name in enumerate(others) if name not in placed)
-    return Meeting(units, np.expand_dims(mask, new), contract(letters, *factors, shapes))
+    return Meeting(units, np.expand_dims(mask, new), contract(letters, left, right, shapes))
 
 
 def _in_convolution(

@@ -131,7 +131,7 @@ class Blocks:
     rows: int
     columns: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("rows", "columns"):
             check_number(name, getattr(self, name), "at least 1", lambda n: n >= 1, integer=True)
 
@@ -225,7 +225,7 @@ class OfEach:
 
     m: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("m", self.m, "at least 1", lambda m: m >= 1, integer=True)
 
     def keep(

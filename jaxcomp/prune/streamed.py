@@ -40,7 +40,7 @@ def kth_largest(tensors: Callable[[], Iterable[np.ndarray]], k: int) -> tuple[np
         bits = _bits(tensor)
         lower += np.bincount(bits[bits >> _HALF == high] & ((1 << _HALF) - 1), minlength=1 << _HALF)
     low, ties = _bin_of(lower, k)
-    return np.array(high << _HALF | low, np.uint32).view(np.float32)[()], ties
+    return np.uint32(high << _HALF | low).view(np.float32), ties
 
 
 def keep_above(tensor: np.ndarray, threshold: np.float32, ties: int) -> tuple[np.ndarray, int]:
@@ -87,7 +87,7 @@ def with_floor(tensor: np.ndarray, count: int) -> np.ndarray:
         return magnitudes
     place = magnitudes.size - count
     threshold = np.partition(magnitudes.reshape(-1), place)[place]
-    ties = count - np.count_nonzero(magnitudes > threshold)
+    ties = count - int(np.count_nonzero(magnitudes > threshold))
     first, _ = keep_above(magnitudes, threshold, ties)
     return np.where(first > 0, np.float32(np.inf), magnitudes)
 

@@ -4,13 +4,13 @@ The weights on one antidiagonal of a block do not depend on each other, and are 
 several blocks that do not depend on each other either.
 """
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcomp.quantize.reproduction import Reproduction
+from jaxcomp.quantize.reproduction import Array, Reproduction
 
 BLOCK = 32  # rows and columns of a block
 TOGETHER = 8  # blocks that are rounded at once
@@ -31,29 +31,29 @@ class Choice(NamedTuple):
     prices: np.ndarray
 
 
-class Blocks(NamedTuple):
+class Blocks(NamedTuple, Generic[Array]):
     """Holds blocks and the errors around them; all arrays are [blocks, rows, columns]."""
 
-    target: jax.Array
-    step: jax.Array
-    free: jax.Array  # bool: whether a level other than zero is allowed
-    classes: jax.Array  # rows of `Choice.prices`
-    above: jax.Array  # `V^T e` of the errors above
-    left: jax.Array  # `r U` of the remainders to the left
+    target: Array
+    step: Array
+    free: Array  # bool: whether a level other than zero is allowed
+    classes: Array  # rows of `Choice.prices`
+    above: Array  # `V^T e` of the errors above
+    left: Array  # `r U` of the remainders to the left
 
 
-class Factors(NamedTuple):
+class Factors(NamedTuple, Generic[Array]):
     """Holds the factors of moments, of rows and of columns, at the blocks of a diagonal."""
 
     # Errors are also passed to places that are already rounded, where nothing reads them. So
     # entries below the diagonal do not count.
-    rows: jax.Array  # [blocks, rows, rows]
-    columns: jax.Array  # [blocks, columns, columns]
+    rows: Array  # [blocks, rows, rows]
+    columns: Array  # [blocks, columns, columns]
 
 
 @jax.jit
 def round_blocks(
-    blocks: Blocks, factors: Factors, choice: Choice
+    blocks: Blocks[jax.Array], factors: Factors[jax.Array], choice: Choice
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return levels, errors, and the remainder of each weight after the errors above it."""
     own_rows = jnp.diagonal(factors.rows, axis1=1, axis2=2)

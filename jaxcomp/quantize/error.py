@@ -56,7 +56,8 @@ def error_of(before: np.ndarray, after: np.ndarray, below: float = math.inf) -> 
         exact[(np.isnan(exact) & np.isnan(other)) | out] = 0
         exact = np.ldexp(exact, -exponent)
         squares += change @ change, exact @ exact
-    return Error(*map(float, np.sqrt(squares)), exponent)
+    change_norm, norm = map(float, np.sqrt(squares))
+    return Error(change_norm, norm, exponent)
 
 
 def relative_error(before: np.ndarray, after: np.ndarray) -> float:
@@ -90,7 +91,7 @@ def trimmed_error(before: np.ndarray, after: np.ndarray) -> float:
     magnitudes = np.abs(before.reshape(-1))
     if magnitudes.dtype.itemsize < 4:
         magnitudes = magnitudes.astype(np.float32)
-    leave_out = max(1, np.count_nonzero(magnitudes) // _TRIMMED)
+    leave_out = max(1, int(np.count_nonzero(magnitudes)) // _TRIMMED)
     place = magnitudes.size - leave_out
     if place > 0:
         magnitudes.partition(place)

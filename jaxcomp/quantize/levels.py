@@ -54,7 +54,7 @@ def least_squares_level(w: jax.Array) -> jax.Array:
 
 
 # Each rule fits the level to the weights that survived pruning.
-LEVELS = {
+LEVELS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "theorem": ternary_level,  # c = ||w||_2^2 / ||w||_1, at critical points of the loss
     "least_squares": least_squares_level,
 }
@@ -200,7 +200,7 @@ def fit_levels(w: jax.Array, levels: int) -> jax.Array:
 
     sum_of_run = _run_sums(ordered)
 
-    def lloyd(_, centers: jax.Array) -> jax.Array:
+    def lloyd(_: int, centers: jax.Array) -> jax.Array:
         borders = (centers[1:] + centers[:-1]) / 2
         # The magnitudes of a level are a run of the sorted ones.
         ends = jnp.minimum(jnp.searchsorted(ordered, borders, side="right"), k)
@@ -271,7 +271,7 @@ def _quantize(
             return w
         return Quantized(w, _fit_each(fit, w, separate_axes(own, per)).astype(w.dtype))
 
-    return structure.unflatten(map(quantized, leaves, chosen, axes))
+    return jax.tree.unflatten(structure, map(quantized, leaves, chosen, axes))
 
 
 def _fit_each(

@@ -5,9 +5,10 @@ Methods take NumPy arrays and JAX arrays, also in compiled functions.
 
 from typing import NamedTuple, Protocol, Self, TypeVar
 
+import jax
 import numpy as np
 
-Array = TypeVar("Array")  # of NumPy or JAX
+Array = TypeVar("Array", np.ndarray, jax.Array)
 
 
 class Reproduction(Protocol):
@@ -78,4 +79,4 @@ class Codebook(NamedTuple):
         """Return it with infinite entries at its end, which are nearest to no finite target."""
         size = 1 << (len(self.entries) - 1).bit_length()
         beyond = (0, size - len(self.entries))
-        return Codebook(np.pad(self.entries, beyond, constant_values=np.inf))
+        return self._replace(entries=np.pad(self.entries, beyond, constant_values=np.inf))

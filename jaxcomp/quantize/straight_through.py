@@ -62,7 +62,7 @@ class Quantized(Parametrized):
 
     def mask(self, keep: jax.Array) -> "Quantized":
         """Return `keep` for the latent weights, and True for the levels."""
-        return Quantized(keep, True)
+        return Quantized(keep, True)  # type: ignore[arg-type]  # a mask, not an array
 
 
 @partial(register_dataclass, data_fields=["latent"], meta_fields=["bits"])

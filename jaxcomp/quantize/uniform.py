@@ -77,6 +77,6 @@ def check_bits(name: str, bits: int) -> None:
     check_number(name, bits, wanted, lambda b: 2 <= b <= MAX_BITS, integer=True)
 
 
-def check_step(name: str, step: float) -> None:
+def check_step(name: str, step: float | jax.Array) -> None:
     """Raise an error that names the argument unless it is positive and finite."""
     check_number(name, step, "positive and finite", lambda s: s > 0)

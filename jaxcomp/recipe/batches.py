@@ -24,8 +24,8 @@ class Source:
         if not (callable(batches) or isinstance(batches, Iterable)):
             kind = type(batches).__name__
             raise TypeError(f"batches must be a function of the step or an iterable, got {kind}")
-        self._batches = batches
-        self._repeated: Iterator[Batch] | None = None if callable(batches) else _repeated(batches)
+        self._of_step = batches if callable(batches) else None
+        self._repeated = iter(()) if callable(batches) else _repeated(batches)
         self._given = 0  # batches that were yielded
 
     def from_step(self, step: int) -> Iterator[Batch]:
@@ -34,8 +34,8 @@ class Source:
         Raises:
           ValueError: if the batches can be iterated over only once, and end.
         """
-        if self._repeated is None:
-            yield from map(self._batches, itertools.count(step))
+        if self._of_step is not None:
+            yield from map(self._of_step, itertools.count(step))
         for batch in self._repeated:
             self._given += 1
             if self._given > step:

@@ -30,7 +30,7 @@ def with_rounded_biases(
     """
     if not bits:
         return trained
-    structure = jax.tree.structure(params)
+    structure: jax.tree_util.PyTreeDef = jax.tree.structure(params)
     weights = jax.tree.leaves(weight_mask(params, network=network))
     nodes = structure.flatten_up_to(trained)
     names = named_leaves(params)

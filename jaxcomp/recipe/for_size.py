@@ -44,11 +44,15 @@ def for_size(
     size.check()
     _check_steps(steps)
     dense, sparse = round(_DENSE * steps), round(_SPARSE * steps)
-    options = {"size": size, "learning_rate": learning_rate, "bias_bits": _BIAS_BITS}
     return Recipe(
         Dense(steps=dense, learning_rate=learning_rate),
-        SparsifyToSize(steps=sparse, **options),
-        QuantizeToSize(steps=steps - dense - sparse, **options),
+        SparsifyToSize(steps=sparse, size=size, learning_rate=learning_rate, bias_bits=_BIAS_BITS),
+        QuantizeToSize(
+            steps=steps - dense - sparse,
+            size=size,
+            learning_rate=learning_rate,
+            bias_bits=_BIAS_BITS,
+        ),
         Store(bias_bits=_BIAS_BITS),
     )
 

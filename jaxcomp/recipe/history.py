@@ -47,7 +47,10 @@ class History:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._lines is not None:
             self._lines.close()
@@ -65,7 +68,7 @@ class History:
         Points of later phases stay in the file until their phase begins: a run that is killed again
         before that has lost none.
         """
-        if not self._earlier:
+        if self._file is None or self._lines is None or not self._earlier:
             return
         for point in self._earlier:
             if point["phase"] == phase and point["step"] <= step:

@@ -69,10 +69,16 @@ class Penalty(NamedTuple):
             return optax.identity()
         if self.name == GATES:
             return add_penalty(GATES, self.strength)
-        options = {"scope": self.scope, "network": network}
         if self.name == "l1_over_l2" and self.groups is None:
-            return add_compressibility(self.strength, level_strength=self.level_strength, **options)
-        return add_penalty(self.name, self.strength, groups=self.groups, **options)
+            return add_compressibility(
+                self.strength,
+                scope=self.scope,
+                level_strength=self.level_strength,
+                network=network,
+            )
+        return add_penalty(
+            self.name, self.strength, scope=self.scope, groups=self.groups, network=network
+        )
 
     def _with_prox(self, ridge: optax.GradientTransformation, by: Optimizer) -> Optimizer:
         prox = self.name.removeprefix(PROX)

@@ -85,6 +85,7 @@ def largest_that_fits(make: Callable[[float], Projected], most: int, first: floa
         density = _next(found, before, most * math.sqrt(_CLOSE), below, above, bisect=flat)
         before = found
     if below is None:
+        assert above is not None
         kept = sum(int(jnp.sum(leaf != 0)) for leaf in jax.tree.leaves(above.pruned.params))
         raise TooSmallError(
             f"no file of {most:,} bytes was found: with {kept:,} numbers left that are not zero it "

@@ -64,7 +64,8 @@ class Quantize(TrainingPhase):
         for name, number in {"number": self.number, **self.by_layer}.items():
             quantizer.check(name, number)
         check_choice("level", self.level, LEVELS)
-        check_choice("per", self.per, PER if quantizer.trained.per_unit else ("tensor",))
+        per_unit = TRAINED[self.quantizer].per_unit
+        check_choice("per", self.per, PER if per_unit else ("tensor",))
         check_bias_bits("bias_bits", self.bias_bits)
 
     def begin(self, before: Trained, about: About) -> Training:
@@ -83,6 +84,7 @@ class Quantize(TrainingPhase):
         Raises:
           ValueError: if a name in `by_layer` is not that of a weight.
         """
+        structure: jax.tree_util.PyTreeDef
         leaves, structure = jax.tree.flatten(params)
         are_weights = jax.tree.leaves(weight_mask(params, network=network))
         names = list(named_leaves(params))
@@ -91,7 +93,7 @@ class Quantize(TrainingPhase):
         if unknown:
             raise ValueError(f"by_layer names {unknown[0]!r}: weights are {', '.join(weights)}")
         numbers = {name: self.by_layer.get(name, self.number) for name in weights}
-        quantize = QUANTIZERS[self.quantizer].trained.function
+        quantize = TRAINED[self.quantizer].function
         options = {"level": self.level, "per": self.per, "network": network}
         for number in set(numbers.values()):
             chosen = [numbers.get(name) == number for name in names]

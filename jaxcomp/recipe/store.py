@@ -34,9 +34,9 @@ class Store(Phase):
       [1.0, 0.0]
     """
 
-    name: ClassVar[str] = "store"
+    name: ClassVar[str] = "store"  # type: ignore[misc]  # the same for all
     few_valued: ClassVar[bool] = True
-    steps: ClassVar[int] = 0
+    steps: ClassVar[int] = 0  # type: ignore[misc]
     dtype: Literal["float32", "bfloat16"] = "float32"
     bias_bits: int = 8
 
@@ -62,5 +62,5 @@ class Store(Phase):
         return alive._replace(params=values(rounded))
 
 
-def _as(dtype: jnp.dtype, w: jax.Array) -> jax.Array:
+def _as(dtype: jax.typing.DTypeLike, w: jax.Array) -> jax.Array:
     return w.astype(dtype) if jnp.issubdtype(w.dtype, jnp.floating) else w

@@ -79,14 +79,19 @@ class ShrinkToQuality(PhaseOfSteps):
         """Return a network before and after it is few-valued, or None if no file is so small."""
         steps = self.steps // _STAGES
         sparse_steps = round(_SPARSE * steps)
-        options = {
-            "size": Size(size, None),
-            "learning_rate": self.learning_rate,
-            "bias_bits": self.bias_bits,
-        }
-        sparsify = SparsifyToSize(name=f"{self.name}-{stage}a", steps=sparse_steps, **options)
+        sparsify = SparsifyToSize(
+            name=f"{self.name}-{stage}a",
+            steps=sparse_steps,
+            size=Size(size, None),
+            learning_rate=self.learning_rate,
+            bias_bits=self.bias_bits,
+        )
         quantize = QuantizeToSize(
-            name=f"{self.name}-{stage}b", steps=steps - sparse_steps, **options
+            name=f"{self.name}-{stage}b",
+            steps=steps - sparse_steps,
+            size=Size(size, None),
+            learning_rate=self.learning_rate,
+            bias_bits=self.bias_bits,
         )
         try:
             sparse = sparsify.run(floats, about, train)

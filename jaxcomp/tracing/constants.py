@@ -162,7 +162,7 @@ def _applied(operation: Operation, values: Sequence[np.ndarray]) -> np.ndarray:
     size = math.prod(shape)
     length = 1 << max(size - 1, 0).bit_length()
     lines = [jnp.asarray(np.resize(np.broadcast_to(value, shape), length)) for value in values]
-    result = operation.primitive.bind(*lines, **operation.settings)
+    result = operation.results(*lines, **operation.settings)[0]
     return np.asarray(result)[:size].reshape(shape)
 
 
@@ -189,6 +189,4 @@ def _evaluated(
         jnp.asarray(np.broadcast_to(argument.value, shape))
         for argument, shape in zip(arguments, before, strict=True)
     ]
-    results = operation.primitive.bind(*full, **operation.settings)
-    results = results if operation.primitive.multiple_results else [results]
-    return [constant(result) for result in results]
+    return [constant(result) for result in operation.results(*full, **operation.settings)]

@@ -102,7 +102,7 @@ class Sources:
         before = self.program.shapes[operation.inputs[0]].shape
         after = self.program.shapes[operation.outputs[0]].shape
         if name == "transpose":
-            return fields.transpose(field, np.argsort(settings["permutation"]))
+            return fields.transpose(field, np.argsort(settings["permutation"]).tolist())
         if name == "broadcast_in_dim":
             dimensions = settings["broadcast_dimensions"]
             wanted = [1] * len(after)

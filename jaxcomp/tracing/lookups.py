@@ -43,7 +43,7 @@ class Lookup(NamedTuple):
         if "fill_value" in settings:  # filling for rows that the table does not have
             settings["fill_value"] = inputs * outputs
         table = jnp.asarray(self.entries, jnp.int32)
-        places = operation.primitive.bind(table, *values[1:], **settings)
+        places = operation.results(table, *values[1:], **settings)[0]
         output = jnp.where(places < inputs * outputs, places % outputs, outputs)
         by_input = jnp.zeros(inputs).at[places // outputs].add(each, mode="drop")
         return by_input, jnp.zeros(outputs).at[output].add(each, mode="drop")
@@ -57,7 +57,7 @@ def lookups_of(network: "Network", program: Program) -> dict[tuple[int, ...], li
         if one.axes is None or one.axes.stack or one.groups > 1:
             continue
         for use in uses:
-            if use.kind != EMBEDDING:
+            if use.kind != EMBEDDING or use.operation is None:
                 continue
             entries = entries_of(program, leaf, use.operation.inputs[use.operand])
             if entries is None:
@@ -67,9 +67,9 @@ def lookups_of(network: "Network", program: Program) -> dict[tuple[int, ...], li
             order = (*inner, *one.axes.outputs)
             numbers = np.arange(math.prod(one.shape)).reshape([one.shape[a] for a in order])
             of_leaf = numbers.transpose(np.argsort(order)).ravel()
-            shape = tuple(
+            inputs, outputs = (
                 math.prod(one.shape[a] for a in group) for group in (inner, order[len(inner) :])
             )
-            lookup = Lookup(leaf, use.operation, of_leaf[entries], shape)
+            lookup = Lookup(leaf, use.operation, of_leaf[entries], (inputs, outputs))
             found.setdefault(use.operation.outputs, []).append(lookup)
     return found

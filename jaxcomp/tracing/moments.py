@@ -122,7 +122,7 @@ class InputSums:
         return run
 
     def _sums(self, rows: Rows, x: jax.Array, z: jax.Array | None) -> Inputs:
-        first, counted = rows.sum_of_inputs(x), rows.count(x)
+        first, counted = rows.sum_of_inputs(x), rows.row_counts(x)
         if self._diagonal:
             second = rows.sum_of_inputs(jnp.square(x))
             cross = None if z is None else rows.sum_of_inputs(x * z)
@@ -178,7 +178,6 @@ def evaluate(
     arrays |= dict(zip(program.inputs, jax.tree.leaves(inputs), strict=True))
     for operation in program.operations:
         values = [arrays[array] for array in operation.inputs]
-        results = operation.primitive.bind(*values, **operation.settings)
-        results = results if operation.primitive.multiple_results else [results]
+        results = operation.results(*values, **operation.settings)
         arrays.update(zip(operation.outputs, look(operation, values, results), strict=True))
     return [arrays[array] for array in program.outputs]

@@ -17,7 +17,8 @@ from jaxcomp.tracing.primitives import ELEMENTWISE
 from jaxcomp.tracing.program import Operation, Program
 from jaxcomp.tracing.sums import as_kernel, convolution_fields, pooled_axes, product_letters
 
-Needs = list[np.ndarray | bool]
+Need = np.ndarray | np.bool | bool
+Needs = Sequence[Need]
 
 
 def needed_of(
@@ -51,7 +52,7 @@ class _Backward:
     def needed(self, array: int) -> np.ndarray:
         return self.fields.get(array, no_entry(len(self.program.shapes[array].shape)))
 
-    def _need(self, array: int, field: np.ndarray | bool) -> None:
+    def _need(self, array: int, field: Need) -> None:
         field = self.needed(array) | field
         self.fields[array] = np.ones((1,) * field.ndim, bool) if field.all() else field
 
@@ -111,7 +112,7 @@ class _Backward:
             """Return the entries of a factor that meet an entry of `field` in a needed sum."""
             return _any_product((names[1 - place], field), (result, need), names[place])
 
-        found: Needs = [True, True]
+        found: list[Need] = [True, True]
         found[loose] = reaches(loose, ~zeros[kept])
         # Its zeros are needed too: because of them, the other factor is not.
         everything = np.ones_like(zeros[loose])
@@ -155,7 +156,7 @@ def _any_product(
 def _transpose(
     operation: Operation, needs: list[np.ndarray], shapes: Shapes, after: Shapes
 ) -> Needs:
-    return [fields.transpose(needs[0], np.argsort(operation.settings["permutation"]))]
+    return [fields.transpose(needs[0], np.argsort(operation.settings["permutation"]).tolist())]
 
 
 def _broadcast(

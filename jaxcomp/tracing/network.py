@@ -21,7 +21,7 @@ class Parameter(NamedTuple):
     use: str  # "dense", "convolution", "embedding", "elementwise", "unused" or "unknown"
     axes: Axes | None  # None if it has none, or they are not understood
     groups: int  # number of groups of a convolution, else 1
-    count: int  # number of operations in which it meets data
+    count: int  # type: ignore[assignment]  # number of operations in which it meets data
     reason: str  # says to the user how it is used, or why that is not understood
 
 
@@ -60,15 +60,21 @@ class Network:
         }
         place = {operation.outputs: i for i, operation in enumerate(program.operations)}
         first = {
-            name: min(place[use.operation.outputs] for use in own if use.kind in CONTRACTIONS)
+            name: min(
+                place[use.operation.outputs]
+                for use in own
+                if use.operation and use.kind in CONTRACTIONS
+            )
             for name, own in zip(names, uses, strict=True)
             if self.parameters[name].use in CONTRACTIONS
         }
-        self.weights = tuple(sorted(first, key=first.get))
+        self.weights = tuple(sorted(first, key=first.__getitem__))
 
     def describe(self) -> str:
         """Return a table of all parameters: shape, use, and the meaning of each axis."""
-        rows = [("parameter", "shape", "used as", "in", "out", "window", "stack", "times", "")]
+        rows: list[tuple[str, ...]] = [
+            ("parameter", "shape", "used as", "in", "out", "window", "stack", "times", "")
+        ]
         for name, one in self.parameters.items():
             axes = one.axes or Axes((), ())
             kind = f"{one.use}, {one.groups} groups" if one.groups > 1 else one.use

@@ -39,6 +39,12 @@ class Operation(NamedTuple):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    def results(self, *values: Any, **settings: Any) -> list[Any]:
+        """Apply the primitive to values, and return all its results; `LOOP` has none."""
+        assert self.primitive is not None
+        found = self.primitive.bind(*values, **settings)
+        return list(found) if self.primitive.multiple_results else [found]
+
 
 class Program(NamedTuple):
     """Lists a function of parameters and inputs as operations."""

@@ -58,7 +58,7 @@ class Rows(NamedTuple):
         """Return the sums of `y^T y` over rows, of shape [matrices, outputs, outputs]."""
         return self._added(_products(y, y), self.outs_at, self.outputs)
 
-    def count(self, x: jax.Array) -> jax.Array:
+    def row_counts(self, x: jax.Array) -> jax.Array:
         """Return the number of rows that each matrix meets, float32 [matrices]."""
         return jnp.zeros(self.matrices).at[self.matrix].add(float(x.shape[1]))
 
@@ -96,16 +96,19 @@ def rows_of(
         if leaves is not None and leaf not in leaves:
             continue
         for use in uses:
-            if use.kind in (DENSE, CONVOLUTION) and one.axes is not None:
-                rows = _rows(program, leaf, one, use)
+            if use.kind in (DENSE, CONVOLUTION) and use.operation is not None:
+                rows = _rows(program, leaf, one, use, use.operation)
                 if rows is not None:
                     found.setdefault(use.operation.outputs, []).append(rows)
     return found
 
 
-def _rows(program: Program, leaf: int, one: "Parameter", use: Use) -> Rows | None:
+def _rows(
+    program: Program, leaf: int, one: "Parameter", use: Use, operation: Operation
+) -> Rows | None:
     """Return the rows of one use, or None if the weights are no longer recognized."""
-    operation = use.operation
+    if one.axes is None:
+        return None
     entries = entries_of(program, leaf, operation.inputs[use.operand])
     if entries is None:
         return None

@@ -12,7 +12,7 @@ from jaxcomp.tracing.known import Known, collapsed
 from jaxcomp.tracing.moves import MAX_ENTRIES, Rule, Shapes
 from jaxcomp.tracing.program import Operation
 
-_SUMS = {"reduce_sum": np.sum, "reduce_prod": np.prod}
+_SUMS: dict[str, Callable[..., Any]] = {"reduce_sum": np.sum, "reduce_prod": np.prod}
 _CHOICES: dict[str, Callable[..., Any]] = {
     "reduce_max": np.max,
     "reduce_min": np.min,

@@ -119,7 +119,7 @@ class _Reader:
         name, settings = operation.name, operation.settings
         shapes = [self.program.shapes[array].shape for array in operation.inputs]
         after = self.program.shapes[operation.outputs[0]].shape
-        empty = [frozenset()] * len(after)
+        empty: list[frozenset[Place]] = [frozenset()] * len(after)
         first = parts[0][1].axes
         if name in ELEMENTWISE:
             merged = list(empty)

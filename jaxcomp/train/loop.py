@@ -121,7 +121,7 @@ def _shares_threads(state: TrainState) -> bool:
     Steps that run at the same time can occupy all these threads. Where they sum over devices, they
     then wait for one another forever.
     """
-    devices = state.loss.sharding.device_set
+    devices: set[jax.Device] = state.loss.sharding.device_set
     return len(devices) > 1 and next(iter(devices)).platform == "cpu"
 
 

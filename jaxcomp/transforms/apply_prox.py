@@ -1,6 +1,6 @@
 """Takes proximal steps: weights become exactly zero by the penalty itself, without pruning."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,8 @@ from jaxcomp.transforms.updates import (
     check_strength,
     map_updates,
     masked,
+    step_after,
+    transformation,
 )
 from jaxcomp.trees import Mask, PyTree, check_floating, mask_or_weights
 from jaxcomp.weights import Network
@@ -23,7 +25,7 @@ from jaxcomp.weights import Network
 class ApplyProxState(NamedTuple):
     """Holds the state of `apply_prox`: the step, for schedules."""
 
-    count: jax.Array  # shape=(), dtype=int32: number of updates made
+    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
 
 
 def apply_prox(
@@ -86,7 +88,7 @@ def apply_prox(
         return ApplyProxState(jnp.zeros((), jnp.int32))
 
     def update_fn(
-        updates: PyTree, state: ApplyProxState, params: PyTree | None = None, **extra_args
+        updates: PyTree, state: ApplyProxState, params: PyTree | None = None, **extra_args: Any
     ) -> tuple[PyTree, ApplyProxState]:
         del extra_args
         check_params(params, "apply_prox moves")
@@ -98,7 +100,7 @@ def apply_prox(
             params,
             operators(params, True),
         )
-        return updates, ApplyProxState(optax.safe_increment(state.count))
+        return updates, ApplyProxState(step_after(state.count))
 
-    tx = optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    tx = transformation(init_fn, update_fn)
     return masked(tx, mask_or_weights(mask, network))

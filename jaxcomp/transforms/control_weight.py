@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,12 @@ import optax
 
 from jaxcomp.arguments import check_choice, check_number
 from jaxcomp.losses.ratio import level_of
-from jaxcomp.transforms.updates import check_params, check_transformation
+from jaxcomp.transforms.updates import (
+    check_params,
+    check_transformation,
+    step_after,
+    transformation,
+)
 from jaxcomp.trees import Mask, PyTree, select
 
 _CUT = 2.0  # the greatest magnitude of the error
@@ -25,7 +30,7 @@ class ControlWeightState(NamedTuple):
     measured: jax.Array  # shape=(), dtype=float32: the measure at the last update
     smoothed: jax.Array  # shape=(), dtype=float32: its moving average
     error: jax.Array  # shape=(), dtype=float32: log(smoothed / target), within -2 and 2
-    count: jax.Array  # shape=(), dtype=int32: number of updates made
+    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
     controlled: optax.OptState
 
 
@@ -47,7 +52,8 @@ def live_weights(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = 
     """
     arrays = select(params, mask)
     bound = threshold * level_of(arrays)
-    return sum(jnp.sum(jnp.abs(w.astype(bound.dtype)) > bound, dtype=jnp.float32) for w in arrays)
+    live = (jnp.abs(w.astype(bound.dtype)) > bound for w in arrays)
+    return jnp.asarray(sum(jnp.sum(one, dtype=jnp.float32) for one in live))
 
 
 def entropy_bytes(params: PyTree, *, threshold: float = 0.1, mask: Mask | None = None) -> jax.Array:
@@ -176,7 +182,7 @@ def control_weight(
         )
 
     def update_fn(
-        updates: PyTree, state: ControlWeightState, params: PyTree | None = None, **extra_args
+        updates: PyTree, state: ControlWeightState, params: PyTree | None = None, **extra_args: Any
     ) -> tuple[PyTree, ControlWeightState]:
         check_params(params, "control_weight measures")
         first = state.count == 0
@@ -199,10 +205,10 @@ def control_weight(
         factor = jnp.exp(sign * (proportional * change + integral * error))
         weight = jnp.clip(state.control_weight * factor, lowest, highest)
         updates, controlled = made(weight).update(updates, state.controlled, params, **extra_args)
-        count = optax.safe_increment(state.count)
+        count = step_after(state.count)
         return updates, ControlWeightState(weight, measured, smoothed, error, count, controlled)
 
-    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    return transformation(init_fn, update_fn)
 
 
 def _pair(

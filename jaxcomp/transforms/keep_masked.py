@@ -1,12 +1,12 @@
 """Keeps pruned weights at exact zero, whatever the rest of the optimizer does."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxcomp.transforms.updates import check_params, map_updates, wider_dtype
+from jaxcomp.transforms.updates import check_params, map_updates, transformation, wider_dtype
 from jaxcomp.trees import Mask, PyTree, resolve_entries
 
 
@@ -65,13 +65,13 @@ def keep_masked(keep: Mask) -> optax.GradientTransformationExtraArgs:
         return KeepMaskedState(jax.tree.map(jnp.array, resolve_entries(keep, params)))
 
     def update_fn(
-        updates: PyTree, state: KeepMaskedState, params: PyTree | None = None, **extra_args
+        updates: PyTree, state: KeepMaskedState, params: PyTree | None = None, **extra_args: Any
     ) -> tuple[PyTree, KeepMaskedState]:
         del extra_args
         check_params(params, "keep_masked moves")
         return hold(updates, state.mask, params), state
 
-    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    return transformation(init_fn, update_fn)
 
 
 def hold(updates: PyTree, mask: PyTree, params: PyTree) -> PyTree:

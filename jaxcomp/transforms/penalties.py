@@ -1,7 +1,7 @@
 """Adds penalties to the loss, as gradient transformations of optax."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,15 @@ from jaxcomp.losses.penalties import (
 )
 from jaxcomp.losses.tree import check_scope, compressibility_tree, level_tree, needs_of
 from jaxcomp.numerics import accumulation_dtype
-from jaxcomp.transforms.updates import at_step, check_params, check_strength, map_updates, masked
+from jaxcomp.transforms.updates import (
+    at_step,
+    check_params,
+    check_strength,
+    map_updates,
+    masked,
+    step_after,
+    transformation,
+)
 from jaxcomp.trees import Mask, PyTree, check_floating, mask_or_weights
 from jaxcomp.weights import Network
 
@@ -30,7 +38,7 @@ class PenaltyState(NamedTuple):
     are 0 until the first update.
     """
 
-    count: jax.Array  # shape=(), dtype=int32: number of updates made
+    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
     # shape=(), dtype=float32: the penalty without its strength; for `add_compressibility` the ratio
     # ||w||_1 / ||w||_2, in scopes "tensor" and "unit" its sum
     value: jax.Array
@@ -135,8 +143,15 @@ def add_penalty(
     chosen = resolve_penalty(penalty)
 
     def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
-        arranged = {"scope": scope, "groups": groups, "network": network, "layout": layout}
-        value = penalty_tree(weights, chosen.of, mask=True, **arranged)
+        value = penalty_tree(
+            weights,
+            chosen.of,
+            scope=scope,
+            groups=groups,
+            mask=True,
+            network=network,
+            layout=layout,
+        )
         return value, value
 
     check_source(network, layout)
@@ -246,11 +261,12 @@ def add_compressibility(
     with_level = isinstance(level_strength, jax.core.Tracer) or level_strength != 0
 
     def objective(weights: PyTree) -> tuple[jax.Array, jax.Array]:
-        known = {"mask": True, "network": network, "layout": layout}
-        ratio = compressibility_tree(weights, scope=scope, **known)
+        ratio = compressibility_tree(
+            weights, scope=scope, mask=True, network=network, layout=layout
+        )
         if not with_level:
             return ratio, ratio
-        level = level_tree(weights, scope=scope, **known)
+        level = level_tree(weights, scope=scope, mask=True, network=network, layout=layout)
         return ratio + jnp.asarray(level_strength, level.dtype) * level, ratio
 
     return _penalize(
@@ -288,7 +304,7 @@ def _penalize(
         )
 
     def update_fn(
-        updates: PyTree, state: PenaltyState, params: PyTree | None = None, **extra_args
+        updates: PyTree, state: PenaltyState, params: PyTree | None = None, **extra_args: Any
     ) -> tuple[PyTree, PenaltyState]:
         del extra_args
         check_params(params, f"{name} penalizes")
@@ -299,12 +315,12 @@ def _penalize(
         updates = map_updates(lambda u, g: _add(u, now, g), updates, gradients)
         penalty = jnp.asarray(now, total.dtype) * total
         return updates, PenaltyState(
-            optax.safe_increment(state.count),
+            step_after(state.count),
             value.astype(jnp.float32),
             penalty.astype(jnp.float32),
         )
 
-    return masked(optax.GradientTransformationExtraArgs(init_fn, update_fn), mask)
+    return masked(transformation(init_fn, update_fn), mask)
 
 
 def _add(update: jax.Array, strength: jax.Array | float, gradient: jax.Array) -> jax.Array:

@@ -1,6 +1,6 @@
 """Implements Adam with proximal steps in its own metric."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,14 @@ from jaxcomp.choices import Layout
 from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.prox import Prox
 from jaxcomp.transforms.proximal import UNTOUCHED, operators_of, proximal_step
-from jaxcomp.transforms.updates import at_step, check_params, check_strength, map_updates
+from jaxcomp.transforms.updates import (
+    at_step,
+    check_params,
+    check_strength,
+    map_updates,
+    step_after,
+    transformation,
+)
 from jaxcomp.trees import (
     Mask,
     PyTree,
@@ -26,7 +33,7 @@ from jaxcomp.weights import Network
 class ProxAdamState(NamedTuple):
     """Holds the state of `prox_adam`: the step, and the state of Adam."""
 
-    count: jax.Array  # shape=(), dtype=int32: number of updates made
+    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
     adam: optax.OptState
 
 
@@ -96,14 +103,14 @@ def prox_adam(
         return ProxAdamState(jnp.zeros((), jnp.int32), adam.init(params))
 
     def update_fn(
-        updates: PyTree, state: ProxAdamState, params: PyTree | None = None, **extra_args
+        updates: PyTree, state: ProxAdamState, params: PyTree | None = None, **extra_args: Any
     ) -> tuple[PyTree, ProxAdamState]:
         del extra_args
         check_params(params, "prox_adam moves")
         chosen = check_selects(params, resolve_mask(mask, params))
         check_floating(params, "prox_adam", chosen)
         updates, adam_state = adam.update(updates, state.adam, params)
-        count = optax.safe_increment(state.count)
+        count = step_after(state.count)
         tau = at_step(strength, state.count) * at_step(learning_rate, state.count)
         seen = 1 - b2 ** count.astype(jnp.float32)
 
@@ -118,4 +125,4 @@ def prox_adam(
         updates = map_updates(proximal, updates, operators(params, chosen), params, moments)
         return updates, ProxAdamState(count, adam_state)
 
-    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    return transformation(init_fn, update_fn)

@@ -39,35 +39,38 @@ def operators_of(
     """Return a function from parameters and a mask to the operator of each leaf."""
     if not hasattr(prox, "prox"):
         check_choice("prox", prox, PROXES)
-        prox = PROXES[prox]
+    operator = PROXES[prox] if isinstance(prox, str) else prox
     check_source(network, layout)
-    of_groups = isinstance(prox, Group)
-    has_own = of_groups and not (prox.axes is None and prox.layout is None)
+    groups = operator if isinstance(operator, Group) else None
+    has_own = groups is not None and not (groups.axes is None and groups.layout is None)
     if has_own and not (network is None and layout is None):
         raise ValueError(
-            f"{prox!r} has axes of its own: give a network or a layout to it or to the "
+            f"{operator!r} has axes of its own: give a network or a layout to it or to the "
             "transformation, not both"
         )
-    needs = KERNEL if of_groups and not has_own else STACK
+    needs = KERNEL if groups is not None and not has_own else STACK
 
-    def of(axes: Axes | None) -> Prox:
+    def of(axes: Axes | None) -> Prox | _OfEach:
         if axes is None:
-            return prox
-        if of_groups:
-            return replace(prox, axes=axes)
-        return _OfEach(prox, axes.stack) if axes.stack else prox
+            return operator
+        if groups is not None:
+            return replace(groups, axes=axes)
+        return _OfEach(operator, axes.stack) if axes.stack else operator
 
     def operators(params: PyTree, mask: Mask) -> PyTree:
         axes = leaf_axes(params, mask, needs, network=network, layout=layout)
         chosen = jax.tree.leaves(resolve_mask(mask, params))
-        return jax.tree.structure(params).unflatten(
-            [of(own) if one else UNTOUCHED for own, one in zip(axes, chosen, strict=True)]
+        return jax.tree.unflatten(
+            jax.tree.structure(params),
+            [of(own) if one else UNTOUCHED for own, one in zip(axes, chosen, strict=True)],
         )
 
     return operators
 
 
-def proximal_step(operator: Prox, u: jax.Array, p: jax.Array, tau: jax.Array | float) -> jax.Array:
+def proximal_step(
+    operator: Prox | _OfEach, u: jax.Array, p: jax.Array, tau: jax.Array | float
+) -> jax.Array:
     """Return the update of `p` to the operator's result at `p + u`; its zeros are exact."""
     dtype = wider_dtype(u, p)
     p = p.astype(dtype)

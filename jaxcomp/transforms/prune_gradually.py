@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jaxcomp.prune.masks import ENTRIES, check_density
 from jaxcomp.prune.patterns import Pattern, check_pattern, keep_of_arrays, pattern_needs
 from jaxcomp.prune.scores import StructuredMagnitude
 from jaxcomp.transforms.keep_masked import hold
-from jaxcomp.transforms.updates import at_step, check_params, masked
+from jaxcomp.transforms.updates import at_step, check_params, masked, step_after, transformation
 from jaxcomp.trees import Mask, PyTree, check_finite, mask_or_weights
 from jaxcomp.weights import Network
 
@@ -25,7 +25,7 @@ from jaxcomp.weights import Network
 class PruneGraduallyState(NamedTuple):
     """Holds the state of `prune_gradually`: the mask, its density, and the step."""
 
-    count: jax.Array  # shape=(), dtype=int32: number of updates made
+    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
     density: jax.Array  # shape=(), dtype=float32: density of the last ranking; 1 before the first
     mask: PyTree  # bool arrays of the shapes of the parameters: True for weights that are kept
 
@@ -116,12 +116,13 @@ def prune_gradually(
         return PruneGraduallyState(jnp.zeros((), jnp.int32), jnp.ones((), jnp.float32), everything)
 
     def update_fn(
-        updates: PyTree, state: PruneGraduallyState, params: PyTree | None = None, **extra_args
+        updates: PyTree, state: PruneGraduallyState, params: PyTree | None = None, **extra_args: Any
     ) -> tuple[PyTree, PruneGraduallyState]:
         del extra_args
         check_params(params, "prune_gradually ranks")
+        structure: jax.tree_util.PyTreeDef
         leaves, structure = jax.tree.flatten(params)
-        count = optax.safe_increment(state.count)
+        count = step_after(state.count)
         wanted = density_after(count)
         falls = wanted < state.density
         if not isinstance(falls, jax.core.Tracer) and falls:
@@ -166,11 +167,11 @@ def prune_gradually(
 
         return jax.lax.cond(falls, ranked, lambda: old)
 
-    tx = optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    tx = transformation(init_fn, update_fn)
     return masked(tx, mask_or_weights(mask, network))
 
 
-def _needs_axes(score: Callable[[jax.Array], jax.Array]) -> bool:
+def _needs_axes(score: Callable[[jax.Array], jax.Array]) -> TypeGuard[StructuredMagnitude]:
     """Return whether a score depends on units whose axes it does not know."""
     told = isinstance(score, StructuredMagnitude) and (score.axes or score.layout)
     return isinstance(score, StructuredMagnitude) and bool(score.strength) and not told

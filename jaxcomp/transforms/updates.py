@@ -1,6 +1,7 @@
 """Shares the code of transformations that read parameters."""
 
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,13 @@ def check_params(params: PyTree | None, use: str) -> None:
             f"{use} the current parameters, but none were given: "
             "call tx.update(updates, state, params)"
         )
+
+
+def transformation(
+    init: Callable[..., PyTree], update: Callable[..., tuple[PyTree, PyTree]]
+) -> optax.GradientTransformationExtraArgs:
+    """Make a transformation of two functions, whatever type its state has."""
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def masked(
@@ -54,7 +62,13 @@ def map_updates(function: Callable[..., jax.Array], updates: PyTree, *trees: PyT
 
 def at_step(value: optax.ScalarOrSchedule, count: jax.Array) -> jax.Array | float:
     """Return the number, or the number of the schedule at step `count`."""
-    return value(count) if callable(value) else value
+    # To optax, a schedule gives whatever JAX takes for an array.
+    return cast("jax.Array | float", value(count)) if callable(value) else value
+
+
+def step_after(count: jax.Array) -> jax.Array:
+    """Return `count + 1`, or the largest integer of its type."""
+    return cast(jax.Array, optax.safe_increment(count))
 
 
 def wider_dtype(update: jax.Array, param: jax.Array) -> jnp.dtype:

@@ -41,19 +41,25 @@ def weights_over_time(
     if not reference.keys() == weights.keys() == levels.keys():
         raise ValueError("reference, weights and levels must be of the same steps")
     limit = 1.05 * max(np.abs(w).max() for run in (reference, weights) for w in run.values())
-    bins = {"bins": 81, "range": (-limit, limit)}
+    bins, span = 81, (-limit, limit)
     top = 0.0
     for axes, step in zip(panels, weights, strict=True):
         filled, _, _ = axes.hist(
             weights[step].ravel(),
-            **bins,
+            bins=bins,
+            range=span,
             histtype="stepfilled",
             color=BLUE,
             alpha=0.4,
             label=labels[1],
         )
         outline, _, _ = axes.hist(
-            reference[step].ravel(), **bins, histtype="step", color=BLACK, label=labels[0]
+            reference[step].ravel(),
+            bins=bins,
+            range=span,
+            histtype="step",
+            color=BLACK,
+            label=labels[0],
         )
         for sign in (-1, 1):
             axes.axvline(
@@ -64,7 +70,7 @@ def weights_over_time(
                 label="ternary level c" if sign > 0 else None,
             )
         axes.set_yscale("log")
-        top = max(top, filled.max(), outline.max())
+        top = max(top, float(np.max(filled)), float(np.max(outline)))
     for axes in panels:
         axes.set_ylim(0.5, 2 * top)  # a single weight is visible
         axes.set_xlim(-limit, limit)

@@ -64,8 +64,17 @@ def level_sets_in_plane(axes: Axes) -> ContourSet:
     points = np.stack([starts.real, starts.imag], axis=-1)
     steps = -0.75 * np.asarray(jax.vmap(jax.grad(compressibility))(points))
     steps *= np.linalg.norm(points, axis=1, keepdims=True)
-    look = {"width": 0.006, "headwidth": 4, "headlength": 4, "headaxislength": 3.5}
-    axes.quiver(*points.T, *steps.T, angles="xy", scale_units="xy", scale=1, **look)
+    axes.quiver(
+        *points.T,
+        *steps.T,
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        width=0.006,
+        headwidth=4,
+        headlength=4,
+        headaxislength=3.5,
+    )
     for ternary in _by_nonzeros(2):
         _mark(axes, ternary, *ternary.T)
     axes.set_aspect("equal")
@@ -115,7 +124,8 @@ def level_sets_in_octant(axes: Axes, paths: Sequence[np.ndarray] = ()) -> Contou
     """
     down, across = np.meshgrid(np.linspace(0, 1, 161), np.linspace(0, 1, 161))
     shares = np.stack([down * (1 - across), down * across, 1 - down], axis=-1)
-    levels = _contours(axes, *_in_triangle(shares), shares)
+    x, y = _in_triangle(shares)
+    levels = _contours(axes, x, y, shares)
     axes.plot(*_in_triangle(np.eye(3)[[0, 1, 2, 0]]), color=BLACK, linewidth=1)
     for path in paths:
         axes.plot(*_in_triangle(path), color=BLUE, linewidth=3.5, label="descent", clip_on=False)
@@ -176,12 +186,32 @@ def _by_nonzeros(n: int) -> list[np.ndarray]:
 
 def _mark(axes: Axes, ternary: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """Draw marks at `x` and `y`, with the number of non-zeros of the `ternary` vectors."""
-    k = np.count_nonzero(ternary[0])
+    k = int(np.count_nonzero(ternary[0]))
     marker, color = _MARKERS[k]
-    common = {"linestyle": "", "clip_on": False, "zorder": 5}
-    look = {"marker": marker, "color": color, "mfc": "white", "mew": 1.8, "ms": 12}
-    axes.plot(x, y, label=f"k = {k}", **look, **common)
-    axes.plot(x, y, marker=f"${k}$", color=BLACK, mew=0.2, ms=6, **common)
+    axes.plot(
+        x,
+        y,
+        label=f"k = {k}",
+        marker=marker,
+        color=color,
+        mfc="white",
+        mew=1.8,
+        ms=12,
+        linestyle="",
+        clip_on=False,
+        zorder=5,
+    )
+    axes.plot(
+        x,
+        y,
+        marker=f"${k}$",
+        color=BLACK,
+        mew=0.2,
+        ms=6,
+        linestyle="",
+        clip_on=False,
+        zorder=5,
+    )
 
 
 def _contours(axes: Axes, x: np.ndarray, y: np.ndarray, points: np.ndarray) -> ContourSet:

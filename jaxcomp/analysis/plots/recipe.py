@@ -12,10 +12,21 @@ from jaxcomp.analysis.plots.colors import BLACK, BLUE, ORANGE
 class Reported(Protocol):
     """Has the numbers of a phase that are drawn."""
 
-    name: str
-    steps: int
-    validation: float | None
-    nonzeros: int
+    @property
+    def name(self) -> str:
+        """Name it."""
+
+    @property
+    def steps(self) -> int:
+        """Count its training steps."""
+
+    @property
+    def validation(self) -> float | None:
+        """Give the mean loss of the validation batches; None if there are none."""
+
+    @property
+    def nonzeros(self) -> int:
+        """Count the entries that are not zero."""
 
 
 def recipe_figure(phases: Sequence[Reported], history: Sequence[Mapping[str, Any]]) -> Figure:
@@ -62,7 +73,8 @@ def recipe_figure(phases: Sequence[Reported], history: Sequence[Mapping[str, Any
 
 def _steps(history: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return the steps of all points, counted through all parts of all phases."""
-    steps, made, before = [], 0, {"phase": None, "step": 0}
+    steps, made = [], 0
+    before: Mapping[str, Any] = {"phase": None, "step": 0}
     for point in history:
         if point["phase"] != before["phase"]:
             made += before["step"]
