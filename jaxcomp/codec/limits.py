@@ -21,10 +21,9 @@ MAX_SEGMENTS = 2**14
 class Limits(NamedTuple):
     """Holds what reading a file may cost at most; None allows what its size allows.
 
-    Attributes:
-      memory: bytes. By default 4,096 for each byte of the file, or 256 MiB for a small one.
-      seconds: seconds of one core of 2 to 3 GHz; counted, not measured. By default 0.00015 for each
-        byte of the file, or 10 for a small one.
+    * `memory`: bytes. By default 4,096 for each byte of the file, or 256 MiB for a small one.
+    * `seconds`: seconds of one core of 2 to 3 GHz; counted, not measured. By default 0.00015 for
+      each byte of the file, or 10 for a small one.
 
     Example:
       >>> from jaxcomp import codec

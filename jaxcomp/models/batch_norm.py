@@ -51,8 +51,8 @@ def unit_statistics(params: PyTree, *, epsilon: float = 1e-5) -> PyTree:
       epsilon: the number that the normalization adds to the variance.
 
     Returns:
-      `{"mean": [channels], "var": [channels]}` for each `scale` [channels] of `params`, nested as
-      Linen nests `batch_stats`; `{}` if there is none.
+      A dict of `mean` and `var`, both [channels], for each `scale` [channels] of `params`, nested
+      as Linen nests `batch_stats`; an empty dict if there is no scale.
 
     Example:
       >>> import jax.numpy as jnp

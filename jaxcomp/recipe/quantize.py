@@ -30,8 +30,8 @@ class Quantize(TrainingPhase):
     Attributes:
       quantizer: one of `jaxcomp.quantizers` that can be trained: `"levels"` for a few magnitudes
         and zero, `"bits"` for multiples of a step (`jaxcomp.quantize.uniform`).
-      number: for each tensor, the number of magnitudes, at least 1, which is ternary,
-        `{-c, 0, c}`; or the number of bits, from 2 to 8.
+      number: for each tensor, the number of magnitudes, at least 1 (ternary, `{-c, 0, c}`), or the
+        number of bits, from 2 to 8.
       by_layer: other numbers for single tensors, by name (`jaxcomp.trees.path_name`).
       level: how one magnitude is fitted, as for `jaxcomp.quantize.ternarize`.
       per: `"tensor"` for levels of each tensor, `"unit"` of each output unit.

@@ -30,12 +30,11 @@ class PhaseReport(NamedTuple):
 class Result(NamedTuple):
     """Holds the network that a recipe has made, with its curves and a report.
 
-    Attributes:
-      params: tree of arrays, with the structure of the parameters that were given.
-      model_state: what the loss has updated beside them; None if there is nothing.
-      phases: the result of each phase, in order.
-      history: points of the curves, a dict of `phase`, `step` and `loss` for each look.
-      notes: sentences that say which requests were not met.
+    * `params`: tree of arrays, with the structure of the parameters that were given.
+    * `model_state`: what the loss has updated beside them; None if there is nothing.
+    * `phases`: the result of each phase, in order.
+    * `history`: points of the curves, a dict of `phase`, `step` and `loss` for each look.
+    * `notes`: sentences that say which requests were not met.
     """
 
     params: PyTree
