@@ -1,4 +1,4 @@
-"""Says what the axes of a weight mean: units that come in, units that go out, and copies.
+"""Says what the axes of a weight mean: input units, output units, a window, or a stack.
 
 Every function that speaks of units takes their axes from here. They come from a traced network, or
 from the layout of a framework, which holds for all arrays at once:
@@ -26,7 +26,7 @@ from jaxcomp.choices import LAYOUTS, Layout
 from jaxcomp.trees import Mask, PyTree, path_name, resolve_mask
 from jaxcomp.weights import Network, check_network, parameter_of
 
-# A caller needs to know one of these of the axes of an array; each includes those above it.
+# Knowledge of the axes of an array that a caller can need; each includes those above it.
 NOTHING = "nothing"
 STACK = "stack"  # the axes that separate tensors, where they are known
 UNITS = "units"  # also the axes of output units
@@ -193,7 +193,7 @@ def own_axes(name: str, ndim: int, axes: Axes | None, layout: Layout | None) -> 
 
 
 def rest_of(axes: Axes, ndim: int) -> tuple[int, ...]:
-    """Return the axes of neither units nor a stack: the window, and those of no known meaning.
+    """Return the axes that belong neither to units nor to a stack: the window and unknown ones.
 
     Example:
       >>> rest_of(of_layout("flax", 4), 4)
@@ -258,7 +258,7 @@ def over_axes(function: Callable[[jax.Array], jax.Array], axes: Sequence[int]) -
       >>> over_axes(jnp.sum, [1])(jnp.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
       [4.0, 6.0]
     """
-    for axis in sorted(axes):  # the largest axis is mapped first, of the whole array
+    for axis in sorted(axes):  # the last map takes the whole array
         function = jax.vmap(function, in_axes=axis, out_axes=-1)
     return function
 
@@ -267,12 +267,12 @@ def beside(values: jax.Array, ndim: int, axes: Sequence[int]) -> jax.Array:
     """Return values of slices in a shape that broadcasts to that of the array.
 
     Args:
-      values: [..., *slices], as `over_axes` returns them.
+      values: `[..., *slices]`, as `over_axes` returns them.
       ndim: number of axes of the array.
       axes: the axes along which the slices lie.
 
     Returns:
-      [..., *sizes] with `ndim` sizes, which are 1 except along the slices.
+      `[..., *sizes]` with `ndim` sizes, which are 1 except along the slices.
 
     Example:
       >>> import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Computes norms of weights that neither overflow nor vanish, and leaves exact zeros alone.
+"""Computes norms of weights that neither overflow nor vanish.
 
 In float32 a sum of squares overflows at entries of 1e+20 and vanishes at 1e-23, long before the
 quotient of norms does. The derivatives of the norms at exact zeros are zero.
@@ -110,7 +110,7 @@ def _by_one_read(arrays: Sequence[jax.Array]) -> ScaledNorms:
 
 
 def _range_power(dtype: jnp.dtype) -> float:
-    """Return a power of two that scales tiny weights up, and huge ones down, to safe squares."""
+    """Return the power of two that scales tiny weights up; its inverse scales huge ones down."""
     return 2.0 ** round(0.63 * jnp.finfo(dtype).maxexp)
 
 

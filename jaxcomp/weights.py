@@ -124,9 +124,9 @@ def parameter_of(network: Network, name: str) -> Parameter:
 def scale_integers(leaves: Sequence[tuple[str, Any]]) -> list[bool]:
     """Return whether each named leaf scales the integers of a quantized tensor beside it.
 
-    Such a leaf has a floating-point type, and an array of integers with two or more axes is in its
-    dict, or in the dict of its name. Its name shows the purpose (`w_scale`, `absmax`), or its shape
-    does: the shape of the integers with some axes of size 1.
+    Such a leaf has a floating-point type. It is in the same dict as an array of integers with two
+    or more axes, or below the name of one (`kernel/scale` below `kernel`). Its name shows the
+    purpose (`w_scale`, `absmax`), or its shape does: that of the integers with some axes of size 1.
 
     Args:
       leaves: pairs as in `choices`.

@@ -5,8 +5,8 @@ Example:
   >>> from jaxcomp import losses
   >>> sorted(losses.PENALTIES)[:4]
   ['hoyer_square', 'l0_hard_concrete', 'l1', 'l1_over_l2']
-  >>> float(losses.penalty_tree({"kernel": jnp.array([[3.0, 0.0, -4.0]])}, "l2"))
-  12.5
+  >>> float(losses.penalty_tree({"kernel": jnp.array([[3.0, 0.0], [-4.0, 0.0]])}, "l1"))
+  7.0
 """
 
 from jaxcomp.choices import ARRAY_SCOPES, GROUPS, SCOPES

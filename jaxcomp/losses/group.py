@@ -35,8 +35,8 @@ def group_norms(
         default is `"flax"`, [window..., inputs, outputs].
 
     Returns:
-      Norms in float32 or wider, of shape [*stack, *outputs] for `"unit"`, [*stack, *inputs] for
-      `"input"` and [*stack, *inputs, *outputs] for `"filter"`, in either layout.
+      Norms in float32 or wider, of shape `[*stack, *outputs]` for `"unit"`, `[*stack, *inputs]`
+      for `"input"` and `[*stack, *inputs, *outputs]` for `"filter"`, in either layout.
 
     Raises:
       ValueError: if `groups` or `layout` is unknown, the axes do not fit, or the kernel has fewer

@@ -66,9 +66,9 @@ def threshold_mask(
 
     Example:
       >>> import jax.numpy as jnp
-      >>> params = {"kernel": jnp.array([[4.0, 0.1, -3.0]])}  # c = 3.5
+      >>> params = {"kernel": jnp.array([[3.0, 0.1], [-4.0, 0.2]])}  # c = 3.4
       >>> threshold_mask(params, 0.5)["kernel"].tolist()
-      [[True, False, True]]
+      [[True, False], [True, False]]
     """
     check_number("threshold", threshold, "at least 0 and finite", lambda t: t >= 0)
     check_scope(scope, ARRAY_SCOPES)

@@ -211,7 +211,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class OfEach:
-    """Keeps the largest of each `m` weights in a row along the inputs (n:m sparsity).
+    """Keeps the largest of every `m` consecutive weights along the inputs (n:m sparsity).
 
     `OfEach(4)` with density 0.5 is the 2:4 pattern of sparse tensor cores. The scope does not
     matter: each group of `m` weights has its own ranking.

@@ -39,7 +39,7 @@ class Blocks(NamedTuple):
     free: jax.Array  # bool: whether a level other than zero is allowed
     classes: jax.Array  # rows of `Choice.prices`
     above: jax.Array  # `V^T e` of the errors above
-    left: jax.Array  # `r U` of the rests to the left
+    left: jax.Array  # `r U` of the remainders to the left
 
 
 class Factors(NamedTuple):
@@ -55,7 +55,7 @@ class Factors(NamedTuple):
 def round_blocks(
     blocks: Blocks, factors: Factors, choice: Choice
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return levels, errors, and the rest of each weight after the errors above it."""
+    """Return levels, errors, and the remainder of each weight after the errors above it."""
     own_rows = jnp.diagonal(factors.rows, axis1=1, axis2=2)
     own_columns = jnp.diagonal(factors.columns, axis1=1, axis2=2)[:, _COLUMNS].swapaxes(0, 1)
     turns = [_by_turn(array) for array in blocks[:4]]

@@ -1,4 +1,4 @@
-"""Fits codebooks: the few values that are closest to the weights of a tensor."""
+"""Fits codebooks, the few values that are closest to the weights of a tensor."""
 
 from types import ModuleType
 

@@ -97,10 +97,10 @@ def ternarize(
     Example:
       >>> import jax.numpy as jnp
       >>> from jaxcomp.parametrized import values
-      >>> params = {"kernel": jnp.array([[3.0, 0.0], [-1.0, 2.0]])}
+      >>> params = {"kernel": jnp.array([[3.0, 0.0], [-1.0, 5.0]])}
       >>> node = ternarize(params, level="least_squares", per="unit")["kernel"]
       >>> node.levels.tolist(), values(node).tolist()  # one level for each of the two units
-      ([[2.0, 2.0]], [[2.0, 0.0], [-2.0, 2.0]])
+      ([[2.0, 5.0]], [[2.0, 0.0], [-2.0, 5.0]])
     """
     check_choice("level", level, LEVELS)
     source = {"network": network, "layout": layout}

@@ -33,7 +33,7 @@ def rate_distortion(w: np.ndarray, rounded: FewValued, weight: float) -> FewValu
       The levels, and the codebook. The values of a table move to the means of their weights.
 
     Raises:
-      ValueError: if the weight is negative or not finite.
+      ValueError: if :math:`\lambda` is negative or not finite.
 
     Example:
       >>> import numpy as np

@@ -25,7 +25,7 @@ class _OfEach:
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
         """Return the results of the operator in the places of the tensors."""
         prox = self.operator.prox
-        for axis in sorted(self.stack):  # the largest axis is mapped first, of the whole array
+        for axis in sorted(self.stack):  # the last map takes the whole array
             prox = jax.vmap(prox, in_axes=(axis, axis if jnp.ndim(tau) else None), out_axes=axis)
         return prox(y, tau)
 
@@ -68,7 +68,7 @@ def operators_of(
 
 
 def proximal_step(operator: Prox, u: jax.Array, p: jax.Array, tau: jax.Array | float) -> jax.Array:
-    """Return the update of `p` to the operator's result at `p + u`; zeros of it are exact."""
+    """Return the update of `p` to the operator's result at `p + u`; its zeros are exact."""
     dtype = wider_dtype(u, p)
     p = p.astype(dtype)
     # `x - p` may be rounded, except where x is 0: p + (0 - p) is exactly 0.
