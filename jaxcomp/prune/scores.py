@@ -62,9 +62,10 @@ def structured_magnitude(
         axes do not fit.
 
     Example:
+      >>> import jax
       >>> import jax.numpy as jnp
       >>> w = jnp.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])  # the second input has few weights
-      >>> structured_magnitude(1.0)(w).round(2).tolist()
+      >>> jax.jit(structured_magnitude(1.0))(w).round(2).tolist()
       [[1.0, 0.75, 0.75], [0.5, 0.0, 0.0]]
     """
     check_number("strength", strength, "finite and not negative", lambda s: s >= 0)
