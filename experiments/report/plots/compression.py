@@ -147,7 +147,8 @@ def curves(axes: Axes, history: Sequence[Mapping[str, Any]], key: str) -> None:
         steps, values = [p["step"] for p in points], [p[key] for p in points]
         # A single point has no line.
         marker = "o" if len(points) == 1 else None
-        axes.plot(steps, values, style, color=color, label=phase, marker=marker, markersize=4)
+        look = {"color": color, "linestyle": style, "marker": marker, "markersize": 4}
+        axes.plot(steps, values, label=phase, **look)
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("step of the phase")
     axes.grid(alpha=0.3)

@@ -69,6 +69,15 @@ def test_phases_that_are_not_known_have_styles_of_their_own(axes):
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == len(phases)
 
 
+def test_all_phases_of_a_run_differ_without_color(axes):
+    phases = ["dense", "penalty", "fine-tune", "gap", "quantize", "settle"]
+    history = [{"phase": p, "step": s, "penalty": s} for p in phases for s in (1, 2)]
+    curves(axes, history, "penalty")
+    assert [line.get_label() for line in axes.lines] == phases
+    # The private attribute has the lengths of dashes, which the public one does not.
+    assert len({str(line._unscaled_dash_pattern) for line in axes.lines}) == len(phases)
+
+
 def test_more_stages_than_colors_are_drawn(axes):
     stages = {str(number): {"a": np.ones(3)} for number in range(7)}
     small_weight_bars(axes, stages)
