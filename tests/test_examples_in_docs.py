@@ -182,7 +182,7 @@ def test_every_table_stands_in_a_document_and_an_unknown_one_is_named(tmp_path, 
     assert sorted(re.findall(r"<!-- table: (\S+) -->", text)) == sorted(TABLES)
     monkeypatch.setattr(documents, "ROOT", tmp_path)
     (tmp_path / "page.md").write_text("<!-- table: none -->\n<!-- end -->")
-    with pytest.raises(ValueError, match=r"there is no table 'none': choose from digits-and-"):
+    with pytest.raises(ValueError, match=r"there is no table 'none': choose from headline, digits-and-"):
         written(tmp_path / "page.md")
 
 
