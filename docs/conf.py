@@ -1,6 +1,8 @@
 """Configures Sphinx: `sphinx-build -W --keep-going docs build/html` makes the documentation."""
 
 import importlib.metadata
+import inspect
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +15,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 
 html_theme = "sphinx_book_theme"
 html_title = "jaxcomp"
-html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True}
+html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True, "navbar_persistent": []}
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -31,3 +33,22 @@ napoleon_use_ivar = True
 nb_execution_mode = "off"
 _here = Path(__file__).parent
 shutil.copytree(_here.parent / "notebooks", _here / "notebooks", dirs_exist_ok=True)
+
+
+def _comment_of_field(app, what, name, obj, options, lines):
+    """Describe a field of a named tuple by the comment beside it, in place of its number."""
+    if not (lines and lines[0].startswith("Alias for field number")):
+        return
+    module, _, field = name.rpartition(".")
+    found = re.search(rf"^    {field}: [^#\n]*# (.+)$", _source(module), re.MULTILINE)
+    lines[:] = [found[1]] if found else []
+
+
+def _source(class_name):
+    module, _, name = class_name.rpartition(".")
+    return inspect.getsource(getattr(importlib.import_module(module), name))
+
+
+def setup(app):
+    """Connect to autodoc."""
+    app.connect("autodoc-process-docstring", _comment_of_field)
