@@ -15,7 +15,7 @@ from experiments.report.documents import DOCUMENTS, TABLES, record_of, written
 from experiments.sweeps.baselines import ARMS
 from jaxcomp.cli import main
 from jaxcomp.trees import named_leaves
-from tests.helpers import ROOT
+from tests.helpers import ROOT, run_examples
 
 README = (ROOT / "README.md").read_text()
 MODULES = [module.name for module in pkgutil.walk_packages(jaxcomp.__path__, "jaxcomp.")]
@@ -42,17 +42,6 @@ def test_public_functions_of_the_package_have_an_example():
     )
     for name in names:
         assert ">>>" in getattr(jaxcomp, name).__doc__
-
-
-def run_examples(page, folder, monkeypatch):
-    """Run the Python blocks of a page in a folder, one after the other; return their names."""
-    monkeypatch.chdir(folder)
-    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(examples) >= 2
-    namespace: dict = {}
-    for example in examples:
-        exec(example, namespace)
-    return namespace
 
 
 @pytest.mark.slow
