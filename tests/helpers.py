@@ -1,6 +1,7 @@
 """Tolerances by kind of claim, and inputs shared by tests."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,12 @@ def run_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]
 def lines(axes) -> dict:
     """The points of each line that is drawn, by its label."""
     return {line.get_label(): line.get_xydata() for line in axes.lines}
+
+
+def run_examples(page: str, folder: Path, monkeypatch) -> dict:
+    """Run the Python blocks of a page in a folder, one after the other; return their names."""
+    monkeypatch.chdir(folder)
+    namespace: dict = {}
+    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(example, namespace)
+    return namespace

@@ -16,7 +16,7 @@ from experiments.report.documents import DOCUMENTS, TABLES, record_of, written
 from experiments.sweeps.baselines import ARMS
 from jaxcomp.cli import main
 from jaxcomp.trees import named_leaves
-from tests.helpers import ROOT
+from tests.helpers import ROOT, run_examples
 
 README = (ROOT / "README.md").read_text()
 MODULES = [
@@ -84,17 +84,6 @@ def test_docstrings_begin_with_a_sentence():
     assert len(lines) > 500
     assert {name: line for name, line in lines.items() if NO_SENTENCE.match(line)} == {}
     assert {name: line for name, line in lines.items() if not line.endswith(".")} == {}
-
-
-def run_examples(page, folder, monkeypatch):
-    """Run the Python blocks of a page in a folder, one after the other; return their names."""
-    monkeypatch.chdir(folder)
-    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(examples) >= 2
-    namespace: dict = {}
-    for example in examples:
-        exec(example, namespace)
-    return namespace
 
 
 @pytest.mark.slow
