@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from experiments.report.pareto import pareto_front
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 
-_STYLES = [(c, m) for m in "osD^vPX" for c in (BLUE, ORANGE, GREEN, VERMILLION, BLACK)]
+_COLORS, _MARKERS = (BLUE, VERMILLION, BLACK, ORANGE, GREEN), "osD^vPX"
+# Both in turn: all 35 pairs, and neighbors differ in both, to be told apart in gray too.
+_STYLES = [(_COLORS[i % 5], _MARKERS[i % 7]) for i in range(35)]
 
 
 def pareto_figure(
@@ -26,7 +28,8 @@ def pareto_figure(
       size: what the sizes are.
       error: what the errors are.
     """
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    several = len(results) > 1
+    figure = Figure(figsize=(8, 4.5 + 0.2 * several * len(results)), layout="constrained")
     axes = figure.subplots()
     for (name, points), (color, marker) in zip(results.items(), cycle(_STYLES), strict=False):
         axes.plot(*zip(*points, strict=True), marker, color=color, alpha=0.8, label=name)
@@ -38,8 +41,8 @@ def pareto_figure(
     axes.set_xlabel(size)
     axes.set_ylabel(error)
     axes.grid(alpha=0.3)
-    if len(results) == 1:
-        axes.set_title(*results)
+    if several:
+        figure.legend(loc="outside lower center", frameon=False)
     else:
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+        axes.set_title(*results)
     return figure

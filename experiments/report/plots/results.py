@@ -1,8 +1,11 @@
 """Results of many methods in a picture: error against bytes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -11,53 +14,29 @@ from experiments.report.plots.intervals import whiskers
 from experiments.report.plots.pareto import pareto_figure
 from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 
-WORST = 3.0  # times the smallest error: what is further off is not drawn
-_MARKERS = "osD^v"
+WORST = 1.4  # times the smallest error: what is further off is in the table, and not drawn
+_COLUMNS = 2  # of panels
 
 
 def penalties_figure(record: Mapping[str, Any]) -> Figure:
-    """One panel for each kind of file: mean test error against bytes, a point for each penalty.
+    """Draw one panel for each kind of file: mean test error against bytes, a number per penalty.
 
     Args:
-      record: of `experiments.sweeps.baselines`. Ratios are blue, l2 is green, l1 vermillion,
-        Hoyer-square orange and the rest black; filled points have a term for the magnitudes.
+      record: of `experiments.sweeps.baselines`. Penalties are numbered by the error of the first
+        kind of file, as the rows of `penalties_table`. Ratios are blue, l2 is green, l1 vermillion,
+        Hoyer-square orange and the rest black.
     """
     kinds = file_kinds(record)
-    figure = Figure(figsize=(4.2 * len(kinds), 4.6), layout="constrained")
-    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
+    lines = math.ceil((len(kinds) + 1) / _COLUMNS)  # the names take a panel
+    figure = Figure(figsize=(9, 3.6 * lines), layout="constrained")
+    panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
     rows = [row for row in record["penalties"] if row["networks"]]
-    styles = _styles([row["penalty"] for row in rows])
-    for axes, kind in zip(panels, kinds, strict=True):
-        errors = [row["networks"][kind]["test_error"]["mean"] for row in rows]
-        left_out = 0
-        for row, style in zip(rows, styles, strict=True):
-            network = row["networks"][kind]
-            error, size = network["test_error"], network["bytes"]
-            if error["mean"] > WORST * min(errors):
-                left_out += 1
-                continue
-            axes.errorbar(
-                size["mean"],
-                error["mean"],
-                yerr=whiskers([error]),
-                **style,
-                capsize=2,
-                linestyle="none",
-                label=row["penalty"],
-            )
-        axes.set_title(kind + (f" ({left_out} far off not shown)" if left_out else ""))
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
-        axes.set_xlabel("bytes of the file")
-        axes.grid(alpha=0.3)
-    panels[0].set_ylabel("test error, %")
-    handles = {}
-    for axes in panels:
-        handles.update(dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True)))
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False
-    )
+    rows.sort(key=lambda row: row["networks"][kinds[0]]["test_error"]["mean"])
+    for axes, kind in zip(panels, kinds, strict=False):
+        _numbers(axes, rows, kind)
+    for axes in panels[len(kinds) :]:
+        axes.set_axis_off()
+    _names(panels[len(kinds)], rows)
     return figure
 
 
@@ -87,14 +66,51 @@ def results_figure(
     return figure
 
 
-def _styles(penalties: Sequence[str]) -> list[dict[str, str | None]]:
-    """The marker tells apart what has one color and is filled or not."""
-    styles: list[dict[str, str | None]] = []
-    for penalty in penalties:
-        own = {"color": _color(penalty), "markerfacecolor": None if "+" in penalty else "none"}
-        alike = sum(own.items() <= style.items() for style in styles)
-        styles.append({**own, "marker": _MARKERS[alike % len(_MARKERS)]})
-    return styles
+def _numbers(axes: Axes, rows: Sequence[Mapping[str, Any]], kind: str) -> None:
+    """Draw the files of one kind, with the numbers of their rows."""
+    networks = [row["networks"][kind] for row in rows]
+    worst = WORST * min(network["test_error"]["mean"] for network in networks)
+    numbers: dict[tuple[float, float], list[int]] = {}  # of the penalties at one place
+    for number, (row, network) in enumerate(zip(rows, networks, strict=True), 1):
+        error, size = network["test_error"], network["bytes"]["mean"]
+        if error["mean"] <= worst:
+            numbers.setdefault((size, error["mean"]), []).append(number)
+            look = {"color": _color(row["penalty"]), "fmt": "o", "markersize": 4, "elinewidth": 1}
+            axes.errorbar(size, error["mean"], yerr=whiskers([error]), **look, alpha=0.6)
+    sizes = np.array([size for size, _ in numbers])
+    for (size, error), here in numbers.items():
+        # On the side where the next point is further away.
+        right, left = (min(far[far > 0], default=np.inf) for far in (sizes - size, size - sizes))
+        axes.annotate(
+            ", ".join(map(str, here)),
+            (size, error),
+            xytext=(-4 if right < left else 4, 2),
+            textcoords="offset points",
+            ha="right" if right < left else "left",
+            color=_color(rows[here[0] - 1]["penalty"]),
+            weight="bold",
+        )
+    left_out = len(rows) - sum(map(len, numbers.values()))
+    axes.set_title(kind + (f" ({left_out} far off not shown)" if left_out else ""))
+    axes.set_xlabel("bytes of the file")
+    axes.set_ylabel("test error, %")
+    axes.margins(x=0.08)
+    axes.grid(alpha=0.3)
+
+
+def _names(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """List the names of the numbers in two columns."""
+    lines = math.ceil(len(rows) / 2)
+    for index, row in enumerate(rows):
+        column, line = divmod(index, lines)
+        axes.text(
+            0.52 * column,
+            1 - (line + 0.5) / lines,
+            f"{index + 1:>2}  {row['penalty']}",
+            color=_color(row["penalty"]),
+            fontsize="small",
+            va="center",
+        )
 
 
 def _color(penalty: str) -> str:

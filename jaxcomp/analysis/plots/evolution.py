@@ -86,6 +86,6 @@ def measure_curves(
                 list(points), values, color=color, linestyle=style, linewidth=1.8, label=label
             )
         axes.set_ylim(0, 1.1 * max(axes.dataLim.y1, 1e-9))  # room above, also if all are zero
-        axes.set_title(name, fontsize=11)
+        axes.set_title(name, fontsize="medium")
         axes.set_xlabel("training step")
         axes.grid(alpha=0.3)

@@ -178,9 +178,9 @@ def _mark(axes: Axes, ternary: np.ndarray, x: np.ndarray, y: np.ndarray) -> None
     k = np.count_nonzero(ternary[0])
     marker, color = _MARKERS[k]
     common = {"linestyle": "", "clip_on": False, "zorder": 5}
-    look = {"marker": marker, "color": color, "mfc": "white", "mew": 1.8, "ms": 12}
+    look = {"marker": marker, "color": color, "mfc": "white", "mew": 1.8, "ms": 15}
     axes.plot(x, y, label=f"k = {k}", **look, **common)
-    axes.plot(x, y, marker=f"${k}$", color=BLACK, mew=0.2, ms=6, **common)
+    axes.plot(x, y, marker=f"${k}$", color=BLACK, mew=0.2, ms=8, **common)
 
 
 def _contours(axes: Axes, x: np.ndarray, y: np.ndarray, points: np.ndarray) -> ContourSet:

@@ -62,7 +62,7 @@ def composite_scatter(axes: Axes, condition: CompositeCondition) -> None:
     axes.plot([low, high], [low, high], "-", color=ORANGE, linewidth=1.2, zorder=1)
     axes.plot(predicted, measured, "o", color=BLUE, markersize=3.5, alpha=0.7, zorder=2)
     axes.axhline(1, color=BLACK, linewidth=0.8, linestyle=":")
-    axes.set_xlabel("predicted: 1 + (r / weight) s df")
+    axes.set_xlabel("predicted: 1 + (r / strength) s df")
     axes.set_ylabel("measured: |w| / c")
 
 

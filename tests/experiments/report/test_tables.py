@@ -91,12 +91,14 @@ def test_penalties_stand_by_their_first_error_with_the_best_files_in_bold():
 
 def test_a_figure_of_penalties_leaves_out_what_is_far_off_and_says_so():
     panels = penalties_figure(PENALTIES).axes
-    assert [axes.get_title() for axes in panels] == [
+    assert [axes.get_title() for axes in panels[:2]] == [
         "two levels (1 far off not shown)",
         "ternary (1 far off not shown)",
     ]
     points = [line.lines[0].get_xydata().tolist()[0] for line in panels[0].containers]
-    assert points == [[3_000, 2.5], [3_000, 2.0]]
+    assert points == [[3_000, 2.0], [3_000, 2.5]]
+    assert [text.get_text() for text in panels[0].texts] == ["1", "2"]
+    assert [text.get_text().strip() for text in panels[2].texts][:2] == ["1  better", "2  worse"]
 
 
 def test_a_figure_of_results_shows_what_has_bytes():
