@@ -5,14 +5,16 @@ taskset -c 0 python -m experiments.benchmarks.products [--output FILE.json]
 A row is the time of a product with a ternary matrix in one form, over the time of the float32
 product with a dense matrix of the same shape, both in turns. The non-zeros are at random places.
 Another row has the bytes of each form: in memory, and of a `.jxc` file of its arrays. SciPy's
-products take one thread, and XLA's as many as there are cores: `taskset` leaves one to both.
-Prints a table, and writes all numbers as JSON. About eight minutes.
+products take one thread, and XLA's as many as there are cores: `taskset` leaves one to both. Times
+are those that the process has had the core. Prints a table, and writes all numbers as JSON. About
+six minutes on an idle core.
 """
 
 import argparse
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -88,7 +90,8 @@ def _measured(repeats: int, seconds: float) -> Iterator[dict[str, Any]]:
             for batch in BATCHES:
                 forms = forms_of(shape, density, batch)
                 for name in FORMS:
-                    pair = in_turns(forms[DENSE].product, forms[name].product, repeats, seconds)
+                    dense, other = forms[DENSE].product, forms[name].product
+                    pair = in_turns(dense, other, repeats, seconds, time.process_time)
                     row = {"kind": "time", **about, "batch": batch, "form": name}
                     yield row_of(row, pair, pair.ratios())
 
