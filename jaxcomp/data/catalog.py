@@ -8,13 +8,13 @@ from jaxcomp.data.digits import digits
 from jaxcomp.data.imagenet import imagenet
 from jaxcomp.data.mnist import MNIST, mnist
 from jaxcomp.data.sonnets import CHARACTERS, LENGTH, sonnets
-from jaxcomp.data.splits import Splits
+from jaxcomp.data.splits import Split, Splits
 
 
 class DataSet(NamedTuple):
     """Describe a data set before it is read."""
 
-    load: Callable[[int], Splits]  # from a seed of the split
+    load: Callable[[int], Splits[Split]]  # from a seed of the split
     input_shape: tuple[int, ...]  # of an image: height, width, channels; of a text: length
     classes: int  # that labels are of
     in_memory: bool = True  # False for streams

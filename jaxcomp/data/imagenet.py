@@ -10,7 +10,7 @@ NAME, VERSION = "imagenet2012", "5.1.0"
 _VALIDATION = 100  # one example of so many of the training set
 
 
-def imagenet(seed: int = 0, size: int = 224) -> Splits:
+def imagenet(seed: int = 0, size: int = 224) -> Splits[Stream]:
     """Its 1,281,167 training images less a hundredth for validation, which `seed` draws.
 
     The test split is what the literature calls the validation set, 50,000 images: the labels of the

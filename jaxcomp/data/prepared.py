@@ -26,7 +26,7 @@ class Prepared(NamedTuple):
     makeable: bool = True
 
 
-def load(source: Prepared, validation: int, seed: int) -> Splits:
+def load(source: Prepared, validation: int, seed: int) -> Splits[Examples]:
     """Its splits, with `validation` examples drawn from the training set by `seed`.
 
     Pixels / 255, and nothing else. The decoded arrays are cached in `cache_folder()`.
