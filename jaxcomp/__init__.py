@@ -12,7 +12,7 @@ Example:
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Each public name, with the module that defines it. A name is imported at its first use, so that
 # `jaxcomp.load` reads a file on a machine without jax.
@@ -60,13 +60,56 @@ _SUBPACKAGES = (
 __all__ = [*_HOMES, *_SUBPACKAGES]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    if name in _SUBPACKAGES:
-        return importlib.import_module(f"jaxcomp.{name}")
-    raise AttributeError(f"module 'jaxcomp' has no attribute {name!r}")
+if TYPE_CHECKING:  # the same names, for type checkers and editors
+    from jaxcomp import analysis as analysis
+    from jaxcomp import axes as axes
+    from jaxcomp import checkpoints as checkpoints
+    from jaxcomp import codec as codec
+    from jaxcomp import compression as compression
+    from jaxcomp import data as data
+    from jaxcomp import losses as losses
+    from jaxcomp import models as models
+    from jaxcomp import parametrized as parametrized
+    from jaxcomp import prox as prox
+    from jaxcomp import prune as prune
+    from jaxcomp import quantize as quantize
+    from jaxcomp import recipe as recipe
+    from jaxcomp import tracing as tracing
+    from jaxcomp import train as train
+    from jaxcomp import transforms as transforms
+    from jaxcomp import trees as trees
+    from jaxcomp.codec import FormatError as FormatError
+    from jaxcomp.compression import Calibration as Calibration
+    from jaxcomp.compression import compress as compress
+    from jaxcomp.compression import save_moments as save_moments
+    from jaxcomp.losses import compressibility as compressibility
+    from jaxcomp.losses import compressibility_tree as compressibility_tree
+    from jaxcomp.losses import ternary_level as ternary_level
+    from jaxcomp.tracing import trace as trace
+    from jaxcomp.transforms import add_compressibility as add_compressibility
+    from jaxcomp.transforms import add_penalty as add_penalty
+    from jaxcomp.transforms import added_penalty as added_penalty
+    from jaxcomp.transforms import apply_prox as apply_prox
+    from jaxcomp.transforms import control_weight as control_weight
+    from jaxcomp.transforms import keep_masked as keep_masked
+    from jaxcomp.transforms import prox_adam as prox_adam
+    from jaxcomp.transforms import prune_gradually as prune_gradually
+    from jaxcomp.tree_files import load as load
+    from jaxcomp.tree_files import save as save
+    from jaxcomp.trees import describe_mask as describe_mask
+
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        if name in _SUBPACKAGES:
+            return importlib.import_module(f"jaxcomp.{name}")
+        if name == "__version__":
+            return importlib.import_module("importlib.metadata").version("jaxcomp")
+        raise AttributeError(f"module 'jaxcomp' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

@@ -6,7 +6,7 @@ names are keys, positions and attributes.
 
 import os
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from jaxcomp import codec
 from jaxcomp.codec import Limits
@@ -15,6 +15,7 @@ from jaxcomp.codec.names import EMPTY, NestedDict, Unflattened, flatten
 # jax is imported only for a tree with nodes other than dicts: files can be read without it.
 
 PyTree = Any
+Tree = TypeVar("Tree")
 
 
 def save(path: str | os.PathLike, tree: PyTree) -> int:
@@ -58,6 +59,28 @@ def save(path: str | os.PathLike, tree: PyTree) -> int:
       (array([1., 1., 1.]), None)
     """
     return codec.save(path, tree if _is_nested_dict(tree) else _as_nested_dict(tree))
+
+
+@overload
+def load(
+    path: str | os.PathLike,
+    *,
+    like: None = None,
+    only: Collection[str] | None = None,
+    threads: int | None = None,
+    limits: Limits | None = None,
+) -> NestedDict: ...
+
+
+@overload
+def load(
+    path: str | os.PathLike,
+    *,
+    like: Tree,
+    only: Collection[str] | None = None,
+    threads: int | None = None,
+    limits: Limits | None = None,
+) -> Tree: ...
 
 
 def load(

@@ -9,6 +9,8 @@ from jaxcomp.codec.text import Text
 
 Names = tuple[str | int, ...]
 NestedDict = dict[str | int, Any]  # leaves are arrays
+# As an argument: to type checkers a mapping with names of one type is none with names of both.
+NestedMapping = Mapping[str, Any] | Mapping[int, Any] | Mapping[str | int, Any]
 Leaf = TypeVar("Leaf")
 
 EMPTY = object()  # stands for a dict without entries where an array could be

@@ -15,7 +15,15 @@ from jaxcomp.codec.facts import check_shape
 from jaxcomp.codec.grid import MAX_LEVEL
 from jaxcomp.codec.levels import FewValued, negatives, smallest_dtype, smallest_form
 from jaxcomp.codec.metadata import names_of
-from jaxcomp.codec.names import EMPTY, Names, Unflattened, check_names, flatten, join
+from jaxcomp.codec.names import (
+    EMPTY,
+    Names,
+    NestedMapping,
+    Unflattened,
+    check_names,
+    flatten,
+    join,
+)
 from jaxcomp.codec.stream import MainStream
 from jaxcomp.codec.threads import Threads
 from jaxcomp.files import replacing
@@ -133,9 +141,7 @@ class Writer:
         self._taken.add(names, leaf)
 
 
-def save(
-    path: str | os.PathLike, params: Mapping[str | int, Any], *, threads: int | None = None
-) -> int:
+def save(path: str | os.PathLike, params: NestedMapping, *, threads: int | None = None) -> int:
     """Write a nested dict of arrays to a `.jxc` file, exactly, and return its size in bytes.
 
     `jaxcomp.save` describes the file, and takes other trees too.

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +12,7 @@ from jaxcomp.checkpoints.shards import SHARDS, shards_text
 from jaxcomp.codec import Writer
 from jaxcomp.codec.levels import FewValued
 from jaxcomp.codec.metadata import names_of
-from jaxcomp.codec.names import EMPTY, check_names, flatten
+from jaxcomp.codec.names import EMPTY, NestedMapping, check_names, flatten
 from jaxcomp.quantize.error import Error, error_of, total, trimmed_error
 from jaxcomp.weights import are_weights, is_variance, scale_integers
 
@@ -124,7 +124,7 @@ def entropy_bytes(stored: Stored) -> float:
     )
 
 
-def in_memory(params: Mapping[str | int, Any]) -> Checkpoint:
+def in_memory(params: NestedMapping) -> Checkpoint:
     """Return a nested dict of arrays as a checkpoint."""
     leaves = list(flatten(params))
     arrays = {names: np.asarray(leaf) for names, leaf in leaves if leaf is not EMPTY}

@@ -1,10 +1,11 @@
 """Compresses weights to a `.jxc` file in one call."""
 
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from jaxcomp.checkpoints import Checkpoint, Entry, UnitAxis, describe_axes, unit_axis
+from jaxcomp.codec.names import NestedMapping
 from jaxcomp.compression.arrays import Arrays, TensorChange, in_memory
 from jaxcomp.compression.calibrated import Outcome, compress_calibrated
 from jaxcomp.compression.calibration import Calibration
@@ -25,7 +26,7 @@ class Compressed(NamedTuple):
 
 
 def compress(
-    source: Checkpoint | Mapping[str | int, Any],
+    source: Checkpoint | NestedMapping,
     path: str | os.PathLike,
     *,
     only: str | None = None,

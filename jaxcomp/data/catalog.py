@@ -8,7 +8,7 @@ from jaxcomp.data.digits import digits
 from jaxcomp.data.imagenet import imagenet
 from jaxcomp.data.mnist import MNIST, mnist
 from jaxcomp.data.sonnets import CHARACTERS, LENGTH, sonnets
-from jaxcomp.data.splits import Splits
+from jaxcomp.data.splits import Split, Splits
 
 
 class DataSet(NamedTuple):
@@ -20,7 +20,7 @@ class DataSet(NamedTuple):
       ((64,), 61, True)
     """
 
-    load: Callable[[int], Splits]  # function of the seed of the split
+    load: Callable[[int], Splits[Split]]  # function of the seed of the split
     input_shape: tuple[int, ...]  # an image has height, width, channels; a text has length
     classes: int  # number of different labels
     in_memory: bool = True  # False for streams

@@ -1,5 +1,6 @@
 """Reads CIFAR-10 and CIFAR-100 by TensorFlow Datasets, and a lossy copy of CIFAR-10."""
 
+from jaxcomp.data.examples import Examples
 from jaxcomp.data.prepared import Prepared, load
 from jaxcomp.data.splits import Splits
 
@@ -10,7 +11,7 @@ CIFAR10_JPEG = CIFAR10._replace(name="cifar10_jpeg", version="1.0.0", makeable=F
 CIFAR100 = CIFAR10._replace(name="cifar100")
 
 
-def cifar10(seed: int = 0) -> Splits:
+def cifar10(seed: int = 0) -> Splits[Examples]:
     """Return train (45,000), validation (5,000) and test (10,000) splits of CIFAR-10.
 
     The validation examples are drawn from the training set by `seed`.
@@ -32,7 +33,7 @@ def cifar10(seed: int = 0) -> Splits:
     return load(CIFAR10, VALIDATION, seed)
 
 
-def cifar10_jpeg(seed: int = 0) -> Splits:
+def cifar10_jpeg(seed: int = 0) -> Splits[Examples]:
     """Return the splits of `cifar10` with images of lower quality.
 
     The images were encoded again as JPEG of quality 75 (4:2:0). Training and test images have both
@@ -53,7 +54,7 @@ def cifar10_jpeg(seed: int = 0) -> Splits:
     return load(CIFAR10_JPEG, VALIDATION, seed)
 
 
-def cifar100(seed: int = 0) -> Splits:
+def cifar100(seed: int = 0) -> Splits[Examples]:
     """Return splits like those of `cifar10`, of CIFAR-100 with its 100 fine labels.
 
     Raises:

@@ -6,7 +6,7 @@ from jaxcomp.data.examples import Examples, take
 from jaxcomp.data.splits import Splits
 
 
-def digits(seed: int = 0) -> Splits:
+def digits(seed: int = 0) -> Splits[Examples]:
     """Return train (1,257), validation (180) and test (360) splits, drawn by `seed`; pixels / 16.
 
     Raises:

@@ -10,7 +10,7 @@ NAME, VERSION = "imagenet2012", "5.1.0"
 _VALIDATION = 100  # one of so many training examples is for validation
 
 
-def imagenet(seed: int = 0, size: int = 224) -> Splits:
+def imagenet(seed: int = 0, size: int = 224) -> Splits[Stream]:
     """Return streams of ImageNet's 1,281,167 training images, a hundredth of them for validation.
 
     The test split is the validation set of the literature, 50,000 images: the labels of the test

@@ -1,5 +1,6 @@
 """Reads MNIST by TensorFlow Datasets."""
 
+from jaxcomp.data.examples import Examples
 from jaxcomp.data.prepared import Prepared, load
 from jaxcomp.data.splits import Splits
 
@@ -10,7 +11,7 @@ VALIDATION = 5_000
 MNIST = Prepared(NAME, VERSION, {"train": 60_000, "test": 10_000}, (28, 28, 1))
 
 
-def mnist(seed: int = 0, validation: int = VALIDATION) -> Splits:
+def mnist(seed: int = 0, validation: int = VALIDATION) -> Splits[Examples]:
     """Return train (55,000), validation (5,000) and test (10,000) splits of MNIST.
 
     The `validation` examples are drawn from the 60,000 of the training set by `seed`; a larger

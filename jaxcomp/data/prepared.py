@@ -26,7 +26,7 @@ class Prepared(NamedTuple):
     makeable: bool = True
 
 
-def load(source: Prepared, validation: int, seed: int) -> Splits:
+def load(source: Prepared, validation: int, seed: int) -> Splits[Examples]:
     """Return the splits of a data set; `seed` draws `validation` examples of the training set.
 
     Images are pixels / 255. The decoded arrays are cached in `cache_folder()`.

@@ -14,7 +14,7 @@ CHARACTERS = 61  # number of different characters of the text
 _HELD_OUT = 15  # poems of the validation split, and of the test split
 
 
-def sonnets(seed: int = 0) -> Splits:
+def sonnets(seed: int = 0) -> Splits[Examples]:
     """Return texts of `LENGTH` characters of the 154 sonnets (1609, public domain).
 
     Inputs are int32 [n, LENGTH], indices into `characters()`; labels are the same, one character

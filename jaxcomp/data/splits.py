@@ -1,14 +1,15 @@
 """Divides a data set into training, validation and test splits."""
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from jaxcomp.data.examples import Examples
 from jaxcomp.data.stream import Stream
 
 Split = Examples | Stream
+Of = TypeVar("Of", bound=Split, covariant=True)
 
 
-class Splits(NamedTuple):
+class Splits(NamedTuple, Generic[Of]):
     """Holds the splits of a data set: choose on `validation`, report on `test` once.
 
     Example:
@@ -18,6 +19,6 @@ class Splits(NamedTuple):
       1437
     """
 
-    train: Split
-    validation: Split
-    test: Split
+    train: Of
+    validation: Of
+    test: Of

@@ -86,7 +86,7 @@ def threshold_mask(
 
 def top_k_mask(
     params: PyTree,
-    density: float,
+    density: float | jax.Array,
     *,
     scope: ArrayScope = "global",
     floor: float = 0.0,
@@ -136,7 +136,7 @@ def top_k_mask(
     check_pattern(pattern)
     most = 1 if isinstance(density, jax.core.Tracer) else density
     wanted = f"the fraction of each tensor to keep, from 0 to the density {density}"
-    check_number("floor", floor, wanted, lambda f: 0 <= f <= most)
+    check_number("floor", floor, wanted, lambda f: bool(0 <= f <= most))
     check_scope(scope, ARRAY_SCOPES)
     mask = mask_or_weights(mask, network)
     check_finite(params, "top_k_mask", mask)
@@ -198,7 +198,7 @@ def _with_selected(kept: Iterable[jax.Array], params: PyTree, mask: Mask) -> PyT
 
 def _keep_with_floor(
     magnitudes: list[jax.Array],
-    density: float,
+    density: float | jax.Array,
     floor: float,
     scope: ArrayScope,
     pattern: Pattern,

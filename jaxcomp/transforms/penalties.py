@@ -169,7 +169,7 @@ def add_compressibility(
     strength: optax.ScalarOrSchedule,
     *,
     scope: Scope = "global",
-    level_strength: float = 0.0,
+    level_strength: float | jax.Array = 0.0,
     mask: Mask | None = None,
     network: Network | None = None,
     layout: Layout | None = None,

@@ -10,7 +10,7 @@ from jaxcomp.arguments import check_number
 from jaxcomp.choices import Layout
 from jaxcomp.numerics import accumulation_dtype
 from jaxcomp.prox import Prox
-from jaxcomp.transforms.proximal import UNTOUCHED, operators_of, proximal_step
+from jaxcomp.transforms.proximal import Operator, operators_of, proximal_step
 from jaxcomp.transforms.updates import (
     at_step,
     check_params,
@@ -114,8 +114,10 @@ def prox_adam(
         tau = at_step(strength, state.count) * at_step(learning_rate, state.count)
         seen = 1 - b2 ** count.astype(jnp.float32)
 
-        def proximal(u: jax.Array, operator: Prox, p: jax.Array, nu: jax.Array) -> jax.Array:
-            if operator is UNTOUCHED:
+        def proximal(
+            u: jax.Array, operator: Operator | str, p: jax.Array, nu: jax.Array
+        ) -> jax.Array:
+            if isinstance(operator, str):  # `UNTOUCHED`
                 return u
             nu = nu.astype(accumulation_dtype(p))
             scale = jnp.sqrt(nu / seen.astype(nu.dtype)) + eps

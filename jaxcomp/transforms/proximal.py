@@ -30,6 +30,7 @@ class _OfEach:
         return prox(y, tau)
 
 
+Operator = Prox | _OfEach
 UNTOUCHED = "untouched"  # stands for the operator of a leaf that the mask leaves out
 
 
@@ -50,7 +51,7 @@ def operators_of(
         )
     needs = KERNEL if groups is not None and not has_own else STACK
 
-    def of(axes: Axes | None) -> Prox | _OfEach:
+    def of(axes: Axes | None) -> Operator:
         if axes is None:
             return operator
         if groups is not None:
@@ -69,7 +70,7 @@ def operators_of(
 
 
 def proximal_step(
-    operator: Prox | _OfEach, u: jax.Array, p: jax.Array, tau: jax.Array | float
+    operator: Operator, u: jax.Array, p: jax.Array, tau: jax.Array | float
 ) -> jax.Array:
     """Return the update of `p` to the operator's result at `p + u`; its zeros are exact."""
     dtype = wider_dtype(u, p)
