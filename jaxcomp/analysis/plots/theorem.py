@@ -80,8 +80,15 @@ def convergence(axes: Axes, runs: Sequence[Sequence[Mapping[str, float]]]) -> No
     )
     for key, marker, color, label in styles:
         points = [(p["subgradient_norm"], p[key]) for run in runs for p in run]
-        look = {"color": color, "markerfacecolor": "none" if marker == "^" else color}
-        axes.plot(*zip(*points, strict=True), marker, **look, alpha=0.7, label=label)
+        face = "none" if marker == "^" else color
+        axes.plot(
+            *zip(*points, strict=True),
+            marker,
+            color=color,
+            markerfacecolor=face,
+            alpha=0.7,
+            label=label,
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("length of the shortest subgradient")
