@@ -1,7 +1,6 @@
 """The proximal operator of the group lasso."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 from jaxcomp.arguments import check_choice
 from jaxcomp.axes import Axes
 from jaxcomp.choices import LAYOUTS, Groups, Layout
+from jaxcomp.compiled import compiled_method
 from jaxcomp.losses.group import check_groups, group_norms, kernel_axes, summed_axes
 from jaxcomp.numerics import check_whole, safe_quotient
 from jaxcomp.prox.bisection import bisect
@@ -37,7 +37,7 @@ class Group:
         """Return the sum of the norms of the groups."""
         return jnp.sum(group_norms(w, self.groups, axes=self.axes, layout=self.layout))
 
-    @partial(jax.jit, static_argnums=0)  # outside of `jit`, a loop is compiled at each call
+    @compiled_method  # outside of `jit`, a loop is compiled at each call
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
         r"""Groups shrink as a whole, and become exactly zero if they are small.
 

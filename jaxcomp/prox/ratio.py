@@ -1,11 +1,11 @@
 """The proximal operator of the compressibility loss."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.compiled import compiled_method
 from jaxcomp.losses.ratio import compressibility
 from jaxcomp.norms import scaled_norms
 from jaxcomp.numerics import gathered, safe_quotient
@@ -35,7 +35,7 @@ class Ratio:
         """The compressibility loss."""
         return compressibility(w)
 
-    @partial(jax.jit, static_argnums=0)  # outside of `jit`, a loop is compiled at each call
+    @compiled_method  # outside of `jit`, a loop is compiled at each call
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
         r"""The exact minimizer for a scalar `tau`, a linearized step for an array.
 
