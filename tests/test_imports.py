@@ -1,6 +1,7 @@
 """Modules import, and only from the layers below them."""
 
 import ast
+import configparser
 import importlib
 import json
 import pkgutil
@@ -34,6 +35,32 @@ def test_every_public_name_is_there():
         jaxcomp.lod  # noqa: B018
 
 
+def test_type_checkers_see_every_public_name():
+    """They do not run `__getattr__`, and read the imports for them instead."""
+    (block,) = (
+        node
+        for node in ast.parse((ROOT / "jaxcomp" / "__init__.py").read_text()).body
+        if isinstance(node, ast.If)
+    )
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {
+        alias.asname: getattr(importlib.import_module(node.module), alias.name)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert sorted(seen) == sorted(jaxcomp.__all__)
+    for name, found in seen.items():
+        assert found is getattr(jaxcomp, name)
+
+
+def test_the_version_is_that_of_the_installed_package():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert jaxcomp.__version__ == config["metadata"]["version"]
+    assert "__version__" in dir(jaxcomp)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
 def test_what_a_notebook_imports_is_there(path):
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
@@ -51,7 +78,7 @@ def test_what_a_notebook_imports_is_there(path):
 @pytest.mark.slow
 def test_importing_the_package_imports_no_framework():
     program = (
-        "import jaxcomp, jaxcomp.checkpoints, sys; "
+        "import jaxcomp, jaxcomp.checkpoints, sys; jaxcomp.__version__; "
         "print({'jax', 'flax', 'optax', 'matplotlib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxcomp.compiled import compiled
 from jaxcomp.norms import scaled_norms
 from jaxcomp.numerics import check_array, safe_quotient, safe_sqrt
 
 
-@jax.jit
+@compiled
 def compressibility(w: ArrayLike) -> jax.Array:
     r"""Return the compressibility loss :math:`L(w) = \|w\|_1 / \|w\|_2` of one array.
 
@@ -45,7 +46,7 @@ def compressibility(w: ArrayLike) -> jax.Array:
     return ratio_of([_one_array(w, "compressibility")])
 
 
-@jax.jit
+@compiled
 def ternary_level(w: ArrayLike) -> jax.Array:
     r"""Return the level :math:`c = \|w\|_2^2 / \|w\|_1` at which the gradient of the loss vanishes.
 

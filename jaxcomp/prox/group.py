@@ -1,7 +1,6 @@
 """Implements the proximal operator of the group lasso."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 from jaxcomp.arguments import check_choice
 from jaxcomp.axes import Axes
 from jaxcomp.choices import LAYOUTS, Groups, Layout
+from jaxcomp.compiled import compiled_method
 from jaxcomp.losses.group import check_groups, group_norms, kernel_axes, summed_axes
 from jaxcomp.numerics import check_whole, safe_quotient
 from jaxcomp.prox.bisection import bisect
@@ -43,7 +43,7 @@ class Group:
         """Return the sum of the norms of the groups."""
         return jnp.sum(group_norms(w, self.groups, axes=self.axes, layout=self.layout))
 
-    @partial(jax.jit, static_argnums=0)  # without `jit`, each call would compile the loop again
+    @compiled_method  # without `jit`, each call would compile the loop again
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
         r"""Shrink each group as a whole; small groups become exactly zero.
 

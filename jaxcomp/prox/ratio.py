@@ -1,11 +1,11 @@
 """Implements the proximal operator of the compressibility loss."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 
+from jaxcomp.compiled import compiled_method
 from jaxcomp.losses.ratio import compressibility
 from jaxcomp.norms import scaled_norms
 from jaxcomp.numerics import gathered, safe_quotient
@@ -40,7 +40,7 @@ class Ratio:
         """Return the compressibility loss."""
         return compressibility(w)
 
-    @partial(jax.jit, static_argnums=0)  # without `jit`, each call would compile the loop again
+    @compiled_method  # without `jit`, each call would compile the loop again
     def prox(self, y: jax.Array, tau: jax.Array | float) -> jax.Array:
         r"""Return the exact minimizer for a scalar `tau`, and a linearized step for an array.
 
