@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 
@@ -37,10 +38,11 @@ def test_every_public_name_is_there():
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
 def test_what_a_notebook_imports_is_there(path):
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    lines = [line for cell in cells for line in cell["source"] if not line.startswith("%")]
+    program = "\n".join("".join(cell["source"]) for cell in cells)
+    program = re.sub(r"^( *)%.*", r"\1pass", program, flags=re.MULTILINE)  # commands of IPython
     imports = [
         node
-        for node in ast.walk(ast.parse("\n".join(line.rstrip("\n") for line in lines)))
+        for node in ast.walk(ast.parse(program))
         if isinstance(node, ast.ImportFrom)
         and node.module.split(".")[0] in ("jaxcomp", "experiments")
     ]

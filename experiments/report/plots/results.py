@@ -103,14 +103,11 @@ def _names(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     lines = math.ceil(len(rows) / 2)
     for index, row in enumerate(rows):
         column, line = divmod(index, lines)
-        axes.text(
-            0.52 * column,
-            1 - (line + 0.5) / lines,
-            f"{index + 1:>2}  {row['penalty']}",
-            color=_color(row["penalty"]),
-            fontsize="small",
-            va="center",
-        )
+        x, y = 0.52 * column, 1 - (line + 0.5) / lines
+        look = {"fontsize": "small", "va": "center"}
+        number = {"color": _color(row["penalty"]), "weight": "bold", "ha": "right"}
+        axes.text(x, y, str(index + 1), **look, **number)
+        axes.text(x + 0.02, y, row["penalty"], **look)
 
 
 def _color(penalty: str) -> str:

@@ -98,7 +98,8 @@ def test_a_figure_of_penalties_leaves_out_what_is_far_off_and_says_so():
     points = [line.lines[0].get_xydata().tolist()[0] for line in panels[0].containers]
     assert points == [[3_000, 2.0], [3_000, 2.5]]
     assert [text.get_text() for text in panels[0].texts] == ["1", "2"]
-    assert [text.get_text().strip() for text in panels[2].texts][:2] == ["1  better", "2  worse"]
+    names = [text.get_text() for text in panels[2].texts]
+    assert names == ["1", "better", "2", "worse", "3", "far off"]
 
 
 def test_a_figure_of_results_shows_what_has_bytes():
