@@ -5,6 +5,7 @@ import configparser
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 
@@ -64,10 +65,11 @@ def test_the_version_is_that_of_the_installed_package():
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
 def test_what_a_notebook_imports_is_there(path):
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    lines = [line for cell in cells for line in cell["source"] if not line.startswith("%")]
+    program = "\n".join("".join(cell["source"]) for cell in cells)
+    program = re.sub(r"^( *)%.*", r"\1pass", program, flags=re.MULTILINE)  # commands of IPython
     imports = [
         node
-        for node in ast.walk(ast.parse("\n".join(line.rstrip("\n") for line in lines)))
+        for node in ast.walk(ast.parse(program))
         if isinstance(node, ast.ImportFrom)
         and node.module.split(".")[0] in ("jaxcomp", "experiments")
     ]
