@@ -1,6 +1,6 @@
-"""Compiled functions of which type checkers and editors know the signature.
+"""Compiles functions by `jax.jit` and keeps their signature for type checkers and editors.
 
-`jax.jit` returns an object that, to them, takes anything and returns anything.
+To them, what `jax.jit` returns takes anything and returns anything.
 """
 
 from collections.abc import Callable
