@@ -23,7 +23,14 @@ from experiments.report.records import RESULTS, ROOT, record_of
 from experiments.report.results_table import results_table
 from jaxcomp.files import replacing
 
-_PAGES = ("results.md", "scale.md", "calibrated_compression.md", "recipe.md", "codec.md")
+_PAGES = (
+    "results.md",
+    "scale.md",
+    "calibrated_compression.md",
+    "recipe.md",
+    "codec.md",
+    "howto/faster.md",
+)
 DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / page for page in _PAGES))
 
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -88,6 +95,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "costs-of-updates": cost_tables.updates,
     "costs-of-the-rest": cost_tables.the_rest,
     "costs-of-feeding": cost_tables.feeding,
+    "products": cost_tables.products,
+    "products-bytes": cost_tables.products_bytes,
     "mnist-lenet300": lambda: _beside_published(
         "lenet_300_100", "mnist_lenet300", "mnist_lenet300_shifted"
     ),
