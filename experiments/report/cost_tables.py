@@ -85,3 +85,36 @@ def feeding() -> str:
             for row in record_of("end_to_end_cpu")["rows"]
         ],
     )
+
+
+def products() -> str:
+    """Return that of products with pruned matrices: time over that of a dense one."""
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in _rows_of_products("time"):
+        name = *_matrix(row), str(row["batch"])
+        found.setdefault(name, {})[row["form"]] = markdown.quartiles(row)
+    forms = list(next(iter(found.values())))
+    rows = [(*name, *(times[form] for form in forms)) for name, times in found.items()]
+    return markdown.table(("matrix", "not zero", "batch", *forms), rows)
+
+
+def products_bytes() -> str:
+    """Return that of the bytes of such matrices, in memory and in files."""
+    dense, ternary, int8 = "dense, float32", "ternary, float32", "int8 x int8"
+    rows = []
+    for row in _rows_of_products("bytes"):
+        memory, files = row["memory_bytes"], row["file_bytes"]
+        sparse = memory["BCOO of JAX"], memory["CSR of SciPy"]
+        sizes = memory[dense], memory[int8], *sparse, files[dense], files[ternary]
+        rows.append((*_matrix(row), *(f"{size:,}" for size in sizes)))
+    headings = ("float32", "int8", "BCOO", "CSR, BCSR", "`.jxc`, dense", "`.jxc`, ternary")
+    return markdown.table(("matrix", "not zero", *headings), rows)
+
+
+def _rows_of_products(kind: str) -> list[dict[str, Any]]:
+    return [row for row in record_of("products_cpu")["rows"] if row["kind"] == kind]
+
+
+def _matrix(row: dict[str, Any]) -> tuple[str, str]:
+    """Return the shape of a row's matrix, and the share of its weights that are not zero."""
+    return f"{row['inputs']:,} x {row['outputs']:,}", f"{100 * row['density']:g} %"

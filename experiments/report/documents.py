@@ -93,6 +93,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "costs-of-updates": cost_tables.updates,
     "costs-of-the-rest": cost_tables.the_rest,
     "costs-of-feeding": cost_tables.feeding,
+    "products": cost_tables.products,
+    "products-bytes": cost_tables.products_bytes,
     "mnist-lenet300": lambda: _beside_published(
         "lenet_300_100", "mnist_lenet300", "mnist_lenet300_shifted"
     ),
