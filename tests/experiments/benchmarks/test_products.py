@@ -73,5 +73,31 @@ def test_cells_of_the_tables_by_hand():
         if line.startswith("| 4,096 x 4,096 | 1 % | 128 |")
     )
     assert line.endswith(f"| {middle} ({low} to {high}) |")
-    # Two bytes in three of a sparse matrix say where its weights are.
-    assert "| 4,096 x 4,096 | 10 % | 67,108,864 |" in TABLES["products-bytes"]()
+    # CSR: 8 bytes for each of 167,772 weights, and 4 for the begin of each of 4,096 rows.
+    (line,) = (
+        line
+        for line in TABLES["products-bytes"]().splitlines()
+        if line.startswith("| 4,096 x 4,096 | 1 % | 67,108,864 | 16,777,220 |")
+    )
+    assert f"| {8 * 167_772 + 4 * 4_097:,} |" in line
+
+
+def test_what_the_page_says_of_the_tables():
+    rows = record_of("products_cpu")["rows"]
+    medians: dict = {}
+    for row in rows:
+        if row["kind"] == "time":
+            medians.setdefault((row["form"], row["batch"]), []).append(row["ratio"]["median"])
+    of_zeros = [m for batch in products.BATCHES for m in medians[products.TERNARY, batch]]
+    assert all(abs(m - 1) < 0.1 for m in of_zeros)
+    assert min(medians[products.INT8, 1] + medians[products.CONVERTED, 1]) > 1.9
+    of_batches = medians[products.INT8, 128]
+    assert (round(min(of_batches), 2), round(max(of_batches), 2)) == (0.63, 0.89)
+    assert max(medians[products.CSR, 1] + medians[products.CSR, 128]) < 1
+    assert max(medians[products.BCSR, 128]) < 1
+    of_bcoo = [m for batch in products.BATCHES for m in medians[products.BCOO, batch]]
+    assert (sum(m > 1 for m in of_bcoo), len(of_bcoo)) == (10, 18)
+    for row in rows:
+        if row["kind"] == "bytes":
+            weights = row["density"] * row["inputs"] * row["outputs"]
+            assert 5.5 < 8 * row["file_bytes"][products.TERNARY] / weights < 10
