@@ -41,7 +41,7 @@ def _comment_of_field(app, what, name, obj, options, lines):
         return
     module, _, field = name.rpartition(".")
     found = re.search(rf"^    {field}: [^#\n]*# (.+)$", _source(module), re.MULTILINE)
-    lines[:] = [found[1]] if found else []
+    lines[:] = [found[1].replace("|", r"\|")] if found else []  # no substitutions
 
 
 def _source(class_name):
