@@ -188,6 +188,6 @@ def _checked(limits: Limits) -> Limits:
     for name, value in limits._asdict().items():
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:  # type: ignore[operator]  # Real
+        if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:  # type: ignore[operator]  # numbers compare
             raise ValueError(f"limits.{name} must be a positive number or None, got {value!r}")
     return limits

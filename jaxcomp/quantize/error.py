@@ -56,8 +56,8 @@ def error_of(before: np.ndarray, after: np.ndarray, below: float = math.inf) -> 
         exact[(np.isnan(exact) & np.isnan(other)) | out] = 0
         exact = np.ldexp(exact, -exponent)
         squares += change @ change, exact @ exact
-    change_norm, norm = map(float, np.sqrt(squares))
-    return Error(change_norm, norm, exponent)
+    distance, norm = map(float, np.sqrt(squares))
+    return Error(distance, norm, exponent)
 
 
 def relative_error(before: np.ndarray, after: np.ndarray) -> float:

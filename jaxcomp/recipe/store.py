@@ -36,7 +36,7 @@ class Store(Phase):
 
     name: ClassVar[str] = "store"  # type: ignore[misc]  # the same for all
     few_valued: ClassVar[bool] = True
-    steps: ClassVar[int] = 0  # type: ignore[misc]
+    steps: ClassVar[int] = 0  # type: ignore[misc]  # it does not train
     dtype: Literal["float32", "bfloat16"] = "float32"
     bias_bits: int = 8
 

@@ -21,7 +21,8 @@ class Parameter(NamedTuple):
     use: str  # "dense", "convolution", "embedding", "elementwise", "unused" or "unknown"
     axes: Axes | None  # None if it has none, or they are not understood
     groups: int  # number of groups of a convolution, else 1
-    count: int  # type: ignore[assignment]  # number of operations in which it meets data
+    # Number of operations in which it meets data. It hides `tuple.count`.
+    count: int  # type: ignore[assignment]
     reason: str  # says to the user how it is used, or why that is not understood
 
 

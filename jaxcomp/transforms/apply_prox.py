@@ -25,7 +25,8 @@ from jaxcomp.weights import Network
 class ApplyProxState(NamedTuple):
     """Holds the state of `apply_prox`: the step, for schedules."""
 
-    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
+    # The number of updates made, shape=(), dtype=int32. It hides `tuple.count`.
+    count: jax.Array  # type: ignore[assignment]
 
 
 def apply_prox(

@@ -30,7 +30,8 @@ class ControlWeightState(NamedTuple):
     measured: jax.Array  # shape=(), dtype=float32: the measure at the last update
     smoothed: jax.Array  # shape=(), dtype=float32: its moving average
     error: jax.Array  # shape=(), dtype=float32: log(smoothed / target), within -2 and 2
-    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
+    # The number of updates made, shape=(), dtype=int32. It hides `tuple.count`.
+    count: jax.Array  # type: ignore[assignment]
     controlled: optax.OptState
 
 

@@ -38,7 +38,8 @@ class PenaltyState(NamedTuple):
     are 0 until the first update.
     """
 
-    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
+    # The number of updates made, shape=(), dtype=int32. It hides `tuple.count`.
+    count: jax.Array  # type: ignore[assignment]
     # shape=(), dtype=float32: the penalty without its strength; for `add_compressibility` the ratio
     # ||w||_1 / ||w||_2, in scopes "tensor" and "unit" its sum
     value: jax.Array

@@ -33,7 +33,8 @@ from jaxcomp.weights import Network
 class ProxAdamState(NamedTuple):
     """Holds the state of `prox_adam`: the step, and the state of Adam."""
 
-    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
+    # The number of updates made, shape=(), dtype=int32. It hides `tuple.count`.
+    count: jax.Array  # type: ignore[assignment]
     adam: optax.OptState
 
 

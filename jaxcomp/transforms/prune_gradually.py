@@ -25,7 +25,8 @@ from jaxcomp.weights import Network
 class PruneGraduallyState(NamedTuple):
     """Holds the state of `prune_gradually`: the mask, its density, and the step."""
 
-    count: jax.Array  # type: ignore[assignment]  # shape=(), dtype=int32: number of updates made
+    # The number of updates made, shape=(), dtype=int32. It hides `tuple.count`.
+    count: jax.Array  # type: ignore[assignment]
     density: jax.Array  # shape=(), dtype=float32: density of the last ranking; 1 before the first
     mask: PyTree  # bool arrays of the shapes of the parameters: True for weights that are kept
 
