@@ -40,7 +40,7 @@ def _comment_of_field(app, what, name, obj, options, lines):
     if not (lines and lines[0].startswith("Alias for field number")):
         return
     module, _, field = name.rpartition(".")
-    found = re.search(rf"^    {field}: [^#\n]*# (.+)$", _source(module), re.MULTILINE)
+    found = re.search(rf"^    {field}: [^#\n]*# (?!type:)(.+)$", _source(module), re.MULTILINE)
     lines[:] = [found[1].replace("|", r"\|")] if found else []  # no substitutions
 
 
