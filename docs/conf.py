@@ -31,6 +31,7 @@ napoleon_use_ivar = True
 # Tests run the notebooks; pages show them as they are committed. Sphinx reads only what lies in
 # this folder.
 nb_execution_mode = "off"
+nb_render_markdown_format = "myst"  # which has tables
 _here = Path(__file__).parent
 shutil.copytree(_here.parent / "notebooks", _here / "notebooks", dirs_exist_ok=True)
 
