@@ -8,6 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_type_checkers_see_every_public_name():
     """They do not run `__getattr__`, and read the imports for them instead."""
     (block,) = (
         node
-        for node in ast.parse((ROOT / "jaxcomp" / "__init__.py").read_text()).body
+        for node in ast.parse(Path(jaxcomp.__file__).read_text()).body
         if isinstance(node, ast.If)
     )
     assert ast.unparse(block.test) == "TYPE_CHECKING"

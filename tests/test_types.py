@@ -4,9 +4,11 @@ import configparser
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import jaxcomp
 from tests.helpers import ROOT
 
 
@@ -23,7 +25,7 @@ def test_a_type_checker_knows_the_public_names():
 
 
 def test_the_package_says_that_it_is_typed():
-    assert (ROOT / "jaxcomp" / "py.typed").read_text() == ""
+    assert Path(jaxcomp.__file__).with_name("py.typed").read_text() == ""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     assert "py.typed" in config["options.package_data"]["jaxcomp"].split()

@@ -8,6 +8,7 @@ up to date.
 """
 
 import configparser
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -89,7 +90,8 @@ def _draw_house(axes: Axes, house: House) -> None:
 
 
 def _shown(package: str, name: str) -> str:
-    return f"{name}/" if (ROOT / package / name).is_dir() else name
+    spec = importlib.util.find_spec(f"{package}.{name}")
+    return f"{name}/" if spec and spec.submodule_search_locations else name
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
