@@ -31,9 +31,10 @@ _PRINTED = re.compile(r"```python\n(?:(?!```).)*```\n\n```text\n(.*?)```", re.DO
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?")
 
 
+# `test_howto_sizes` runs this page, with its longer example.
 @pytest.mark.slow
 @pytest.mark.usefixtures("standard_promotion")
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", sorted(PAGES.keys() - {"below_n_bytes"}))
 def test_the_examples_of(name, tmp_path, monkeypatch, capsys):
     with jax.numpy_rank_promotion("allow"):  # as users have it
         names = run_examples(PAGES[name], tmp_path, monkeypatch)

@@ -211,16 +211,7 @@ class File(Mapping[str, np.ndarray]):
     """Maps joined names to the arrays of an open file, which are read when they are asked for.
 
     Small arrays are in memory; for a large one, only its own bytes are read. `close`, or the end of
-    a `with` statement, closes the file.
-
-    Example:
-      >>> import numpy as np, tempfile
-      >>> from jaxcomp import codec
-      >>> with tempfile.TemporaryDirectory() as folder:
-      ...     size = codec.save(f"{folder}/model.jxc", {"layer": {"kernel": np.arange(3)}})
-      ...     with codec.open(f"{folder}/model.jxc") as file:
-      ...         print(list(file), len(file), "layer/bias" in file)
-      ['layer/kernel'] 1 False
+    a `with` statement, closes the file. `open` has an example.
     """
 
     def __init__(
@@ -278,8 +269,8 @@ def open(
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     size = codec.save(f"{folder}/model.jxc", {"layer": {"kernel": np.arange(3)}})
       ...     with codec.open(f"{folder}/model.jxc") as file:
-      ...         file["layer/kernel"]
-      array([0, 1, 2])
+      ...         list(file), file["layer/kernel"], "layer/bias" in file
+      (['layer/kernel'], array([0, 1, 2]), False)
     """
     return File(path, threads=threads, limits=limits)
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from experiments.report.plots.intervals import whiskers
-from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION, in_turn, styles_of
 
 _STYLES = {
     "none": (BLACK, ":", "o"),
@@ -24,10 +24,7 @@ _ENTROPY = "bits per non-zero weight"
 _MARKED = 3  # one of so many points of a curve has its marker
 _COLORS = (GREEN, VERMILLION, ORANGE, BLUE, BLACK)
 _LOOKS = (("--", "X"), ("-.", "p"), (":", "*"), ("-", "h"))
-# Five colors and four looks, both in turn: all 20 pairs, and neighbors differ in both.
-_OTHER_STYLES = [
-    (_COLORS[i % len(_COLORS)], *_LOOKS[i % len(_LOOKS)]) for i in range(len(_COLORS) * len(_LOOKS))
-]
+_OTHER_STYLES = [(color, *look) for color, look in in_turn(_COLORS, _LOOKS)]
 
 
 def claim_figure(record: Mapping[str, Any]) -> Figure:

@@ -151,7 +151,6 @@ def _draw_model(axes: Axes, coded: Coded, block: Block) -> None:
 
 def _draw_coder(axes: Axes, coded: Coded, block: Block) -> None:
     row, columns = block.row + block.rows - 1, block.columns[:_ZOOMS]
-    bits = 0.0
     for step, column in enumerate(columns):
         likely, level = coded.likely[row, column], coded.levels[row, column]
         taken = (1 - likely, 1.0) if level else (0.0, 1 - likely)
@@ -160,7 +159,6 @@ def _draw_coder(axes: Axes, coded: Coded, block: Block) -> None:
         _box(axes, 1 - likely, y, likely, 1, linewidth=0.8, facecolor=ORANGE, hatch="//")
         _box(axes, taken[0], y, taken[1] - taken[0], 1, linewidth=2.5)
         cost = -np.log2(taken[1] - taken[0])
-        bits += cost
         axes.text(-0.03, y + 0.5, f"{level}", ha="right", va="center", fontsize=_SMALL)
         axes.text(1.03, y + 0.5, f"{cost:.2f}", ha="left", va="center", fontsize=_SMALL)
         if step + 1 < len(columns):

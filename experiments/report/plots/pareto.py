@@ -6,12 +6,10 @@ from itertools import cycle
 from matplotlib.figure import Figure
 
 from experiments.report.pareto import pareto_front
-from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION, in_turn
 
 _COLORS, _MARKERS = (BLUE, VERMILLION, GREEN, BLACK, ORANGE), "osD^vPX*"
-# Five colors and eight markers, both in turn: all 40 pairs, and neighbors differ in both.
-_PAIRS = len(_COLORS) * len(_MARKERS)
-_STYLES = [(_COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)]) for i in range(_PAIRS)]
+_STYLES = in_turn(_COLORS, _MARKERS)
 
 
 def pareto_figure(

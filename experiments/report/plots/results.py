@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from experiments.report.penalties_table import best_files, file_kinds
 from experiments.report.plots.intervals import whiskers
 from experiments.report.plots.pareto import pareto_figure
-from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION, styles_of
+from jaxcomp.analysis.plots.colors import BLACK, BLUE, GREEN, ORANGE, VERMILLION, in_turn, styles_of
 
 WORST = 3.0  # times the smallest error: what is further off is not drawn
 # The usual baselines and the forms of the paper have names in any case.
@@ -21,9 +21,7 @@ _NAMED = {
     "l1/l2 per tensor": (BLUE, "v"),
 }
 _COLORS, _MARKERS = (BLUE, VERMILLION, BLACK, GREEN, ORANGE), "P*Xph<"
-# Five colors and six markers, both in turn: all 30 pairs.
-_PAIRS = len(_COLORS) * len(_MARKERS)
-_BEST = [(_COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)]) for i in range(_PAIRS)]
+_BEST = in_turn(_COLORS, _MARKERS)
 _OTHER = "others, see the table"
 
 

@@ -9,8 +9,23 @@ from itertools import cycle
 from typing import TypeVar
 
 Style = TypeVar("Style")
+Color = TypeVar("Color")
+Look = TypeVar("Look")
 
 BLUE, ORANGE, GREEN, VERMILLION, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#000000"
+
+
+def in_turn(colors: Sequence[Color], looks: Sequence[Look]) -> list[tuple[Color, Look]]:
+    """Return all pairs of a color and a look, such that neighbors differ in both.
+
+    The numbers of colors and of looks must have no common divisor.
+
+    Example:
+      >>> in_turn("ab", "xyz")
+      [('a', 'x'), ('b', 'y'), ('a', 'z'), ('b', 'x'), ('a', 'y'), ('b', 'z')]
+    """
+    pairs = range(len(colors) * len(looks))
+    return [(colors[i % len(colors)], looks[i % len(looks)]) for i in pairs]
 
 
 def styles_of(

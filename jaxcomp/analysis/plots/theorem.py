@@ -75,12 +75,11 @@ def convergence(axes: Axes, runs: Sequence[Sequence[Mapping[str, float]]]) -> No
         and `median_residual`.
     """
     styles = (
-        ("worst_residual", "o", BLUE, "worst"),
-        ("median_residual", "^", VERMILLION, "median"),
+        ("worst_residual", "o", BLUE, BLUE, "worst"),
+        ("median_residual", "^", VERMILLION, "none", "median"),
     )
-    for key, marker, color, label in styles:
+    for key, marker, color, face, label in styles:
         points = [(p["subgradient_norm"], p[key]) for run in runs for p in run]
-        face = "none" if marker == "^" else color
         axes.plot(
             *zip(*points, strict=True),
             marker,
