@@ -44,7 +44,9 @@ arrays = st.sampled_from(
     ["bool", "int8", "int64", "uint16", "float16", "float32", "float64"]
 ).flatmap(lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, min_side=0, max_side=5)))
 trees = st.dictionaries(
-    names, st.recursive(arrays, lambda children: st.dictionaries(names, children)), max_size=4
+    names,
+    st.recursive(arrays, lambda children: st.dictionaries(names, children), max_leaves=8),
+    max_size=4,
 )
 
 
