@@ -11,7 +11,7 @@ from jaxcomp.data import digits
 from tests.compression.network import apply
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained():
     """A dense network, 64-40-10, and its calibration."""
     rng = np.random.default_rng(0)
@@ -40,12 +40,12 @@ def trained():
     return jax.tree.map(np.asarray, params), batches
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def calibration(trained):
     return jaxcomp.Calibration(apply, trained[1])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def moments(trained, calibration, tmp_path_factory):
     path = tmp_path_factory.mktemp("moments") / "moments.npz"
     jaxcomp.save_moments(path, trained[0], calibration)
