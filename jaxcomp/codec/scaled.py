@@ -9,6 +9,7 @@ import numpy as np
 from jaxcomp.codec.coder import Coder
 from jaxcomp.codec.counted import SEEN, code_counted, count_symbols
 from jaxcomp.codec.dtypes import signed_dtype
+from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.prior import MIDDLE_CLASS, Prior
 
 FACTORS = 64  # scales of a slice, a quarter of an octave apart; 0 for a slice of zeros
@@ -67,6 +68,9 @@ def code_scaled(
 
     Returns:
       The levels, of shape [entries].
+
+    Raises:
+      FormatError: as `code_classes`.
     """
     size, alphabet = part.stop - part.start, bounds[1] - bounds[0] + 1
     if prior is not None:
@@ -161,9 +165,14 @@ def code_classes(
       bounds: smallest and largest possible level.
       levels: levels to encode, int of that shape; None to decode.
       prior: see `code_scaled`.
+
+    Raises:
+      FormatError: if there are entries of class 0, and no level 0.
     """
     parts = [slice(i, i + _TOGETHER) for i in range(0, classes.size, _TOGETHER)]
     sizes = count_symbols(classes, CLASSES)
+    if sizes[0] and bounds[1] < 0:  # as a table of negative values has them
+        raise FormatError(f"zeros of class 0, and levels from {bounds[0]} to {bounds[1]}")
     alphabet = bounds[1] - bounds[0] + 1
     dtype = signed_dtype(*bounds) if levels is None else levels.dtype
     by_class = np.zeros(classes.size, dtype)

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxcomp.codec import FormatError, arrays, container, describe, load, read, save
+from jaxcomp.codec.counted import code_counted
 from jaxcomp.codec.dtypes import NAMES
 from jaxcomp.codec.facts import Kind
-from tests.codec.crafted import of_facts, of_text, sealed, trailer
+from jaxcomp.codec.planes import code_planes
+from tests.codec.crafted import of_coded, of_facts, of_text, sealed, trailer, write_bytes
 
 FLOAT32, BOOL, INT8 = (NAMES.index(name) for name in ("float32", "bool", "int8"))
 
@@ -158,3 +160,16 @@ def test_segments_that_do_not_fit(refuse):
 
 def test_bytes_that_belong_to_nothing(refuse):
     refuse(of_text(lambda text: text.byte(3), raw=b"more"), "4 bytes belong to no array")
+
+
+def test_zeros_of_a_table_without_zero(refuse):
+    """A table of negative values has no level for what the scale of a slice makes a zero."""
+
+    def content(encoder, text):
+        write_bytes(text, b"w\1" + bytes([32 * Kind.TABLE + FLOAT32, 2, 2, 2, 2, 0, 1]))
+        code_planes(encoder, np.dtype(np.float32), 2, np.array([-2, -1], np.float32))
+        code_counted(encoder, 64, 2, np.array([0, 32]))
+        code_counted(encoder, 2, 2, np.array([-2, -1]), low=-2)
+        write_bytes(text, b"\3")
+
+    refuse(of_coded(content), "w.*zeros of class 0, and levels from -2 to -1")

@@ -1,13 +1,18 @@
 """Names: any come back, known ones take little, and what is none is refused."""
 
+import hashlib
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxcomp import codec
 from jaxcomp.codec.coder import Decoder, Encoder
 from jaxcomp.codec.errors import FormatError
 from jaxcomp.codec.names import Unflattened, decode_names, encode_end, encode_names
-from jaxcomp.codec.text import Text
+from jaxcomp.codec.text import PRIMER, Text
 
 parts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.integers(
     -(2**63), 2**64 - 1
@@ -96,3 +101,14 @@ def test_places_are_taken_once():
         with pytest.raises(ValueError, match=r"twice|is an array"):
             tree.add(names, 4)
     assert tree.root == {"a": {"b": 1, 0: 2, "0": 3}}
+
+
+def test_the_format_shows_the_primer():
+    page = (Path(codec.__file__).parent / "FORMAT.md").read_text()
+    size, digest, shown = re.search(
+        r"## Primer\n\n(\d+) bytes.*?`(\w{16})`.*?```text\n(.*?)```", page, re.DOTALL
+    ).groups()
+    primer = shown.replace("\n", "").replace("<0>", "\0").replace("<1>", "\1").encode()
+    assert primer == PRIMER
+    assert len(primer) == int(size)
+    assert hashlib.blake2b(primer, digest_size=8).hexdigest() == digest

@@ -126,6 +126,7 @@ class InterruptedHereError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_is_resumed_and_ends_with_the_same_bytes(
     result, network, tmp_path, monkeypatch
 ):
