@@ -184,7 +184,10 @@ def test_memory_is_a_positive_number(path, capsys, number):
     assert "--max-memory" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["unpack"], ["inspect"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["unpack"], ["inspect"], ["compress", "a.npz", "-o", "a.jxc", "--prun", "0.5"]],
+)
 def test_wrong_use_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(arguments)

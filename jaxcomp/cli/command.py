@@ -13,7 +13,9 @@ COMMANDS = (compress, decompress, inspect, verify)
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command that the arguments name, and return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="jaxcomp", description="Compressed network weights in .jxc files."
+        allow_abbrev=False,
+        prog="jaxcomp",
+        description="Compressed network weights in .jxc files.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -26,6 +26,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """Add the command and its options."""
     parser = commands.add_parser(
         "compress",
+        allow_abbrev=False,
         help="store a checkpoint in a .jxc file",
         description="Store a .safetensors (or the folder of its shards), .npz, .onnx, Keras .h5, "
         "PyTorch .pt or flax .msgpack file or an Orbax folder in a .jxc file. Without options "

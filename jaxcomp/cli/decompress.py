@@ -12,6 +12,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """Add the command and its options."""
     parser = commands.add_parser(
         "decompress",
+        allow_abbrev=False,
         help="turn a .jxc file into a checkpoint",
         description="Turn a .jxc file into a .safetensors or .npz checkpoint or, if it was made of "
         "a folder of shards, into such a folder.",

@@ -23,6 +23,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """Add the command and its options."""
     parser = commands.add_parser(
         "inspect",
+        allow_abbrev=False,
         help="show what a file holds, tensor by tensor",
         description="Check a .jxc file and show what it holds, tensor by tensor.",
     )

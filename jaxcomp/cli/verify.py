@@ -16,7 +16,8 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """Add the command and its options."""
     parser = commands.add_parser(
         "verify",
-        help="check every statement of the theorem at random points",
+        allow_abbrev=False,
+        help="check the theorem of the l1/l2 loss at random points",
         description="Check every statement about the compressibility loss in float64 at random "
         "points. The exit status is 1 if one does not hold.",
     )

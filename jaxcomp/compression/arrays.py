@@ -125,7 +125,16 @@ def entropy_bytes(stored: Stored) -> float:
 
 
 def in_memory(params: NestedMapping) -> Checkpoint:
-    """Return a nested dict of arrays as a checkpoint."""
+    """Return a nested dict of arrays as a checkpoint.
+
+    Raises:
+      TypeError: if it is another tree.
+    """
+    if not isinstance(params, Mapping):
+        raise TypeError(
+            "compress takes an open checkpoint or a nested dict of arrays, got a "
+            f"{type(params).__name__}: `jaxcomp.trees.named_leaves(tree)` makes a dict of any tree"
+        )
     leaves = list(flatten(params))
     arrays = {names: np.asarray(leaf) for names, leaf in leaves if leaf is not EMPTY}
     entries = tuple(Entry(names, array.shape, array.dtype) for names, array in arrays.items())

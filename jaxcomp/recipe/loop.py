@@ -8,6 +8,7 @@ import optax
 
 from jaxcomp.parametrized import values
 from jaxcomp.recipe.batches import Batches, Source
+from jaxcomp.recipe.start import check_loss, telling
 from jaxcomp.recipe.watch import Watch
 from jaxcomp.train import TrainState, fit, make_step
 
@@ -64,10 +65,16 @@ def objective(loss: Loss, has_state: bool) -> Loss:
 
     def with_state(trained: PyTree, model_state: PyTree, batch: Any, key: jax.Array) -> Any:
         sample, rest = jax.random.split(key)
-        return loss(values(trained, sample), model_state, batch, rest)
+        with telling("loss(params, model_state, batch, key)", batch):
+            found = loss(values(trained, sample), model_state, batch, rest)
+            check_loss(found, has_state)
+        return found
 
     def without(trained: PyTree, batch: Any, key: jax.Array) -> jax.Array:
         sample, rest = jax.random.split(key)
-        return loss(values(trained, sample), batch, rest)
+        with telling("loss(params, batch, key)", batch):
+            found = loss(values(trained, sample), batch, rest)
+            check_loss(found, has_state)
+        return found
 
     return with_state if has_state else without

@@ -63,6 +63,15 @@ class Phase(ABC):
     steps: int
     few_valued: ClassVar[bool] = False
 
+    def check(self, start: Trained, about: About) -> None:
+        """Raise a ValueError if the phase cannot succeed, before the first phase of a run.
+
+        Args:
+          start: the network that the run starts from.
+          about: what every phase receives.
+        """
+        del start, about
+
     @abstractmethod
     def run(self, before: Trained, about: About, train: Train) -> Trained:
         """Return the network after the phase.

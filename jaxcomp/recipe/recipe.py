@@ -14,6 +14,7 @@ from jaxcomp.recipe.batches import Batches
 from jaxcomp.recipe.loop import Loop, Loss
 from jaxcomp.recipe.phase import About, Judge, Optimizer, Phase, Trained
 from jaxcomp.recipe.result import PhaseReport, Result, file_bytes, nonzeros
+from jaxcomp.recipe.start import check_start, check_validation
 from jaxcomp.recipe.watching import Watching
 from jaxcomp.tracing import Network
 
@@ -88,11 +89,11 @@ class Recipe:
             other arrays, knows the axes of their units, and removes units that cannot matter.
             Without one, names tell which arrays are weights, and units are on the last axis.
           optimizer: function of a learning rate, such as `optax.adam`.
-          validation: held-out batches, on which each phase is evaluated.
+          validation: list of held-out batches, on which each phase is evaluated. Recipes of one
+            number need it.
           evaluate: function that returns the mean loss, given parameters and a batch, or
             parameters, model state and batch. By default `loss`, with a key that is always the
             same.
-          look_every: steps between two points of the curves, and between looks at the clock for
           look_every: steps between two points of the curves, and between looks at the clock for
             checkpoints.
           folder: folder of the checkpoints. The same call with the same folder resumes a run that
@@ -102,16 +103,26 @@ class Recipe:
           jaxcomp.train.NonFiniteLossError: if training diverges.
           jaxcomp.recipe.progress.StoppedError: if the process was asked to end (SIGTERM), after
             saving.
-          ValueError: if the batches end, or the folder belongs to another run.
+          TypeError: if `params` is not a tree of floating-point arrays, or another argument is not
+            what it is called.
+          ValueError: if the batches end, the folder belongs to another run, or a phase cannot make
+            what it is asked for.
         """
         wanted = "a number of steps, at least 1"
         check_number("look_every", look_every, wanted, lambda n: n >= 1, integer=True)
+        check_start(params, key, optimizer)
         trained = Trained(params, model_state)
         total = sum(phase.steps for phase in self.phases)
         held_out = None if validation is None else list(validation)
-        judge = _judge(evaluate or _by_loss(loss, model_state), held_out) if held_out else None
+        judge = None
+        if held_out:
+            evaluate = evaluate or _by_loss(loss, model_state)
+            check_validation(evaluate, params, model_state, held_out)
+            judge = _judge(evaluate, held_out)
         notes: list[str] = []
         about = About(optimizer, network, judge, notes.append)
+        for phase in self.phases:
+            phase.check(trained, about)
         reports = []
         watching = Watching(total, None if folder is None else Path(folder))
         watching.check_same_run(f"{self!r}", (params, model_state, key))

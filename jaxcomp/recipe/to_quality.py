@@ -37,6 +37,11 @@ class ShrinkToQuality(PhaseOfSteps):
         check_number("loss_at_most", self.loss_at_most, "a loss", math.isfinite)
         check_bias_bits("bias_bits", self.bias_bits)
 
+    def check(self, start: Trained, about: About) -> None:
+        """Raise a ValueError if there are no validation batches; see `Phase.check`."""
+        del start
+        judge_of(about)
+
     def run(self, before: Trained, about: About, train: Train) -> Trained:
         """Return the smallest network that was good enough.
 

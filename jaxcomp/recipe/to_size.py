@@ -11,7 +11,7 @@ from jaxcomp.arguments import check_number
 from jaxcomp.recipe.biases import check_bias_bits
 from jaxcomp.recipe.dense import FineTune
 from jaxcomp.recipe.phase import About, Judge, PhaseOfSteps, Train, Trained, judge_of
-from jaxcomp.recipe.projection import Projected, largest_that_fits, project
+from jaxcomp.recipe.projection import Projected, TooSmallError, largest_that_fits, project
 from jaxcomp.recipe.quantize import Quantize
 from jaxcomp.recipe.result import file_bytes
 from jaxcomp.recipe.sparsify import Sparsify
@@ -92,6 +92,20 @@ class _ToSize(PhaseOfSteps):
         super().__post_init__()
         self.size.check()
         check_bias_bits("bias_bits", self.bias_bits)
+
+    def check(self, start: Trained, about: About) -> None:
+        """Raise a ValueError without validation batches, or if not even zeros fit the size.
+
+        See `Phase.check`.
+        """
+        judge_of(about)
+        most = self.size.of(start.params)
+        least = file_bytes(jax.tree.map(jnp.zeros_like, start.params), start.model_state)
+        if least > most:
+            raise TooSmallError(
+                f"no file of {most:,} bytes can hold this network: with zeros alone it has "
+                f"{least:,}. Names, shapes and the model state take them: allow more bytes"
+            )
 
     def projected(
         self,

@@ -284,3 +284,10 @@ def test_weights_that_are_not_finite_are_named(trained, calibration, tmp_path):
     params["out"]["kernel"][0, 0] = np.nan
     with pytest.raises(ValueError, match="'out/kernel' has values that are not finite"):
         jaxcomp.compress(params, tmp_path / "a.jxc", calibration=calibration, max_kl=0.1)
+
+
+@pytest.mark.parametrize("source", [(np.ones((2, 3)),), "model.npz"])
+def test_other_trees_than_dicts_are_refused_with_the_remedy(tmp_path, source):
+    with pytest.raises(TypeError, match=rf"got a {type(source).__name__}: `jaxcomp.trees.named_le"):
+        jaxcomp.compress(source, tmp_path / "a.jxc")
+    assert not (tmp_path / "a.jxc").exists()

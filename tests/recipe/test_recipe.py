@@ -20,9 +20,10 @@ from jaxcomp.recipe import (
     Sparsify,
     Store,
     TernaryGap,
+    for_size,
     watching,
 )
-from tests.recipe.regression import KEY, TARGETS, VALIDATION, batch, loss, start
+from tests.recipe.regression import KEY, TARGETS, VALIDATION, apply, batch, loss, start
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")  # optax's schedules need it
 
@@ -195,6 +196,59 @@ def test_a_run_that_was_stopped_is_resumed_and_ends_with_the_same_bytes(
 def test_values_that_cannot_be_are_refused_at_once(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+def per_example(params, batch, key):
+    del key
+    return (apply(params, batch[0]) - batch[1]) ** 2
+
+
+def never(step):
+    raise AssertionError(f"step {step} was made")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"params": {}}, r"params has no arrays, got \{\}"),
+        ({"params": None}, "params has no arrays, got None"),
+        ({"params": {"act": jax.nn.relu}}, r"the leaf 'act' of params is a .*is_inexact_array"),
+        ({"params": optax.adam(1e-3).init(start())}, "of params is of type int32"),
+        ({"key": 0}, r"key must be a random key, such as jax.random.key\(0\), got 0"),
+        ({"optimizer": optax.adam(1e-3)}, "optimizer must be a function of the learning rate"),
+        ({"loss": per_example}, r"one number.*got float32\[256,1\]"),
+        ({"loss": lambda params, batch, key: None}, "one number.*got a NoneType"),
+        ({"loss": lambda params, batch: 0.0}, "(?s)takes 2 .*validation= takes a list"),
+        ({"validation": VALIDATION[0]}, r"with a batch of float32\[256,20\]"),
+        ({"validation": None}, "give validation="),
+        ({"validation": []}, "give validation="),
+        ({"recipe": for_size(bytes=10)}, "no file of 10 bytes can hold this network"),
+        ({"recipe": for_size(times_smaller=5_000)}, "no file of 0 bytes can hold this network"),
+    ],
+)
+def test_what_a_run_cannot_start_from_is_told_before_its_first_step(changed, message):
+    given = {"loss": loss, "params": start(), "key": KEY, "validation": VALIDATION} | changed
+    recipe = given.pop("recipe", for_size(times_smaller=5))
+    with pytest.raises((ValueError, TypeError), match=message):
+        recipe.run(given.pop("loss"), given.pop("params"), never, **given)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"loss": per_example}, r"one number.*got float32\[64,1\]"),
+        ({"loss": lambda p, b, key: (loss(p, b, key), 1)}, r"got \(float32\[\], a int\)"),
+        ({"loss": lambda params, batch: 0.0}, r"(?s)takes 2 .*loss\(params, batch, key\)"),
+        ({"batches": batch(0)}, r"with a batch of float32\[64,20\]"),
+        ({"model_state": {"mean": jnp.ones(3)}, "loss": lambda p, s, b, key: 0.0}, "the new state"),
+    ],
+)
+def test_a_loss_that_does_not_fit_the_batches_is_told_with_the_batch(changed, message):
+    given = {"loss": loss, "batches": batch} | changed
+    with pytest.raises((ValueError, TypeError), match=message):
+        Recipe(Dense(steps=2)).run(
+            given.pop("loss"), start(), given.pop("batches"), key=KEY, **given
+        )
 
 
 def test_a_layer_that_is_not_there():
