@@ -37,8 +37,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # A first example waits for a compilation; the seed of the examples is fixed, so that every run is
-# the same run. HYPOTHESIS_PROFILE=thorough tries more of them, and more damaged files.
+# the same run. HYPOTHESIS_PROFILE=more or =thorough tries more of them, and more damaged files.
 hypothesis.settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)
+hypothesis.settings.register_profile("more", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=200)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 

@@ -20,7 +20,7 @@ from tests.codec.invented import LIMITS, of_version_1, of_version_2, of_version_
 
 pytestmark = pytest.mark.slow
 
-MUTATIONS = 100 * hypothesis.settings().max_examples  # 2,500, or 20,000 if thorough
+MUTATIONS = 100 * hypothesis.settings().max_examples  # 2,500 to 20,000
 TRACED = 2_000  # of them: tracing memory takes several times as long
 MAX_MEMORY = 64 * 2**20  # bytes
 

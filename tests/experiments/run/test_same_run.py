@@ -60,6 +60,19 @@ def kill(process):
     process.communicate()
 
 
+def damage(folder):
+    """Cut all arrays of a checkpoint off."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.parent.name == "d":
+            path.write_bytes(path.read_bytes()[:10])
+
+
+def steps_of(workdir, phase):
+    """The checkpoints of a phase that are whole, the last one first."""
+    found = (workdir / CHECKPOINTS / phase).glob("*/commit_success.txt")
+    return sorted((path.parent for path in found), key=lambda path: -int(path.name))
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("undisturbed")
@@ -70,7 +83,7 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("signals_not_ignored")
-def test_it_is_killed_and_stopped_at_any_moment(undisturbed, tmp_path):
+def test_it_is_killed_and_stopped_and_loses_checkpoints_at_any_moment(undisturbed, tmp_path):
     def goes_on(count, *changes):
         process = begin(tmp_path, *changes)
         wait_for(process, tmp_path, count)
@@ -84,20 +97,27 @@ def test_it_is_killed_and_stopped_at_any_moment(undisturbed, tmp_path):
     assert "checkpoints of a run with other values of seed: " in errors
     assert "another --workdir, or delete the folder" in errors
 
-    kill(goes_on(14))
+    kill(goes_on(16))
+    last, before = steps_of(tmp_path, "penalty")
+    damage(last)
 
     # On SIGTERM it saves where it is, though the next checkpoint is an hour away.
-    process = goes_on(17, "--checkpoint_seconds=3600")
+    process = goes_on(20, "--checkpoint_seconds=3600")
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate()
     assert process.returncode == STOPPED
+    assert re.match(
+        rf"warning: checkpoints in \S+/penalty are passed over \(step {last.name}: .+\): "
+        rf"the one of step {before.name} is used\n",
+        errors,
+    ), errors
     step, phase = re.search(
         r"stopped at step (\d+) of the phase '(\w+)': the same command goes on from there", errors
     ).groups()
     assert (tmp_path / CHECKPOINTS / phase / step / "commit_success.txt").is_file()
 
     # Ctrl-C ends it at once, in one line.
-    process = goes_on(22)
+    process = goes_on(24)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 128 + signal.SIGINT
@@ -105,10 +125,18 @@ def test_it_is_killed_and_stopped_at_any_moment(undisturbed, tmp_path):
     assert "Traceback" not in errors
 
     kill(goes_on(27))
-    assert "quantize" in {path.name for path in tmp_path.glob(f"{CHECKPOINTS}/*")}
+    found = steps_of(tmp_path, "quantize")
+    assert found
+    for folder in found:
+        damage(folder)
 
     _, errors = (process := begin(tmp_path)).communicate()
     assert process.returncode == 0, errors
+    assert re.fullmatch(
+        r"warning: none of the checkpoints in \S+/quantize can be used \(step .+\): "
+        r"the phase 'quantize' begins anew\n",
+        errors,
+    ), errors
     for name in ("model.jxc", "metrics.jsonl"):
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes()
     one, other = (json.loads((f / "report.json").read_text()) for f in (tmp_path, undisturbed))
@@ -135,13 +163,6 @@ def test_the_end_of_a_phase_that_was_saved_is_saved(tmp_path):
         progress.done("long", at(7))  # of which nothing was made
 
 
-def damage(folder):
-    """Cut all arrays of a checkpoint off."""
-    for path in folder.rglob("*"):
-        if path.is_file() and path.parent.name == "d":
-            path.write_bytes(path.read_bytes()[:10])
-
-
 # Orbax leaves reads of the other arrays behind when that of one has failed.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_phase_with_damaged_checkpoints_alone_begins_anew(tmp_path, caplog):
@@ -165,45 +186,6 @@ def test_a_phase_with_damaged_checkpoints_alone_begins_anew(tmp_path, caplog):
     assert (tmp_path / "bad.unusable" / "9").is_dir()
     with Progress(tmp_path, 0.0) as progress:
         assert int(progress.resume("bad", at(0)).step) == 3
-
-
-def steps_of(workdir, phase):
-    """The checkpoints of a phase that are whole, the last one first."""
-    found = (workdir / CHECKPOINTS / phase).glob("*/commit_success.txt")
-    return sorted((path.parent for path in found), key=lambda path: -int(path.name))
-
-
-@pytest.mark.slow
-def test_a_run_goes_on_from_the_last_good_state(undisturbed, tmp_path):
-    def goes_on(count):
-        process = begin(tmp_path)
-        wait_for(process, tmp_path, count)
-        kill(process)
-
-    goes_on(16)
-    last, before = steps_of(tmp_path, "penalty")
-    damage(last)
-    process = begin(tmp_path)
-    wait_for(process, tmp_path, 27)
-    process.kill()
-    _, errors = process.communicate()
-    assert re.fullmatch(
-        rf"warning: checkpoints in \S+/penalty are passed over \(step {last.name}: .+\): "
-        rf"the one of step {before.name} is used\n",
-        errors,
-    ), errors
-
-    for folder in steps_of(tmp_path, "quantize"):
-        damage(folder)
-    _, errors = (process := begin(tmp_path)).communicate()
-    assert process.returncode == 0, errors
-    assert re.fullmatch(
-        r"warning: none of the checkpoints in \S+/quantize can be used \(step .+\): "
-        r"the phase 'quantize' begins anew\n",
-        errors,
-    ), errors
-    assert (tmp_path / "model.jxc").read_bytes() == (undisturbed / "model.jxc").read_bytes()
-    assert not (tmp_path / CHECKPOINTS).exists()
 
 
 @pytest.mark.slow
