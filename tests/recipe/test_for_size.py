@@ -73,8 +73,10 @@ def test_a_file_that_cannot_be_as_large_says_so(network):
 
 
 def test_what_stands_in_the_way_is_told(network):
-    with pytest.raises(ValueError, match=r"no file of 20 bytes was found: with \d+ numbers left"):
+    with pytest.raises(ValueError, match=r"no file of 20 bytes can hold .*: with zeros alone"):
         run(for_size(bytes=20, steps=20), network)
+    with pytest.raises(ValueError, match=r"no file of 55 bytes was found: with \d+ numbers left"):
+        run(for_size(bytes=55, steps=20), network)
     with pytest.raises(ValueError, match="give validation="):
         run(for_size(bytes=400, steps=20), network, validation=None)
     with pytest.raises(ValueError, match="give validation="):
