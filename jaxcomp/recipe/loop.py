@@ -63,18 +63,14 @@ class Loop:
 def objective(loss: Loss, has_state: bool) -> Loss:
     """Return the loss as a function of the parameters in the form in which they are trained."""
 
-    def with_state(trained: PyTree, model_state: PyTree, batch: Any, key: jax.Array) -> Any:
-        sample, rest = jax.random.split(key)
-        with telling("loss(params, model_state, batch, key)", batch):
-            found = loss(values(trained, sample), model_state, batch, rest)
+    call = "loss(params, model_state, batch, key)" if has_state else "loss(params, batch, key)"
+
+    def of_trained(trained: PyTree, *rest: Any) -> Any:
+        *model_state, batch, key = rest
+        sample, key = jax.random.split(key)
+        with telling(call, batch):
+            found = loss(values(trained, sample), *model_state, batch, key)
             check_loss(found, has_state)
         return found
 
-    def without(trained: PyTree, batch: Any, key: jax.Array) -> jax.Array:
-        sample, rest = jax.random.split(key)
-        with telling("loss(params, batch, key)", batch):
-            found = loss(values(trained, sample), batch, rest)
-            check_loss(found, has_state)
-        return found
-
-    return with_state if has_state else without
+    return of_trained
